@@ -1,0 +1,1 @@
+"""Grids of settings in, results out: nothing is computed twice."""

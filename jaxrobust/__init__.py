@@ -1,0 +1,1 @@
+"""Neural networks that keep working when every parameter is a little wrong."""

@@ -1,0 +1,5 @@
+"""The one error that is the user's to mend."""
+
+
+class InputError(ValueError):
+    """Bad input: the message is one sentence that says what was wrong, where, and what to do."""
