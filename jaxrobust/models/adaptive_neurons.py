@@ -1,0 +1,203 @@
+"""Recurrently connected adaptive leaky integrate-and-fire neurons: the core of the LSNN.
+
+One time step, for input current ``I``, membrane potential ``v``, spikes ``z``, adaptation ``b`` and the
+refractory counter ``r``, all zero at the start (section 1.2 of the published system)::
+
+    b <- rho_b b + (1 - rho_b) z                    rho_b = exp(-dt / tau_adaptation)
+    B  = threshold + beta b                         the adaptive threshold
+    v <- rho v + (1 - rho) (I + z W_rec) - z B dt   rho = exp(-dt / tau); reset by subtraction
+    u  = v / B - 1                                  the scaled potential
+    z <- [r <= 0.1] H(u) / dt                       H(u) = 1 where u > 0
+    r <- clip(r + refractory z - 1, 0, refractory)
+
+The derivative of ``H`` is replaced by ``dampening * max(1 - |u|, 0)``; nothing else is approximated: the
+gradient flows through the threshold and the reset as well. With ``refractory = 2`` exactly one step after a
+spike is blocked.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+Currents = Float[Array, "time batch units"]
+Rates = Float[Array, "batch units"]
+Weights = Float[Array, "units units"]
+
+
+class NeuronConstants(NamedTuple):
+    """Constants of the neurons, each one number for all units or one value a unit.
+
+    Attributes:
+        membrane_decay: rho, per time step.
+        adaptation_decay: rho_b, per time step.
+        threshold: Resting threshold of the membrane potential.
+        adaptation_strength: beta, how far adaptation raises the threshold.
+        dt: Length of a time step, in the unit of the time constants.
+        refractory: Refractory period in time steps; ``refractory - 1`` steps after a spike are blocked.
+        dampening: Height of the surrogate gradient at threshold.
+    """
+
+    membrane_decay: Float[Array, "..."] | float
+    adaptation_decay: Float[Array, "..."] | float
+    threshold: Float[Array, "..."] | float
+    adaptation_strength: Float[Array, "..."] | float
+    dt: float
+    refractory: float
+    dampening: float
+
+
+class NeuronState(NamedTuple):
+    """What a neuron carries from one time step to the next."""
+
+    potential: Rates
+    spikes: Rates
+    adaptation: Rates
+    refractory: Rates
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def spike(scaled_potential: Float[Array, "..."], dampening: float) -> Float[Array, "..."]:
+    """1 where the scaled potential is positive, with the triangular surrogate gradient."""
+    del dampening
+    return (scaled_potential > 0).astype(scaled_potential.dtype)
+
+
+@spike.defjvp
+def _spike_jvp(dampening, primals, tangents):
+    (scaled_potential,), (tangent,) = primals, tangents
+    surrogate = dampening * jnp.maximum(1 - jnp.abs(scaled_potential), 0)
+    return spike(scaled_potential, dampening), surrogate * tangent
+
+
+def at_rest(like: Rates) -> NeuronState:
+    """The state before the first time step."""
+    zeros = jnp.zeros_like(like)
+    return NeuronState(zeros, zeros, zeros, zeros)
+
+
+def step(
+    state: NeuronState, input_current: Rates, w_rec: Weights, constants: NeuronConstants
+) -> tuple[NeuronState, Rates]:
+    """Advance one time step; also returns the scaled potential ``u``."""
+    rho, rho_b, threshold, beta, dt, refractory, dampening = constants
+    adaptation = rho_b * state.adaptation + (1 - rho_b) * state.spikes
+    adaptive_threshold = threshold + beta * adaptation
+    current = input_current + state.spikes @ w_rec
+    potential = rho * state.potential + (1 - rho) * current - state.spikes * adaptive_threshold * dt
+    scaled_potential = potential / adaptive_threshold - 1
+    spikes = jnp.where(state.refractory <= 0.1, spike(scaled_potential, dampening), 0) / dt
+    counter = jnp.clip(state.refractory + refractory * jax.lax.stop_gradient(spikes) - 1, 0, refractory)
+    return NeuronState(potential, spikes, adaptation, counter), scaled_potential
+
+
+def trajectories(
+    input_currents: Currents, w_rec: Weights, constants: NeuronConstants
+) -> tuple[Currents, Currents]:
+    """Spikes and membrane potentials of every unit at every time step.
+
+    Args:
+        input_currents: What comes from outside, ``(time, batch, units)``.
+        w_rec: Recurrent weights, from row to column.
+        constants: The neurons' constants.
+
+    Returns:
+        Spikes (0 or 1/dt) and membrane potentials, each ``(time, batch, units)``.
+    """
+
+    def advance(state, current):
+        state, _ = step(state, current, w_rec, constants)
+        return state, (state.spikes, state.potential)
+
+    return jax.lax.scan(advance, at_rest(input_currents[0]), input_currents)[1]
+
+
+def mean_rates_by_autodiff(input_currents: Currents, w_rec: Weights, constants: NeuronConstants) -> Rates:
+    """Mean firing rates, written plainly and differentiated by JAX: the readable reference of ``mean_rates``.
+
+    Every constant may be a differentiable array here.
+    """
+    spikes, _ = trajectories(input_currents, w_rec, constants)
+    return jnp.mean(spikes, axis=0)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def mean_rates(input_currents: Currents, w_rec: Weights, constants: NeuronConstants) -> Rates:
+    """Firing rate of every unit, averaged over time, with a hand-written backward pass.
+
+    The backward pass keeps two arrays a time step instead of the whole state, and computes the gradient of
+    ``w_rec`` as one large matrix product after the time loop.
+
+    Args:
+        input_currents: What comes from outside, ``(time, batch, units)``.
+        w_rec: Recurrent weights, from row to column.
+        constants: The neurons' constants, Python numbers all.
+
+    Returns:
+        Spikes per time unit, ``(batch, units)``.
+    """
+
+    def advance(carry, current):
+        state, total = carry
+        state, _ = step(state, current, w_rec, constants)
+        return (state, total + state.spikes), None
+
+    state = at_rest(input_currents[0])
+    (_, total), _ = jax.lax.scan(advance, (state, state.spikes), input_currents)
+    return total / input_currents.shape[0]
+
+
+def _mean_rates_forward(input_currents: Currents, w_rec: Weights, constants: NeuronConstants):
+    def advance(carry, current):
+        state, total = carry
+        can_spike = state.refractory <= 0.1
+        state, scaled = step(state, current, w_rec, constants)
+        # Beyond [-1, 1] the surrogate gradient is zero, so this one number holds all that the backward pass
+        # must know of a unit: its sign is the spike, and a refractory unit looks like one far below threshold.
+        scaled = jnp.where(can_spike, jnp.clip(scaled, -1, 1), -1)
+        return (state, total + state.spikes), (scaled, state.adaptation)
+
+    state = at_rest(input_currents[0])
+    (_, total), kept = jax.lax.scan(advance, (state, state.spikes), input_currents)
+    return total / input_currents.shape[0], (*kept, w_rec)
+
+
+def _mean_rates_backward(constants: NeuronConstants, kept, rates_bar: Rates):
+    scaled_potentials, adaptations, w_rec = kept
+    rho, rho_b, threshold, beta, dt, _, dampening = constants
+    spikes = (scaled_potentials > 0).astype(scaled_potentials.dtype) / dt
+    spikes_before = jnp.concatenate([jnp.zeros_like(spikes[:1]), spikes[:-1]])
+    readout_bar = rates_bar / scaled_potentials.shape[0]
+
+    def retreat(carry, now):
+        spikes_bar, potential_bar, adaptation_bar = carry
+        scaled, adaptation, before = now
+        adaptive_threshold = threshold + beta * adaptation
+        surrogate = dampening * jnp.maximum(1 - jnp.abs(scaled), 0)
+        relative_bar = spikes_bar * surrogate / dt / adaptive_threshold
+        potential_bar = rho * potential_bar + relative_bar
+        threshold_bar = -relative_bar * (scaled + 1) - potential_bar * before * dt
+        adaptation_bar = rho_b * adaptation_bar + beta * threshold_bar
+        current_bar = (1 - rho) * potential_bar
+        spikes_bar = (
+            readout_bar
+            + current_bar @ w_rec.T
+            + (1 - rho_b) * adaptation_bar
+            - potential_bar * adaptive_threshold * dt
+        )
+        return (spikes_bar, potential_bar, adaptation_bar), current_bar
+
+    nothing = jnp.zeros_like(readout_bar)
+    _, currents_bar = jax.lax.scan(
+        retreat,
+        (readout_bar, nothing, nothing),
+        (scaled_potentials, adaptations, spikes_before),
+        reverse=True,
+    )
+    return currents_bar, jnp.einsum("tbi,tbj->ij", spikes_before, currents_bar)
+
+
+mean_rates.defvjp(_mean_rates_forward, _mean_rates_backward)

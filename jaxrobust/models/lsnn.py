@@ -1,0 +1,124 @@
+"""The LSNN: adaptive spiking neurons with recurrent weights, read out by their mean firing rates."""
+
+import math
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from jaxrobust.errors import InputError
+from jaxrobust.models.adaptive_neurons import NeuronConstants, mean_rates, trajectories
+from jaxrobust.models.network import Forward, Parameters, Statistics, Variables
+
+# The standard deviation of a standard normal distribution truncated to [-2, 2].
+TRUNCATED_NORMAL_STD = 0.87962566103423978
+
+
+@dataclass(frozen=True)
+class LSNN:
+    """One recurrent layer of adaptive neurons and a linear readout (section 1 of the published system).
+
+    Parameters (float32): ``w_in (n_in, n_hidden)``, ``w_rec (n_hidden, n_hidden)``,
+    ``w_out (n_hidden, n_out)``, ``b_out (n_out,)``. No unit is connected to itself: the diagonal of
+    ``w_rec`` is zero at the start, has no effect and gets no gradient.
+
+    Attributes:
+        n_in: Input features a time step.
+        n_out: Classes.
+        n_hidden: Spiking units.
+        dt: Length of a time step; the time constants below have the same unit (1 ms in the published
+            system).
+        tau: Membrane time constant.
+        tau_adaptation: Time constant of the threshold's adaptation.
+        beta: How far adaptation raises the threshold.
+        thr: Resting threshold.
+        refr: Refractory period in time steps; ``refr - 1`` steps after a spike are blocked.
+        dampening: Height of the surrogate gradient at threshold.
+    """
+
+    n_in: int
+    n_out: int
+    n_hidden: int = 256
+    dt: float = 1.0
+    tau: float = 20.0
+    tau_adaptation: float = 98.0
+    beta: float = 2.0
+    thr: float = 0.01
+    refr: int = 2
+    dampening: float = 0.3
+
+    @property
+    def constants(self) -> NeuronConstants:
+        """The neurons' constants for one time step."""
+        return NeuronConstants(
+            membrane_decay=math.exp(-self.dt / self.tau),
+            adaptation_decay=math.exp(-self.dt / self.tau_adaptation),
+            threshold=self.thr,
+            adaptation_strength=self.beta,
+            dt=self.dt,
+            refractory=float(self.refr),
+            dampening=self.dampening,
+        )
+
+    def init(self, key: Array) -> Variables:
+        """Draw parameters from truncated normal distributions of the published widths (section 1.1)."""
+        key_in, key_rec, key_out = jax.random.split(key, 3)
+
+        def draw(key, shape, std):
+            return jax.random.truncated_normal(key, -2, 2, shape) * (std / TRUNCATED_NORMAL_STD)
+
+        w_rec = draw(key_rec, (self.n_hidden, self.n_hidden), math.sqrt(1 / self.n_hidden))
+        parameters = {
+            "w_in": draw(key_in, (self.n_in, self.n_hidden), math.sqrt(2 / (self.n_in + self.n_hidden))),
+            "w_rec": without_diagonal(w_rec),
+            "w_out": draw(key_out, (self.n_hidden, self.n_out), 0.01 * TRUNCATED_NORMAL_STD),
+            "b_out": jnp.zeros(self.n_out),
+        }
+        return Variables(parameters, {})
+
+    def forward(
+        self,
+        parameters: Parameters,
+        statistics: Statistics,
+        inputs: Float[Array, "batch time features"],
+        *,
+        key: Array | None = None,
+        training: bool = False,
+    ) -> Forward:
+        """Inject ``inputs`` as currents, one frame a time step, and read out the mean firing rates.
+
+        Raises:
+            InputError: The inputs are not ``(batch, time, n_in)``.
+        """
+        del key, training
+        rates = mean_rates(
+            self._input_currents(parameters, inputs), without_diagonal(parameters["w_rec"]), self.constants
+        )
+        logits = rates @ parameters["w_out"] + parameters["b_out"]
+        return Forward(logits, rates, statistics)
+
+    def trajectories(
+        self, parameters: Parameters, inputs: Float[Array, "batch time features"]
+    ) -> tuple[Float[Array, "batch time units"], Float[Array, "batch time units"]]:
+        """Spikes and membrane potentials of every unit at every time step."""
+        spikes, potentials = trajectories(
+            self._input_currents(parameters, inputs), without_diagonal(parameters["w_rec"]), self.constants
+        )
+        return jnp.swapaxes(spikes, 0, 1), jnp.swapaxes(potentials, 0, 1)
+
+    def _input_currents(
+        self, parameters: Parameters, inputs: Float[Array, "batch time features"]
+    ) -> Float[Array, "time batch units"]:
+        if inputs.ndim != 3 or inputs.shape[-1] != self.n_in:
+            raise InputError(
+                f"The LSNN takes inputs of shape (batch, time, {self.n_in}), but got {tuple(inputs.shape)}; "
+                f"set n_in to the number of features of the data."
+            )
+        return jnp.swapaxes(inputs, 0, 1) @ parameters["w_in"]
+
+
+def without_diagonal(w_rec: Float[Array, "units units"]) -> Float[Array, "units units"]:
+    """Remove the connections of units to themselves."""
+    return w_rec * (1 - jnp.eye(w_rec.shape[-1], dtype=w_rec.dtype))
