@@ -155,8 +155,9 @@ def _mean_rates_forward(input_currents: Currents, w_rec: Weights, constants: Neu
         state, total = carry
         can_spike = state.refractory <= 0.1
         state, scaled = step(state, current, w_rec, constants)
-        # Beyond [-1, 1] the surrogate gradient is zero, so this one number holds all that the backward pass
-        # must know of a unit: its sign is the spike, and a refractory unit looks like one far below threshold.
+        # Beyond [-1, 1] the surrogate gradient is zero, so this one number holds all that the backward
+        # pass must know of a unit: its sign is the spike, and a refractory unit looks like one far below
+        # threshold.
         scaled = jnp.where(can_spike, jnp.clip(scaled, -1, 1), -1)
         return (state, total + state.spikes), (scaled, state.adaptation)
 

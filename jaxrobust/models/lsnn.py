@@ -93,7 +93,7 @@ class LSNN:
             InputError: The inputs are not ``(batch, time, n_in)``.
         """
         del key, training
-        rates = mean_rates(
+        rates: Array = mean_rates(
             self._input_currents(parameters, inputs), without_diagonal(parameters["w_rec"]), self.constants
         )
         logits = rates @ parameters["w_out"] + parameters["b_out"]

@@ -1,0 +1,162 @@
+"""The attack on the parameters of a network: gradient ascent inside a box around them (section 3.2).
+
+From a random start close to the parameters, ``n_steps`` steps of the same length go uphill on a loss::
+
+    theta*_0 = theta + |theta| s0 R1 + c0 R2                  R1, R2 ~ N(0, 1)
+    theta*  <- theta* + (size |theta| + size_c) / n_steps * direction(gradient of the loss at theta*)
+
+where the direction is the sign of the gradient (norm ``"inf"``) or the gradient over its Euclidean norm,
+tensor by tensor (norm ``"2"``). The result is projected onto the box ``|theta* - theta| <= size |theta| +
+size_c``, which the published code announces and leaves out.
+
+The sum of the directions is all that a loop must carry. As the sign has no derivative, the derivative of the
+whole attack is elementwise and known in closed form, ``1 + sign(theta) (s0 R1 + size / n_steps * sum of
+directions)``; no graph of the loop is kept. Under norm ``"2"`` the directions are held constant as well.
+At ``theta = 0`` the derivative of ``|theta|`` is taken as 0.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float, PyTree
+
+from jaxrobust.errors import InputError
+from jaxrobust.models.network import Parameters
+from jaxrobust.robustness.mismatch import normal_like
+
+Size = Float[Array, ""] | float | PyTree[Float[Array, ""] | float]
+static = partial(field, metadata={"static": True})
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class ParameterAttack:
+    """How the parameters are attacked. Sizes are numbers for all parameters, or trees like the parameters.
+
+    Attributes:
+        relative_size: Half the width of the box, as a fraction of each parameter's absolute value.
+        absolute_size: What is added to that, the same for every parameter.
+        initial_relative_std: Standard deviation of the random start, relative to each parameter.
+        initial_absolute_std: The same, absolute.
+        n_steps: Number of steps.
+        norm: ``"inf"`` for steps along the sign of the gradient, ``"2"`` along the normalised gradient.
+        project: Whether the result is clipped to the box; only the random start can leave it otherwise.
+    """
+
+    relative_size: Size = 0.2
+    absolute_size: Size = 0.0
+    initial_relative_std: Size = 0.001
+    initial_absolute_std: Size = 0.0
+    n_steps: int = static(default=10)
+    norm: Literal["inf", "2"] = static(default="inf")
+    project: bool = static(default=True)
+
+    def __post_init__(self):
+        if self.norm not in ("inf", "2"):
+            raise InputError(f'The norm of an attack is "inf" or "2", not {self.norm!r}.')
+        if not isinstance(self.n_steps, int) or self.n_steps < 1:
+            raise InputError(f"An attack takes at least one step, but n_steps is {self.n_steps!r}.")
+        for name in ("relative_size", "absolute_size", "initial_relative_std", "initial_absolute_std"):
+            sizes = jax.tree.leaves(getattr(self, name))
+            if any(isinstance(size, int | float) and not 0 <= size < float("inf") for size in sizes):
+                raise InputError(f"{name} of an attack must be a finite number of at least 0, not {sizes}.")
+
+
+class Attacked(NamedTuple):
+    """What an attack gives.
+
+    Attributes:
+        parameters: The attacked parameters; differentiable with respect to the parameters they came from.
+        losses: The loss before each step, ``(n_steps,)``; carries no gradient.
+    """
+
+    parameters: Parameters
+    losses: Float[Array, " n_steps"]
+
+
+class _Start(NamedTuple):
+    relative: Parameters
+    absolute: Parameters
+
+
+def _absolute_value(x: Array) -> Array:
+    return x * jax.lax.stop_gradient(jnp.sign(x))
+
+
+def _direction(gradient: Array, norm: str) -> Array:
+    if norm == "inf":
+        return jnp.sign(gradient)
+    squared = jnp.sum(gradient**2)
+    return jnp.where(squared > 0, gradient / jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
+
+
+def _for_every_leaf(size: Size, parameters: Parameters) -> Parameters:
+    if jax.tree.structure(size) == jax.tree.structure(0.0):
+        return jax.tree.map(lambda _: size, parameters)
+    if jax.tree.structure(size) != jax.tree.structure(parameters):
+        raise InputError(
+            f"The sizes of an attack must be one number or a tree like the parameters "
+            f"({jax.tree.structure(parameters)}), not {jax.tree.structure(size)}."
+        )
+    return size
+
+
+def _displace(
+    parameters: Parameters, start: _Start, directions: Parameters, settings: ParameterAttack
+) -> Parameters:
+    def leaf(theta, start_relative, start_absolute, total, size, size_absolute):
+        magnitude = _absolute_value(theta)
+        steps = total / settings.n_steps
+        shift = magnitude * (start_relative + size * steps) + start_absolute + size_absolute * steps
+        if settings.project:
+            radius = size * magnitude + size_absolute
+            shift = jnp.clip(shift, -radius, radius)
+        return (theta + shift).astype(theta.dtype)
+
+    sizes = _for_every_leaf(settings.relative_size, parameters)
+    absolute_sizes = _for_every_leaf(settings.absolute_size, parameters)
+    return jax.tree.map(leaf, parameters, *start, directions, sizes, absolute_sizes)
+
+
+def attack(
+    loss: Callable[[Parameters], Float[Array, ""]],
+    parameters: Parameters,
+    key: Array,
+    settings: ParameterAttack,
+) -> Attacked:
+    """Search the box around the parameters for those with the largest loss.
+
+    Args:
+        loss: What the attack increases, a function of the parameters alone.
+        parameters: Any tree of floating-point arrays.
+        key: PRNG key of the random start.
+        settings: Sizes, steps and norm.
+
+    Returns:
+        The attacked parameters, whose derivative with respect to ``parameters`` is the closed form above,
+        and the losses along the way. Use ``jax.lax.stop_gradient`` on the result to treat it as constant.
+    """
+    key_relative, key_absolute = jax.random.split(key)
+
+    def drawn(key, std):
+        stds = _for_every_leaf(std, parameters)
+        return jax.tree.map(lambda n, s: n * s, normal_like(key, parameters), stds)
+
+    start = _Start(
+        drawn(key_relative, settings.initial_relative_std), drawn(key_absolute, settings.initial_absolute_std)
+    )
+    fixed = jax.lax.stop_gradient(parameters)
+
+    def climb(directions, _):
+        value, gradient = jax.value_and_grad(loss)(_displace(fixed, start, directions, settings))
+        new = jax.tree.map(lambda d, g: d + _direction(g, settings.norm), directions, gradient)
+        return new, value
+
+    directions, losses = jax.lax.scan(climb, jax.tree.map(jnp.zeros_like, fixed), length=settings.n_steps)
+    directions, losses = jax.lax.stop_gradient((directions, losses))
+    return Attacked(_displace(parameters, start, directions, settings), losses)

@@ -1,0 +1,190 @@
+"""The compiled programs of training: a block of steps in one call, and a validation.
+
+Both are jitted once for a network, a structure of method and the shapes of the data. Every number in the
+settings is an argument, so another learning rate, attack size or seed compiles nothing. Many models train in
+one program when the states, batches and methods carry a leading axis of models; ``mapping`` says how.
+"""
+
+from functools import partial
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+from jaxtyping import Float, Int
+
+from jaxrobust.models.network import Network, Parameters, Statistics
+from jaxrobust.robustness.mismatch import accuracy
+from jaxrobust.training.methods import Batch, Method, Number, task_of
+from jaxrobust.training.optimizers import OPTIMIZERS
+
+# How models share a program: one model without an axis; all side by side, best on a GPU; or one after the
+# other, best on a CPU.
+Mapping = Literal["single", "vmap", "map"]
+
+
+class Best(NamedTuple):
+    """The model with the highest validation accuracy so far; the first of several equal ones."""
+
+    accuracy: Float[Array, ""]
+    step: Int[Array, ""]
+    parameters: Parameters
+    statistics: Statistics
+
+
+class Interval(NamedTuple):
+    """Sums over the training steps since the last validation."""
+
+    loss: Float[Array, ""]
+    hits: Float[Array, ""]
+    n_steps: Int[Array, ""]
+
+
+class TrainState(NamedTuple):
+    """Everything that training remembers between steps, and a checkpoint holds.
+
+    Attributes:
+        step: Steps taken.
+        parameters: What is trained.
+        statistics: Running statistics.
+        optimizer_state: The optimizer's memory.
+        best: The best model so far.
+        interval: Sums since the last validation.
+        diverged_at: The first step whose loss was not finite; -1 if there was none.
+    """
+
+    step: Int[Array, ""]
+    parameters: Parameters
+    statistics: Statistics
+    optimizer_state: optax.OptState
+    best: Best
+    interval: Interval
+    diverged_at: Int[Array, ""]
+
+
+class BlockInputs(NamedTuple):
+    """What a block of steps is given, one row a step (then, if mapped, one column a model).
+
+    Attributes:
+        indices: Which samples make up each batch.
+        learning_rates: The learning rate of each step.
+    """
+
+    indices: Int[Array, "steps *models batch"]
+    learning_rates: Float[Array, "steps *models"]
+
+
+class IntervalMetrics(NamedTuple):
+    """Means over the training batches of an interval, and the validation accuracy at its end."""
+
+    loss: Float[Array, "*models"]
+    training_accuracy: Float[Array, "*models"]
+    validation_accuracy: Float[Array, "*models"]
+
+
+class Model(NamedTuple):
+    """What distinguishes one model of a program from the next.
+
+    Attributes:
+        key: PRNG key of all that training draws, step by step.
+        method: Its training method.
+        rate_regularisation: Weight of the firing-rate term.
+    """
+
+    key: Array
+    method: Method
+    rate_regularisation: Number
+
+
+def initial_state(network: Network, optimizer: str, key: Array) -> TrainState:
+    """A fresh model before its first step."""
+    parameters, statistics = network.init(key)
+    # A copy, as the buffers of a state are donated one by one.
+    best = Best(jnp.float32(-1), jnp.int32(0), *jax.tree.map(jnp.copy, (parameters, statistics)))
+    optimizer_state = OPTIMIZERS[optimizer].init(parameters)
+    return TrainState(
+        jnp.int32(0), parameters, statistics, optimizer_state, best, _empty_interval(), jnp.int32(-1)
+    )
+
+
+def _empty_interval() -> Interval:
+    return Interval(jnp.float32(0), jnp.float32(0), jnp.int32(0))
+
+
+def _mapped(function, mapping: Mapping):
+    if mapping == "single":
+        return function
+    if mapping == "vmap":
+        return jax.vmap(function)
+    return lambda *arguments: jax.lax.map(lambda a: function(*a), arguments)
+
+
+@partial(jax.jit, static_argnames=("network", "optimizer", "mapping"), donate_argnames="state")
+def train_block(
+    network: Network,
+    optimizer: str,
+    mapping: Mapping,
+    state: TrainState,
+    model: Model,
+    inputs: Float[Array, "samples ..."],
+    labels: Int[Array, " samples"],
+    block: BlockInputs,
+    n_steps: Int[Array, ""],
+) -> TrainState:
+    """Take the first ``n_steps`` of the steps in ``block``."""
+
+    def step(state: TrainState, model: Model, indices: Array, learning_rate: Array) -> TrainState:
+        batch = Batch(inputs[indices], labels[indices])
+        task = task_of(network, state.statistics, batch, model.rate_regularisation)
+        key = jax.random.fold_in(model.key, state.step)
+        (loss, forward), gradient = jax.value_and_grad(
+            lambda p: model.method.loss(task, p, key), has_aux=True
+        )(state.parameters)
+        direction, optimizer_state = OPTIMIZERS[optimizer].update(
+            gradient, state.optimizer_state, state.parameters
+        )
+        hits = jnp.mean(jnp.argmax(forward.logits, axis=-1) == batch.labels, dtype=jnp.float32)
+        is_first_failure = ~jnp.isfinite(loss) & (state.diverged_at < 0)
+        return TrainState(
+            step=state.step + 1,
+            parameters=jax.tree.map(lambda p, d: p - learning_rate * d, state.parameters, direction),
+            statistics=forward.statistics,
+            optimizer_state=optimizer_state,
+            best=state.best,
+            interval=Interval(
+                state.interval.loss + loss, state.interval.hits + hits, state.interval.n_steps + 1
+            ),
+            diverged_at=jnp.where(is_first_failure, state.step, state.diverged_at),
+        )
+
+    steps = _mapped(step, mapping)
+    return jax.lax.fori_loop(
+        0, n_steps, lambda i, state: steps(state, model, block.indices[i], block.learning_rates[i]), state
+    )
+
+
+@partial(jax.jit, static_argnames=("network", "mapping", "batch_size"), donate_argnames="state")
+def validate(
+    network: Network,
+    mapping: Mapping,
+    batch_size: int,
+    state: TrainState,
+    inputs: Float[Array, "samples ..."],
+    labels: Int[Array, " samples"],
+) -> tuple[TrainState, IntervalMetrics]:
+    """Measure validation accuracy, keep the parameters if it is the highest so far, and begin a new interval."""
+
+    def one(state: TrainState) -> tuple[TrainState, IntervalMetrics]:
+        def apply(parameters, inputs):
+            return network.forward(parameters, state.statistics, inputs).logits
+
+        measured = accuracy(apply, state.parameters, inputs, labels, batch_size=batch_size)
+        new = Best(measured, state.step, state.parameters, state.statistics)
+        is_better = (state.diverged_at < 0) & (measured > state.best.accuracy)
+        best = jax.tree.map(lambda a, b: jnp.where(is_better, a, b), new, state.best)
+        loss, hits, n_steps = state.interval
+        metrics = IntervalMetrics(loss / n_steps, hits / n_steps, measured)
+        return state._replace(best=best, interval=_empty_interval()), metrics
+
+    return _mapped(one, mapping)(state)
