@@ -97,8 +97,8 @@ def mismatch_accuracy(
 
 def mismatch_sweep(
     grid: Sequence[dict[str, Any]], levels: Sequence[float] = MISMATCH_LEVELS, **how: Any
-) -> list[dict]:
-    """Evaluate trained grid points at several mismatch levels: a point each, with ``level`` and ``accuracies``.
+) -> list[dict[str, Any]]:
+    """Evaluate trained points at several levels: a point each, with ``level`` and ``accuracies``.
 
     Args:
         grid: Trained grid points.

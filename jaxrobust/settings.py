@@ -36,7 +36,7 @@ def check_types(point: Mapping[str, Any], settings: Mapping[str, Setting], of: s
         value = point[name]
         wanted = type(default)
         fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
-        if isinstance(default, tuple) and fits:
+        if isinstance(default, tuple) and isinstance(value, tuple):
             fits = all(isinstance(item, type(default[0])) for item in value)
         if not fits:
             raise InputError(

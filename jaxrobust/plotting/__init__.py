@@ -1,0 +1,1 @@
+"""The figure parts that several experiments share."""

@@ -65,12 +65,10 @@ def load_tree(path: Path, like: Tree) -> tuple[Tree, dict[str, str]]:
     described = {name: (leaf.shape, str(leaf.dtype)) for name, leaf in expected.items()}
     found = {name: (leaf.shape, str(leaf.dtype)) for name, leaf in arrays.items()}
     if described != found:
-        odd = sorted(
-            name for name in described.keys() | found.keys() if described.get(name) != found.get(name)
-        )
-        name = odd[0]
+        names = sorted(described.keys() | found.keys())
+        odd = next(name for name in names if described.get(name) != found.get(name))
         raise InputError(
-            f"The file {path} does not fit this network: {name} is {found.get(name, 'absent')} in the file and "
-            f"{described.get(name, 'absent')} in the network. Use the settings it was made with."
+            f"The file {path} does not fit this network: {odd} is {found.get(odd, 'absent')} in the file "
+            f"and {described.get(odd, 'absent')} in the network. Use the settings it was made with."
         )
     return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in expected]), metadata

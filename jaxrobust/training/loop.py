@@ -71,7 +71,8 @@ class Training:
             raise InputError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}.")
         if self.batch_size < 1 or self.eval_step_interval < 1:
             raise InputError(
-                f"batch_size ({self.batch_size}) and eval_step_interval ({self.eval_step_interval}) must be at least 1."
+                f"batch_size ({self.batch_size}) and eval_step_interval ({self.eval_step_interval}) must be "
+                f"at least 1."
             )
 
 
@@ -126,7 +127,8 @@ def train(
         mapping: How several models share the program; by default side by side on an accelerator, one after
             the other on a CPU.
         progress: Called with steps done, steps in all, and a short text.
-        stop_requested: Asked between blocks; once true, checkpoints are written and ``TrainingStopped`` raised.
+        stop_requested: Asked between blocks; once true, checkpoints are written and ``TrainingStopped`` is
+            raised.
         checkpoint_seconds: Time between checkpoints.
 
     Returns:
@@ -199,12 +201,13 @@ def _train_together(
             block,
             jnp.int32(until - step),
         )
-        diverged_at = np.atleast_1d(state.diverged_at)
+        diverged_at = np.atleast_1d(np.asarray(state.diverged_at)).tolist()
         seconds_a_step = (time.monotonic() - began) / (until - step)
         block_length = 1 if step == first_step else int(np.clip(BLOCK_SECONDS / seconds_a_step, 1, MAX_BLOCK))
         step = until
-        for i in np.flatnonzero(diverged_at >= 0):
-            diverged.setdefault(int(i), _divergence(trainings[i], int(diverged_at[i]), checkpoint_step))
+        for i, failed_step in enumerate(diverged_at):
+            if failed_step >= 0 and i not in diverged:
+                diverged[i] = _divergence(trainings[i], failed_step, checkpoint_step)
 
         if step in (next_validation, total):
             state, metrics = validate(shared.network, mapping, VALIDATION_BATCH, state, *validation)
@@ -237,13 +240,13 @@ def _what_they_share(trainings: Sequence[Training]) -> Training:
         for name in ("network", "schedule", "optimizer", "batch_size", "eval_step_interval"):
             if getattr(other, name) != getattr(first, name):
                 raise InputError(
-                    f"Models that train in one program must share {name}, but one has {getattr(first, name)} and "
-                    f"another {getattr(other, name)}; train them one by one."
+                    f"Models that train in one program must share {name}, but one has "
+                    f"{getattr(first, name)} and another {getattr(other, name)}; train them one by one."
                 )
         if jax.tree.structure(other.method) != jax.tree.structure(first.method):
             raise InputError(
-                f"Models that train in one program must share their kind of method, but one has {first.method} "
-                f"and another {other.method}; train them one by one."
+                f"Models that train in one program must share their kind of method, but one has "
+                f"{first.method} and another {other.method}; train them one by one."
             )
     return first
 
@@ -280,26 +283,29 @@ def _block_inputs(
 ) -> BlockInputs:
     """The next ``MAX_BLOCK`` steps, always as many, so that no block compiles anew."""
     shared = trainings[0]
-    indices = [
-        batch_indices(t.seed, step, MAX_BLOCK, batch_size=shared.batch_size, n_samples=n_samples)
+    rates = shared.schedule.rates(step, MAX_BLOCK, phase_steps)
+    inputs = [
+        BlockInputs(
+            batch_indices(t.seed, step, MAX_BLOCK, batch_size=shared.batch_size, n_samples=n_samples), rates
+        )
         for t in trainings
     ]
-    rates = shared.schedule.rates(step, MAX_BLOCK, phase_steps)
     if mapping == "single":
-        return BlockInputs(jnp.asarray(indices[0]), jnp.asarray(rates))
-    return BlockInputs(
-        jnp.asarray(np.stack(indices, axis=1)), jnp.asarray(np.stack([rates] * len(indices), axis=1))
-    )
+        return jax.tree.map(jnp.asarray, inputs[0])
+    return jax.tree.map(lambda *columns: jnp.asarray(np.stack(columns, axis=1)), *inputs)
 
 
 def _divergence(training: Training, step: int, checkpoint_step: int) -> TrainingDiverged:
     path = training.folder / CHECKPOINT
     checkpoint = (
-        f"the last good checkpoint is {path} (step {checkpoint_step})" if path.exists() else "no checkpoint"
+        f"its last good checkpoint is {path} (step {checkpoint_step})"
+        if path.exists()
+        else "it had no checkpoint yet"
     )
     return TrainingDiverged(
-        f"The loss is no longer finite at step {step} with {training.method}, optimizer {training.optimizer}, "
-        f"learning rates {training.schedule.learning_rates} and seed {training.seed}; {checkpoint}. "
+        f"The loss is no longer finite at step {step} with {training.method}, optimizer "
+        f"{training.optimizer}, learning rates {training.schedule.learning_rates} and seed {training.seed}; "
+        f"{checkpoint}. "
         f"Lower the learning rate or the attack size."
     )
 

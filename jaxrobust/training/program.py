@@ -14,7 +14,7 @@ import optax
 from jax import Array
 from jaxtyping import Float, Int
 
-from jaxrobust.models.network import Network, Parameters, Statistics
+from jaxrobust.models.network import Forward, Network, Parameters, Statistics
 from jaxrobust.robustness.mismatch import accuracy
 from jaxrobust.training.methods import Batch, Method, Number, task_of
 from jaxrobust.training.optimizers import OPTIMIZERS
@@ -138,9 +138,11 @@ def train_block(
         batch = Batch(inputs[indices], labels[indices])
         task = task_of(network, state.statistics, batch, model.rate_regularisation)
         key = jax.random.fold_in(model.key, state.step)
-        (loss, forward), gradient = jax.value_and_grad(
-            lambda p: model.method.loss(task, p, key), has_aux=True
-        )(state.parameters)
+
+        def loss_of(parameters: Parameters) -> tuple[Array, Forward]:
+            return model.method.loss(task, parameters, key)
+
+        (loss, forward), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.parameters)
         direction, optimizer_state = OPTIMIZERS[optimizer].update(
             gradient, state.optimizer_state, state.parameters
         )
@@ -173,7 +175,7 @@ def validate(
     inputs: Float[Array, "samples ..."],
     labels: Int[Array, " samples"],
 ) -> tuple[TrainState, IntervalMetrics]:
-    """Measure validation accuracy, keep the parameters if it is the highest so far, and begin a new interval."""
+    """Measure validation accuracy, keep the parameters if it is the highest, and begin a new interval."""
 
     def one(state: TrainState) -> tuple[TrainState, IntervalMetrics]:
         def apply(parameters, inputs):

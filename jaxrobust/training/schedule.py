@@ -24,7 +24,8 @@ class Schedule:
     def __post_init__(self):
         if len(self.n_epochs) != len(self.learning_rates) or not self.n_epochs:
             raise InputError(
-                f"n_epochs {self.n_epochs} and learning_rate {self.learning_rates} must name as many phases each."
+                f"n_epochs {self.n_epochs} and learning_rate {self.learning_rates} must name the same "
+                f"number of phases."
             )
         if any(not epochs > 0 for epochs in self.n_epochs):
             raise InputError(f"Every phase needs more than 0 epochs, but n_epochs is {self.n_epochs}.")
