@@ -284,15 +284,15 @@ def _block_inputs(
     """The next ``MAX_BLOCK`` steps, always as many, so that no block compiles anew."""
     shared = trainings[0]
     rates = shared.schedule.rates(step, MAX_BLOCK, phase_steps)
-    inputs = [
-        BlockInputs(
-            batch_indices(t.seed, step, MAX_BLOCK, batch_size=shared.batch_size, n_samples=n_samples), rates
-        )
+    indices = [
+        batch_indices(t.seed, step, MAX_BLOCK, batch_size=shared.batch_size, n_samples=n_samples)
         for t in trainings
     ]
     if mapping == "single":
-        return jax.tree.map(jnp.asarray, inputs[0])
-    return jax.tree.map(lambda *columns: jnp.asarray(np.stack(columns, axis=1)), *inputs)
+        return BlockInputs(jnp.asarray(indices[0]), jnp.asarray(rates))
+    return BlockInputs(
+        jnp.asarray(np.stack(indices, axis=1)), jnp.asarray(np.stack([rates] * len(indices), axis=1))
+    )
 
 
 def _divergence(training: Training, step: int, checkpoint_step: int) -> TrainingDiverged:
