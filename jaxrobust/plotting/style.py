@@ -1,0 +1,60 @@
+"""Colours, names and files of all figures."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # figures are files; no screen is needed
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+# The published colours of the methods.
+METHOD_COLOURS = {
+    "Standard": "#4c84e6",
+    "Forward noise": "#ed64ed",
+    "Beta": "#9b32a8",
+    "Forward noise + beta": "#000000",
+    "Dropout": "#32a83a",
+    "AWP": "#fc033d",
+    "ABCD": "#03fc35",
+    "Entropy-SGD": "#aaa2b8",
+}
+
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "legend.frameon": False,
+    "savefig.dpi": 200,
+    "savefig.bbox": "tight",
+    "pdf.fonttype": 42,
+}
+
+
+def new_figure(n_rows: int, n_columns: int, *, width: float, height: float) -> tuple[Figure, list[plt.Axes]]:
+    """A figure and its panels in reading order; sizes in inches."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            n_rows, n_columns, figsize=(width, height), squeeze=False, layout="constrained"
+        )
+    return figure, list(axes.ravel())
+
+
+def save_figure(figure: Figure, folder: Path, name: str, caption: str) -> list[Path]:
+    """Write a figure with its caption below it, as PDF and PNG, and the caption as text.
+
+    Returns:
+        The files, the PNG first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
+    figure.supxlabel(caption, fontsize=7, color="0.35", x=0.01, ha="left", wrap=True)
+    with plt.rc_context(STYLE):
+        for path in paths:
+            figure.savefig(path)
+    plt.close(figure)
+    text = folder / f"{name}.txt"
+    text.write_text(caption + "\n")
+    return [*paths, text]

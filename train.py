@@ -1,0 +1,140 @@
+"""Train what is missing: all experiments, some of them, or a single model."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import platformdirs
+
+# Workers and later runs share compiled programs; to be set before JAX starts.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(platformdirs.user_cache_path("jaxrobust") / "compiled")
+)
+
+import datajuicer as dj
+from command_line import (
+    Experiment,
+    Option,
+    architecture_named,
+    configured,
+    describe_architecture,
+    describe_options,
+    described,
+    load_experiments,
+    read_words,
+)
+from jaxrobust.architectures import ARCHITECTURES, with_available_data
+from jaxrobust.errors import InputError
+
+OPTIONS = {
+    "exp": Option((), "experiments to run, by name; all if neither -exp nor -arch is given"),
+    "arch": Option("", f"train one model of an architecture: {', '.join(ARCHITECTURES)}"),
+    "n_threads": Option(1, "worker processes"),
+    "models_per_job": Option(1, "models trained side by side in one program; more pay on a GPU"),
+    "status": Option(False, "say what is done, running, failed and missing; compute nothing"),
+    "force": Option(False, "compute again what is already there"),
+    "retry": Option(False, "compute again what failed"),
+    "sessions": Option("sessions", "folder of the results"),
+    "help": Option(False, "this text; with -arch=name its settings"),
+}
+
+USAGE = """\
+python train.py                                     every experiment
+python train.py -exp=quickstart -n_threads=2        one experiment, two workers
+python train.py -exp=ecg_experiment -n_epochs=30,10 a setting changed for all its models
+python train.py -exp=quickstart -status             what is done and what is missing
+python train.py -arch=ecg_lsnn -beta_robustness=0.25 -seed=1
+python train.py -arch=ecg_lsnn --help               its settings
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Read the words, train and evaluate; the exit status says how it went."""
+    try:
+        words = read_words(argv, OPTIONS)
+        options = words.options
+        if options["help"]:
+            print(describe_architecture(options["arch"]) if options["arch"] else _help())
+            return 0
+        if options["arch"] and options["exp"]:
+            raise InputError("Give either -arch (one model) or -exp (experiments), not both.")
+        run_mode = {(True, False): "force", (False, True): "retry", (False, False): "normal"}.get(
+            (options["force"], options["retry"])
+        )
+        if run_mode is None:
+            raise InputError("Give either -force or -retry, not both.")
+        how = {"n_threads": options["n_threads"], "run_mode": run_mode, "cache_dir": options["sessions"]}
+        if options["arch"]:
+            grid = configured([architecture_named(options["arch"]).make()], words.settings)
+            return _report_status(grid, options) if options["status"] else _train(grid, how, options)
+        experiments = load_experiments(options["exp"])
+        grids = {
+            name: configured(experiment.train_grid(), words.settings)
+            for name, experiment in experiments.items()
+        }
+        everything = [point for grid in grids.values() for point in grid]
+        if options["status"]:
+            return _report_status(everything, options)
+        failed = _train(everything, how, options)
+        for name, experiment in experiments.items():
+            failed |= _evaluate(name, experiment, grids[name], how)
+        return failed
+    except (InputError, dj.UsageError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, dj.Interrupted):
+        print("Stopped. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+        return 130
+
+
+def _train(grid: list[dict[str, Any]], how: dict[str, Any], options: dict[str, Any]) -> int:
+    """Train the grid; 0 if all went well."""
+    grid = with_available_data(grid, notice=_notice)
+    return _explained(lambda: dj.run(grid, "train", batch=options["models_per_job"], **how)("{*}"))
+
+
+def _evaluate(name: str, experiment: Experiment, grid: list[dict[str, Any]], how: dict[str, Any]) -> int:
+    """Evaluate what of an experiment is trained; 0 if all went well."""
+    grid = with_available_data(grid, notice=lambda text: None)
+    trained = dj.run(grid, "train", run_mode="load_any", cache_dir=how["cache_dir"], store_key="*")("{*}")
+    if not trained:
+        return 0
+    failed = _explained(lambda: experiment.evaluate(trained, **how))
+    if not failed and len(trained) == len(grid):
+        print(f"{name}: {len(grid)} models trained and evaluated; draw them with make_figures.py -exp={name}")
+    return failed
+
+
+def _explained(compute: Callable[[], object]) -> int:
+    """Run something; each failed point is explained in a line, and the others are kept."""
+    try:
+        compute()
+    except dj.RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _report_status(grid: list[dict[str, Any]], options: dict[str, Any]) -> int:
+    """Print how many models are done, running, failed and missing, and name those that are not done."""
+    grid = with_available_data(grid, notice=_notice, download=False)
+    status = dj.status(grid, "train", cache_dir=options["sessions"])("{*}")
+    parts = {name: getattr(status, name) for name in ("done", "running", "failed", "missing")}
+    print(", ".join(f"{len(points)} {name}" for name, points in parts.items()))
+    for name in ("running", "failed", "missing"):
+        for point in parts[name]:
+            print(f"  {name:8} {described(point)}")
+    return 0
+
+
+def _notice(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
+def _help() -> str:
+    return f"{__doc__}\n\n{USAGE}\nOptions:\n{describe_options(OPTIONS)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
