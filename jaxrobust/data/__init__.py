@@ -1,0 +1,104 @@
+"""Data sets: found or downloaded, prepared once, then memory-mapped.
+
+`load("mitdb")` gives a `Dataset`; docs/data.md says what each set is and how it was prepared.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from jaxrobust.data import digits, generated_ecg, mitdb, sources
+from jaxrobust.data.dataset import Dataset, Examples
+from jaxrobust.data.loading import load_recipe, prepared
+from jaxrobust.data.recipe import Progress, Recipe
+from jaxrobust.data.sources import DataNotFound
+from jaxrobust.errors import InputError
+
+__all__ = ["DATASETS", "STAND_INS", "DataNotFound", "Dataset", "Examples", "Progress", "available", "load"]
+
+DATASETS: Mapping[str, Recipe] = MappingProxyType(
+    {recipe.name: recipe for recipe in (mitdb.RECIPE, generated_ecg.RECIPE, *digits.RECIPES)}
+)
+"""Every data set by its name."""
+
+STAND_INS: Mapping[str, str] = MappingProxyType(
+    {
+        "mitdb": "generated_ecg",
+    }
+)
+"""What serves in place of a data set that cannot be had: built in, of the same shape, with its own splits."""
+
+
+def load(
+    name: str,
+    *,
+    split: str | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Dataset:
+    """The data set `name`, prepared at the first call and memory-mapped from then on.
+
+    Args:
+        name: one of `DATASETS`.
+        split: one of its splits; None for the default, which never leaks.
+        folder: where its files are; nothing else is looked at then. None: `$JAXROBUST_DATA`, `$SCRATCH`, the
+            cache, and then a download into the cache.
+        cache: where downloads and prepared arrays are kept; None for the user's cache folder.
+        progress: called as `progress(what, done, total)` during downloads and preparations.
+
+    Raises:
+        DataNotFound: the files are nowhere and there is no network; `STAND_INS` names what may serve instead.
+        InputError: an unknown name or split, damaged or incomplete files, a folder that cannot be written.
+    """
+    recipe = _recipe(name)
+    if split is None:
+        split = recipe.splits[0]
+    elif split not in recipe.splits:
+        raise InputError(f"{name} has no split {split!r}: {_nearest(split, recipe.splits)}")
+    return load_recipe(
+        recipe,
+        split=split,
+        folder=_path(folder),
+        cache=_path(cache) or sources.default_cache(),
+        progress=progress or (lambda what, done, total: None),
+    )
+
+
+def available(
+    name: str,
+    folder: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+) -> bool:
+    """True if `load(name, folder=folder, cache=cache)` needs no network.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    recipe = _recipe(name)
+    if recipe.files is None:
+        return True
+    where = _path(cache) or sources.default_cache()
+    if folder is not None:
+        return recipe.files.locate(Path(folder).expanduser()) is not None
+    return sources.find(recipe, None, where) is not None or any(
+        prepared(recipe, split, where) for split in recipe.splits
+    )
+
+
+def _path(path: str | os.PathLike[str] | None) -> Path | None:
+    return None if path is None else Path(path).expanduser()
+
+
+def _recipe(name: str) -> Recipe:
+    if name not in DATASETS:
+        raise InputError(f"there is no data set {name!r}: {_nearest(name, tuple(DATASETS))}")
+    return DATASETS[name]
+
+
+def _nearest(name: str, names: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
+    choice = f"it has {', '.join(names)}"
+    return f"did you mean {near[0]!r}? ({choice})" if near else choice

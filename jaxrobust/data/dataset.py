@@ -1,0 +1,86 @@
+"""What every data set is once it has been loaded: labelled arrays and where they come from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxrobust.errors import InputError
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled samples of one part (training, validation or test).
+
+    Attributes:
+        inputs: float32, `(n, h, w, c)` in [0, 1] for images, `(n, time, features)` for sequences.
+            Memory-mapped and read-only after `load`.
+        labels: int32, `(n,)`, each an index into the data set's `classes`.
+        groups: int64, `(n,)`: the patient or speaker each sample comes from; None where nobody is known.
+
+    Raises:
+        InputError: the three do not have the same length, or have other types than these.
+    """
+
+    inputs: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.inputs.dtype != np.float32 or self.inputs.ndim < 2:
+            raise InputError(
+                f"inputs are {self.inputs.dtype} of shape {self.inputs.shape}: "
+                "give a float32 array with one row a sample"
+            )
+        if self.labels.dtype != np.int32 or self.labels.shape != self.inputs.shape[:1]:
+            raise InputError(
+                f"labels are {self.labels.dtype} of shape {self.labels.shape} for {len(self.inputs)} inputs: "
+                "give one int32 a sample"
+            )
+        if self.groups is not None and self.groups.shape != self.labels.shape:
+            raise InputError(
+                f"groups have shape {self.groups.shape} for {len(self.labels)} samples: "
+                "give one number a sample"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def counts(self, classes: int) -> tuple[int, ...]:
+        """How many samples each of the first `classes` classes has."""
+        return tuple(int(count) for count in np.bincount(self.labels, minlength=classes))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a data set's `build` hands over for storage: three parts and a phrase for their source."""
+
+    source: str
+    classes: tuple[str, ...]
+    train: Examples
+    validation: Examples
+    test: Examples
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set, ready for training.
+
+    Attributes:
+        name: what it is called in `DATASETS`, as in "mitdb".
+        source: one phrase for captions and tables, as in "MIT-BIH Arrhythmia Database 1.0.0".
+        split: how the samples were divided, as in "patients".
+        classes: the name of each label.
+        train, validation, test: the three parts; no sample lies in two of them.
+        synthetic: True where a generator made the samples. Never mix these with real ones in a table.
+        fingerprint: a digest of all arrays: equal fingerprints mean equal numbers.
+    """
+
+    name: str
+    source: str
+    split: str
+    classes: tuple[str, ...]
+    train: Examples
+    validation: Examples
+    test: Examples
+    synthetic: bool
+    fingerprint: str

@@ -1,0 +1,196 @@
+"""Prepared arrays on disk: written whole or not at all, then memory-mapped by every process."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from jaxrobust.data.dataset import Dataset, Examples, Parts
+from jaxrobust.errors import InputError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_PARTS = ("train", "validation", "test")
+_ARRAYS = ("inputs", "labels", "groups")
+
+
+def prepare(folder: Path, build: Callable[[], Parts], facts: Mapping[str, object]) -> Dataset:
+    """The data set in `folder`, made there first if it is not there yet.
+
+    The folder appears by one rename. Several processes may call this at once: one builds, the others wait for
+    it; where the file system knows no locks all of them build, and the first rename wins.
+
+    Args:
+        folder: where the prepared arrays belong; its name must say everything that they depend on.
+        build: makes the arrays.
+        facts: `name`, `split` and `synthetic` of the data set, and its `settings`, for the manifest.
+
+    Raises:
+        InputError: `folder` cannot be written, or what lies there is damaged.
+    """
+    if not folder.exists():
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with _lock(folder) as alone:
+                if not folder.exists():
+                    _write(folder, build, facts, sweep=alone)
+        except OSError as error:
+            raise InputError(
+                f"prepared data cannot be written to {folder.parent} ({error.strerror or error}): "
+                "make room there or name another folder with cache="
+            ) from error
+    return read(folder)
+
+
+def read(folder: Path) -> Dataset:
+    """The prepared data set in `folder`, memory-mapped and read-only.
+
+    Raises:
+        InputError: a file is missing or does not have the size in the manifest.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        for name, entry in manifest["arrays"].items():
+            size = (folder / f"{name}.npy").stat().st_size
+            if size != entry["bytes"]:
+                raise ValueError(f"{name}.npy has {size} bytes instead of {entry['bytes']}")
+        parts = {part: _read_part(folder, part, manifest["arrays"]) for part in _PARTS}
+        return Dataset(
+            name=manifest["name"],
+            source=manifest["source"],
+            split=manifest["split"],
+            classes=tuple(manifest["classes"]),
+            synthetic=manifest["synthetic"],
+            fingerprint=manifest["fingerprint"],
+            **parts,
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"the prepared data in {folder} are damaged ({error}): "
+            "delete that folder and they are prepared again"
+        ) from error
+
+
+def check(folder: Path) -> None:
+    """Read every byte in the prepared `folder` and compare it with the checksums in the manifest.
+
+    Raises:
+        InputError: an array is not the one that was written.
+    """
+    read(folder)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    for name, entry in manifest["arrays"].items():
+        if _sha256(folder / f"{name}.npy") != entry["sha256"]:
+            raise InputError(
+                f"{name}.npy in {folder} does not have its checksum: "
+                "delete that folder and it is prepared again"
+            )
+
+
+def _read_part(folder: Path, part: str, arrays: Mapping[str, object]) -> Examples:
+    loaded = {
+        name: np.load(folder / f"{part}_{name}.npy", mmap_mode="r")
+        for name in _ARRAYS
+        if f"{part}_{name}" in arrays
+    }
+    return Examples(**loaded)
+
+
+def _write(folder: Path, build: Callable[[], Parts], facts: Mapping[str, object], *, sweep: bool) -> None:
+    prefix = f".{folder.name}."
+    if sweep:  # nobody else is at work here, so these are what killed processes left behind
+        for stale in folder.parent.glob(f"{prefix}*.partial"):
+            shutil.rmtree(stale, ignore_errors=True)
+    partial = Path(tempfile.mkdtemp(prefix=prefix, suffix=".partial", dir=folder.parent))
+    try:
+        try:
+            parts = build()
+        except OSError as error:  # told apart from trouble with writing, which asks for another remedy
+            raise InputError(
+                f"the files of {facts['name']} cannot be read ({error}): "
+                "check that they are complete and readable"
+            ) from error
+        _check_parts(str(facts["name"]), parts)
+        arrays: dict[str, dict[str, object]] = {}
+        for part in _PARTS:
+            for name in _ARRAYS:
+                array = getattr(getattr(parts, part), name)
+                if array is not None:
+                    arrays[f"{part}_{name}"] = _write_array(partial / f"{part}_{name}.npy", array)
+        digest = hashlib.sha256("".join(f"{n}{e['sha256']}" for n, e in sorted(arrays.items())).encode())
+        manifest = {
+            "format": FORMAT,
+            **facts,
+            "source": parts.source,
+            "classes": parts.classes,
+            "fingerprint": digest.hexdigest(),
+            "arrays": arrays,
+        }
+        with (partial / MANIFEST).open("w") as file:
+            json.dump(manifest, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.chmod(0o755)  # mkdtemp's 0700 would shut out the others who share this cache
+        try:
+            partial.rename(folder)
+        except OSError:
+            if not folder.exists():  # otherwise another process was first, with the same arrays
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_array(path: Path, array: np.ndarray) -> dict[str, object]:
+    with path.open("wb") as file:
+        np.save(file, np.ascontiguousarray(array))
+        file.flush()
+        os.fsync(file.fileno())
+    return {
+        "shape": array.shape,
+        "dtype": str(array.dtype),
+        "bytes": path.stat().st_size,
+        "sha256": _sha256(path),
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_parts(name: str, parts: Parts) -> None:
+    for part in _PARTS:
+        examples: Examples = getattr(parts, part)
+        counts = examples.counts(len(parts.classes))
+        if len(counts) > len(parts.classes) or (len(examples) and examples.labels.min() < 0):
+            raise InputError(
+                f"{name} has labels outside 0..{len(parts.classes) - 1} in {part}: mend the labels"
+            )
+        if 0 in counts:
+            raise InputError(
+                f"{name} has no sample of class {parts.classes[counts.index(0)]!r} in its {part} part: "
+                "check that the data are complete"
+            )
+        # Row by row: a mask for all of them at once would be as large as a byte a number.
+        if not all(np.isfinite(row).all() for row in examples.inputs):
+            raise InputError(f"{name} has inputs that are not finite in {part}: mend the data")
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[bool]:
+    """Hold the lock that belongs to `folder`; yields False where the system has no such locks."""
+    with (folder.parent / f".{folder.name}.lock").open("w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except (ImportError, OSError):
+            yield False
+        else:
+            yield True
