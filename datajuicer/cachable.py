@@ -1,0 +1,315 @@
+"""Cachable functions: which results are worth keeping, and what they depend on."""
+
+from __future__ import annotations
+
+import ast
+import enum
+import functools
+import hashlib
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from datajuicer import keys
+from datajuicer.errors import MissingKey, UsageError
+from datajuicer.template import get
+
+JOB = "job"
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
+
+
+class _Absent(enum.Enum):
+    """Stands for no value; an Enum, because its member stays itself when it is sent to another process."""
+
+    ABSENT = 0
+
+
+_ABSENT: Any = _Absent.ABSENT
+
+Saver = Callable[[Path, Any], None]
+Loader = Callable[[Path], Any]
+Checker = Callable[[Path], bool]
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """One thing a result depends on: a parameter, or a key inside of it, possibly with a default."""
+
+    text: str
+    parameter: str
+    key: str | None = None
+    default: Any = _ABSENT
+
+    @classmethod
+    def parse(cls, text: str) -> Dependency:
+        """Read `a`, `model:seed`, `model:optimizer.lr` or `model:seed?=0`.
+
+        Raises:
+            UsageError: the text is not of that form.
+        """
+        name, mark, default = text.partition("?=")
+        parameter, colon, key = name.partition(":")
+        if not parameter.isidentifier() or (colon and not key):
+            raise UsageError(
+                f"the dependency {text!r} is not of the form 'parameter', 'parameter:key' or 'parameter:key?=default'"
+            )
+        return cls(name, parameter, key or None, _literal(default) if mark else _ABSENT)
+
+    def value(self, arguments: Mapping[str, Any]) -> Any:
+        """Its value among the arguments of a call, `_ABSENT` if it is missing and has a default."""
+        value = arguments[self.parameter]
+        if self.key is None:
+            return value
+        if not isinstance(value, Mapping):
+            raise UsageError(
+                f"the dependency {self.text!r} looks inside of {self.parameter!r}, but that is of type "
+                f"{type(value).__qualname__}, not a dict"
+            )
+        try:
+            return get(value, self.key) if self.default is _ABSENT else get(value, self.key, _ABSENT)
+        except MissingKey as error:
+            raise MissingKey(f"the dependency {self.text!r}: {error}") from None
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError):
+        return text
+
+
+@dataclass(frozen=True)
+class Cachable:
+    """A function whose results `run` keeps. Called directly, it just calls the function. Made by `cachable`."""
+
+    function: Callable[..., Any]
+    table_name: str
+    dependencies: tuple[Dependency, ...]
+    saver: Saver | Literal["pickle"] | None = None
+    loader: Loader | Literal["pickle"] | None = None
+    checker: Checker | None = None
+    version: Any = None
+    batched: Callable[..., Sequence[Any]] | None = None
+    group: Callable[..., Any] | None = None
+    on_code_change: Literal["warn", "recompute", "ignore"] = "warn"
+    encoders: tuple[tuple[type, Callable[[Any], Any]], ...] = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function, without any store."""
+        return self.function(*args, **kwargs)
+
+    def cached(self, cache_dir: Any = "sessions") -> Callable[..., Any]:
+        """The function as one that looks into a store first and keeps what it computes: a grid of one, made fast.
+
+        Args:
+            cache_dir: the folder of the store.
+        """
+        from datajuicer.run import Cached
+
+        return Cached(self, cache_dir)
+
+    def __repr__(self) -> str:
+        return f"<cachable {self.table_name}>"
+
+    def __datajuicer_key__(self) -> tuple[Any, ...]:
+        return ("cachable", self.table_name, self.version)
+
+    def __reduce__(self) -> Any:
+        # A decorated function is found under its own name by another process; the function inside of it is not.
+        # What __main__ defines goes by value, since another process has another __main__.
+        module, name = getattr(self, "__module__", None), getattr(self, "__qualname__", "<")
+        if module not in (None, "__main__", "__mp_main__") and "<" not in name:
+            found: Any = sys.modules.get(module)
+            for part in name.split("."):
+                found = getattr(found, part, None)
+            if found is self:
+                return name
+        return _rebuild, tuple(getattr(self, field.name) for field in fields(self))
+
+    @functools.cached_property
+    def signature(self) -> inspect.Signature:
+        """The signature without `job`."""
+        signature = _signature(self.function)
+        return signature.replace(parameters=[p for n, p in signature.parameters.items() if n != JOB])
+
+    @functools.cached_property
+    def takes_job(self) -> bool:
+        """Whether the function has a parameter named `job`."""
+        return JOB in _signature(self.function).parameters
+
+    @functools.cached_property
+    def _plain(self) -> tuple[tuple[str, ...], dict[str, Any]] | None:
+        """Names and defaults, if all parameters can be given by name; the fast way to bind a call."""
+        parameters = self.signature.parameters.values()
+        if any(p.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD for p in parameters):
+            return None
+        defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+        return tuple(p.name for p in parameters), defaults
+
+    def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameter name → argument, defaults filled in, without `job`.
+
+        Raises:
+            UsageError: the arguments do not fit the function.
+        """
+        if self._plain is not None:
+            names, defaults = self._plain
+            bound = {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
+            if (
+                len(bound)
+                == len(names)
+                == len(args) + len(kwargs) + sum(n not in kwargs for n in names[len(args) :])
+            ):
+                if not (bound.keys() - set(names)) and not (kwargs.keys() & set(names[: len(args)])):
+                    return bound
+        try:
+            found = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise UsageError(f"{self.table_name} cannot be called so: {error}") from None
+        found.apply_defaults()
+        return dict(found.arguments)
+
+    def dependency_values(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """What a result for these arguments depends on; what has its default is left out."""
+        found = {}
+        for dependency in self.dependencies:
+            value = dependency.value(arguments)
+            if dependency.default is not _ABSENT and (
+                value is _ABSENT or self._same(value, dependency.default)
+            ):
+                continue
+            found[dependency.text] = value
+        return found
+
+    def _same(self, one: Any, other: Any) -> bool:
+        if type(one) is not type(other):
+            return False
+        return keys.digest(one, dict(self.encoders)) == keys.digest(other, dict(self.encoders))
+
+    def key(self, dependencies: Mapping[str, Any]) -> str:
+        """The key of the result with these dependency values."""
+        return keys.result_key(self.table_name, self.version, dependencies, self._encoders)
+
+    @functools.cached_property
+    def _encoders(self) -> dict[type, Callable[[Any], Any]]:
+        return dict(self.encoders)
+
+    @functools.cached_property
+    def code(self) -> str | None:
+        """A digest of the function's source that comments, layout and docstrings do not change; None without source."""
+        return code_digest(self.function)
+
+
+def cachable(
+    dependencies: Sequence[str] | None = None,
+    saver: Saver | Literal["pickle"] | None = None,
+    loader: Loader | Literal["pickle"] | None = None,
+    checker: Checker | None = None,
+    table_name: str | None = None,
+    *,
+    version: Any = None,
+    batched: Callable[..., Sequence[Any]] | None = None,
+    group: Callable[..., Any] | None = None,
+    on_code_change: Literal["warn", "recompute", "ignore"] = "warn",
+    encoders: Mapping[type, Callable[[Any], Any]] | None = None,
+) -> Callable[[Callable[..., Any]], Cachable]:
+    """Mark a function as one whose results are kept.
+
+    Args:
+        dependencies: what a result depends on: `"a"`, `"model:seed"`, `"model:optimizer.lr"`, `"model:seed?=0"`
+            (left out of the key when it has this value); default: all parameters except `job`.
+        saver: `saver(folder, value)` writes a value's files into an empty folder; `"pickle"` takes anything.
+            Without it values are stored as typed JSON and safetensors.
+        loader: `loader(folder)` reads what `saver` wrote.
+        checker: `checker(folder)` says whether the files in a result's folder are still good; if not, the result
+            counts as missing.
+        table_name: the function's name in keys and in the store; default: its own.
+        version: part of the key; a new version leaves all older results aside.
+        batched: a function with the same parameters, each a list, that returns a list of values; an element may be
+            an exception, then that point failed.
+        group: `group(**arguments)` gives a value; points with equal values may share a call of `batched`.
+        on_code_change: what to do with a result that was computed by other source code: `"warn"`, `"recompute"` or
+            `"ignore"`.
+        encoders: for types that have no key of their own: a function that turns them into values that have.
+
+    Raises:
+        UsageError: the pieces do not fit together.
+    """
+    if isinstance(dependencies, str):
+        raise UsageError(f"dependencies={dependencies!r} must be a list, such as [{dependencies!r}]")
+    if (saver is None) != (loader is None):
+        missing = "loader" if loader is None else "saver"
+        raise UsageError(f"a saver needs a loader and a loader a saver: give cachable the {missing} too")
+    if "pickle" in (saver, loader) and saver != loader:
+        raise UsageError("saver='pickle' and loader='pickle' go together")
+    if (group is not None) and batched is None:
+        raise UsageError(
+            "cachable(group=…) says which points may share a call of batched=…, which is missing"
+        )
+    if on_code_change not in ("warn", "recompute", "ignore"):
+        raise UsageError(f"on_code_change={on_code_change!r} must be 'warn', 'recompute' or 'ignore'")
+
+    def mark(function: Callable[..., Any]) -> Cachable:
+        if isinstance(function, Cachable):
+            raise UsageError(
+                f"{function!r} is cachable already; wrap the function itself: {function!r}.function"
+            )
+        name = table_name or getattr(function, "__name__", "")
+        if not _NAME.fullmatch(name) or name == "quarantine":
+            raise UsageError(
+                f"{name or function!r} is no name for a function in a store; define the function with def, or give "
+                "cachable(table_name=…) made of letters, digits, '_', '-' and '.'"
+            )
+        parameters = [n for n in _signature(function).parameters if n != JOB]
+        found = tuple(map(Dependency.parse, parameters if dependencies is None else dependencies))
+        for dependency in found:
+            if dependency.parameter not in parameters:
+                raise UsageError(
+                    f"{name} has no parameter {dependency.parameter!r}, which the dependency {dependency.text!r} "
+                    f"names (its parameters: {', '.join(parameters) or 'none'})"
+                )
+        return _rebuild(
+            function, name, found, saver, loader, checker, version, batched, group, on_code_change,
+            tuple((encoders or {}).items()),
+        )  # fmt: skip
+
+    return mark
+
+
+def _rebuild(*pieces: Any) -> Cachable:
+    made = Cachable(*pieces)
+    function = pieces[0]
+    for name in functools.WRAPPER_ASSIGNMENTS:  # name, docstring, module: it looks like the function it holds
+        if hasattr(function, name):
+            made.__dict__[name] = getattr(function, name)
+    made.__dict__["__wrapped__"] = function
+    return made
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"{function!r} does not tell its parameters; wrap it in a function with def"
+        ) from None
+
+
+def code_digest(function: Callable[..., Any]) -> str | None:
+    """A digest of what a function's source does, not of how it is written."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            node.decorator_list = []
+            if ast.get_docstring(node) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+    return hashlib.blake2b(ast.unparse(tree).encode(), digest_size=10).hexdigest()

@@ -1,0 +1,119 @@
+"""The plan of a run: which call each point stands for, and which calls are the same computation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from datajuicer import keys
+from datajuicer.cachable import Cachable
+from datajuicer.errors import UsageError
+from datajuicer.template import format_template, get
+
+Point = dict[Any, Any]
+
+
+@dataclass
+class Item:
+    """One computation: a function, its arguments, and the points (by place in the grid) that want its result.
+
+    `key` is None for a function that is not cachable; such calls are never shared.
+    """
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    point: Point
+    indices: list[int] = field(default_factory=list)
+    arguments: dict[str, Any] = field(default_factory=dict)
+    dependencies: dict[str, Any] = field(default_factory=dict)
+    key: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the function, as the store and the progress display show it."""
+        if isinstance(self.function, Cachable):
+            return self.function.table_name
+        return getattr(self.function, "__name__", type(self.function).__name__)
+
+    def group(self) -> str | None:
+        """What decides with which others it may be computed in one call; None: with nobody."""
+        function = self.function
+        if not isinstance(function, Cachable) or function.batched is None:
+            return None
+        shared = None if function.group is None else function.group(**self.arguments)
+        return f"{self.name} {keys.digest(shared)}"
+
+
+def as_points(grid: Any) -> list[Point]:
+    """The points of a grid; a single dict is a grid of one."""
+    points = [grid] if isinstance(grid, Mapping) else grid
+    if not isinstance(points, Sequence) or isinstance(points, str):
+        raise UsageError(f"a grid is a list of dicts, not {type(grid).__qualname__}")
+    for index, point in enumerate(points):
+        if not isinstance(point, Mapping):
+            raise UsageError(f"point {index} of the grid is of type {type(point).__qualname__}, not a dict")
+    return list(points)  # type: ignore[arg-type]
+
+
+def plan(points: Sequence[Point], func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Item]:
+    """The computations behind a grid, each once, in the order in which the points first want them.
+
+    Args:
+        points: the grid.
+        func: a function, or the key under which every point holds one.
+        args: positional arguments; text is a template of each point.
+        kwargs: keyword arguments, the same.
+
+    Raises:
+        UsageError: an argument, a template or a dependency does not work; the message names the point.
+    """
+    items: list[Item] = []
+    by_key: dict[tuple[str, str], Item] = {}
+    for index, point in enumerate(points):
+        try:
+            item = _item(point, func, args, kwargs)
+        except UsageError as error:
+            raise type(error)(f"point {index}{_hint(point)}: {error}") from error
+        if item.key is not None:
+            item = by_key.setdefault((item.name, item.key), item)
+        if not item.indices:
+            items.append(item)
+        item.indices.append(index)
+    return items
+
+
+def _item(point: Point, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Item:
+    function = get(point, func) if isinstance(func, str) else func
+    if not callable(function):
+        raise UsageError(f"{func!r} is of type {type(function).__qualname__}, not a function")
+    item = Item(
+        function,
+        tuple([format_template(point, a) if isinstance(a, str) else a for a in args]),
+        {n: format_template(point, a) if isinstance(a, str) else a for n, a in kwargs.items()},
+        point,
+    )
+    if isinstance(function, Cachable):
+        complete(item, function)
+    return item
+
+
+def complete(item: Item, function: Cachable) -> None:
+    """Bind the arguments and find the key."""
+    item.arguments = function.bind(item.args, item.kwargs)
+    item.dependencies = function.dependency_values(item.arguments)
+    item.key = function.key(item.dependencies)
+
+
+def brief(point: Mapping[Any, Any], limit: int = 100) -> str:
+    """A point in one short line, plain values only."""
+    shown = [
+        f"{k}={v!r}" for k, v in point.items() if isinstance(v, (bool, int, float, str)) and len(repr(v)) < 40
+    ]
+    text = ", ".join(shown)
+    return text if len(text) <= limit else text[:limit].rpartition(",")[0] + ", …"
+
+
+def _hint(point: Point) -> str:
+    return f" ({text})" if (text := brief(point)) else ""

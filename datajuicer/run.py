@@ -1,0 +1,355 @@
+"""Running a grid: give back what the store has, compute what is missing, in the order of the grid."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from datajuicer.cachable import Cachable
+from datajuicer.compute import Work, load_pickle
+from datajuicer.errors import Failure, MissingResults, RunError, StoreWarning, UsageError
+from datajuicer.grid import Grid
+from datajuicer.plan import Item, Point, as_points, brief, complete, plan
+from datajuicer.schedule import Order, compute_all
+from datajuicer.store import LOG, MISSING, Record, Store
+from datajuicer.template import Literal as LiteralText
+
+RunMode = Literal["normal", "force", "load", "load_any", "retry"]
+CacheMode = Literal["normal", "no_save"]
+
+_SHOWN = 10  # failures and missing points that a message lists
+
+
+def run(
+    grid: Any,
+    func: Any,
+    n_threads: int = 1,
+    run_mode: RunMode = "normal",
+    cache_mode: CacheMode = "normal",
+    cache_dir: str | os.PathLike[str] = "sessions",
+    store_key: str | None = None,
+    *,
+    executor: Executor | None = None,
+    batch: int = 1,
+    progress: bool | None = None,
+    lint: bool = False,
+    hint: str = "",
+) -> Callable[..., Any]:
+    """Run a function on every point of a grid: `run(grid, func, …)(*args, **kwargs)`.
+
+    Text among the arguments is a template that each point fills in. Results of cachable functions come from the
+    store where it has them.
+
+    Args:
+        grid: a list of dicts, or one dict.
+        func: a function, or the key under which each point holds one.
+        n_threads: number of worker processes; 1 computes in this process.
+        run_mode: `normal`: compute what is missing, report recorded failures; `retry`: compute those again;
+            `force`: compute everything again; `load`: compute nothing, an error lists what is missing;
+            `load_any`: compute nothing, leave out what is missing.
+        cache_mode: `no_save`: keep nothing.
+        cache_dir: the folder of the store.
+        store_key: None: return the values; a key: return the points with the value under this key; "*": the value
+            is a dict that is merged into the point.
+        executor: any `concurrent.futures.Executor` to compute with, instead of `n_threads`.
+        batch: how many points of one group go into one call of a cachable function's batched form.
+        progress: False: say nothing while computing.
+        lint: warn of keys that the function reads from its arguments but does not declare.
+        hint: with `load`: the command that computes what is missing, for the message.
+
+    Raises:
+        UsageError: something in the call does not work; nothing was computed.
+        RunError: some points failed; `results` and `failures` hold the rest.
+        Interrupted: the run was stopped with Ctrl-C; what was finished is kept.
+
+    See engine specification, section 5.
+    """
+    _check(n_threads, run_mode, cache_mode, store_key, executor, batch)
+    store = Store(cache_dir)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        points = as_points(grid)
+        items = plan(points, func, args, kwargs)
+        results: list[Any] = [MISSING] * len(points)
+        failures: list[Failure] = []
+        looked = _look_up(store, items, run_mode, results, failures)
+        if run_mode in ("load", "load_any"):
+            missing = [index for index, value in enumerate(results) if value is MISSING]
+            if missing and run_mode == "load":
+                raise _nothing_stored(points, missing, hint)
+            return _arranged(points, results, store_key, leave_out=run_mode == "load_any")
+        if looked:
+            order = Order(n_threads, executor, batch, progress, lint, run_mode == "retry")
+            keep = store if cache_mode == "normal" else None
+            cause = _compute(store, keep, looked, order, results, failures)
+        else:
+            cause = None
+        if failures:
+            failures.sort(key=lambda f: f.indices)
+            partial_results = _arranged(points, results, store_key)
+            raise RunError(_explained(failures, len(points)), partial_results, failures) from cause
+        return _arranged(points, results, store_key)
+
+    return call
+
+
+def _check(
+    n_threads: Any, run_mode: Any, cache_mode: Any, store_key: Any, executor: Any, batch: Any
+) -> None:  # fmt: skip
+    if isinstance(n_threads, bool) or not isinstance(n_threads, int) or n_threads < 1:
+        raise UsageError(f"n_threads={n_threads!r} must be a whole number of worker processes, at least 1")
+    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+        raise UsageError(f"batch={batch!r} must be a whole number of points, at least 1")
+    modes = RunMode.__args__  # type: ignore[attr-defined]
+    if run_mode not in modes:
+        raise UsageError(f"run_mode={run_mode!r} must be one of {', '.join(modes)}")
+    if cache_mode not in ("normal", "no_save"):
+        raise UsageError(f"cache_mode={cache_mode!r} must be 'normal' or 'no_save'")
+    if store_key is not None and not isinstance(store_key, str):
+        raise UsageError(f"store_key={store_key!r} must be a key, '*' or None")
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise UsageError(
+            f"executor={executor!r} does not follow concurrent.futures.Executor: it has no submit()"
+        )
+
+
+# -- what the store has ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A computation that has to be done, and whether a result that is there is to be set aside for it."""
+
+    item: Item
+    replaces: str | None = None
+
+
+def _look_up(
+    store: Store, items: list[Item], mode: RunMode, results: list[Any], failures: list[Failure]
+) -> list[Looked]:
+    """Fill in what the store has; return the rest."""
+    rest: list[Looked] = []
+    warned: set[str] = set()
+    for item in items:
+        function = item.function
+        if not isinstance(function, Cachable):
+            rest.append(Looked(item))
+            continue
+        assert item.key is not None
+        if mode == "force":
+            rest.append(Looked(item, "any"))
+            continue
+        record = store.read(function.table_name, item.key)
+        usable = record is not None and _usable(store, function, record, warned, mode)
+        if record is not None and usable and (value := value_of(store, function, record)) is not MISSING:
+            _fill(store, function, record, item, value, results)
+            continue
+        if mode in ("normal", "load", "load_any") and record is None:
+            failed = store.read(function.table_name, item.key, "failed")
+            if failed is not None and mode == "normal":
+                failures.append(recorded_failure(store, item, failed))
+                continue
+        rest.append(Looked(item, record["started"] if record is not None and not usable else None))
+    return rest
+
+
+def _usable(store: Store, function: Cachable, record: Record, warned: set[str], mode: RunMode) -> bool:
+    if function.checker is not None and not function.checker(
+        store.folder(function.table_name, record["key"])
+    ):
+        return False
+    if function.on_code_change == "ignore" or record.get("code") == function.code or not record.get("code"):
+        return True
+    if function.code is None:
+        return True
+    if function.on_code_change == "recompute" and mode in ("normal", "retry"):
+        return False
+    if function.table_name not in warned:
+        warned.add(function.table_name)
+        warnings.warn(
+            f"the source of {function.table_name} has changed since some of its results were computed; they are used "
+            "all the same. Give cachable a new version=… if they are wrong now, or on_code_change='recompute' or "
+            "'ignore'",
+            StoreWarning,
+            stacklevel=5,
+        )
+    return True
+
+
+def value_of(store: Store, function: Cachable, record: Record) -> Any:
+    """The value of a record, or MISSING if its artifacts are gone or corrupt."""
+    loader = partial(load_pickle, store.root) if function.loader == "pickle" else function.loader
+    return store.value(record, loader)
+
+
+def _fill(
+    store: Store, function: Cachable, record: Record, item: Item, value: Any, results: list[Any]
+) -> None:  # fmt: skip
+    first, *others = item.indices
+    results[first] = value
+    for index in others:  # equal points get equal values, not the same object
+        results[index] = value_of(store, function, record)
+
+
+def recorded_failure(store: Store, item: Item, record: Record) -> Failure:
+    """A failure that an earlier run recorded."""
+    return _failure(store, item, record["error"], record["traceback"], recorded=True)
+
+
+def _failure(store: Store, item: Item, error: str, traceback: str, *, recorded: bool) -> Failure:
+    log = None
+    if isinstance(item.function, Cachable) and item.key is not None:
+        path = store.folder(item.function.table_name, item.key) / LOG
+        log = str(path) if path.is_file() else None
+    return Failure(tuple(item.indices), item.point, error, traceback, recorded, log)
+
+
+# -- what has to be computed ----------------------------------------------------------------------------------------
+
+
+def _compute(
+    store: Store,
+    keep: Store | None,
+    looked: list[Looked],
+    order: Order,
+    results: list[Any],
+    failures: list[Failure],
+) -> BaseException | None:
+    """Compute and fill in; return one of the exceptions, to chain it to the error."""
+    works = [
+        Work(
+            one.item.args,
+            one.item.kwargs,
+            one.item.arguments,
+            one.item.dependencies,
+            one.item.key or f"point {one.item.indices[0]}",
+            one.replaces,
+        )
+        for one in looked
+    ]
+    cause: BaseException | None = None
+    undeclared: dict[str, None] = {}
+    for place, outcome in compute_all(keep, [one.item for one in looked], works, order):
+        item = looked[place].item
+        function = item.function
+        for text in outcome.warnings:
+            warnings.warn(text, StoreWarning, stacklevel=4)
+        undeclared.update(dict.fromkeys(f"{item.name} reads {name}" for name in outcome.undeclared))
+        if outcome.status == "done":
+            if keep is None or not isinstance(function, Cachable):
+                for index in item.indices:
+                    results[index] = outcome.value
+                continue
+            assert item.key is not None
+            record = keep.read(function.table_name, item.key)
+            value = MISSING if record is None else value_of(keep, function, record)
+            if record is not None and value is not MISSING:
+                _fill(keep, function, record, item, value, results)
+                continue
+            error = "the result was computed, but is not in the store any more"
+            failures.append(_failure(store, item, error, "", recorded=False))
+            continue
+        error, traceback = outcome.error, outcome.traceback
+        if outcome.status == "failed" and not error and isinstance(function, Cachable) and item.key and keep:
+            found = keep.read(function.table_name, item.key, "failed") or {}  # another process recorded it
+            error, traceback = found.get("error", "failed in another process"), found.get("traceback", "")
+        cause = cause or outcome.exception
+        failures.append(_failure(store, item, error, traceback, recorded=outcome.status == "failed"))
+    if undeclared:
+        warnings.warn(
+            "not declared as a dependency: "
+            + "; ".join(undeclared)
+            + ". Results with other values of these would be "
+            "taken for the same",
+            StoreWarning,
+            stacklevel=4,
+        )
+    return cause
+
+
+# -- what is given back ---------------------------------------------------------------------------------------------
+
+
+def _arranged(
+    points: list[Point], results: list[Any], store_key: str | None, *, leave_out: bool = False
+) -> Any:
+    kept = [(p, r) for p, r in zip(points, results, strict=True) if not (leave_out and r is MISSING)]
+    if store_key is None:
+        return [None if value is MISSING else value for _, value in kept]
+    return Grid([None if value is MISSING else _merged(point, value, store_key) for point, value in kept])
+
+
+def _merged(point: Point, value: Any, store_key: str) -> Point:
+    if store_key != "*":
+        return {**point, store_key: as_data(value)}
+    if not isinstance(value, Mapping):
+        raise UsageError(
+            f'store_key="*" merges a dict into the point, but the result is {type(value).__qualname__}'
+        )
+    return {**point, **{k: as_data(v) for k, v in value.items()}}
+
+
+def as_data(value: Any) -> Any:
+    """Text that a function returned is data: templates in it are never resolved."""
+    return LiteralText(value) if type(value) is str and ("{" in value or "}" in value) else value
+
+
+def _nothing_stored(points: list[Point], missing: list[int], hint: str) -> MissingResults:
+    lines = [f"  point {index}: {brief(points[index])}" for index in missing]
+    remedy = hint or 'the same call with run_mode="normal"'
+    text = (
+        f"{len(missing)} of {len(points)} points have no result; compute them with: {remedy}\n"
+        + "\n".join(lines)
+    )
+    return MissingResults(text, [points[index] for index in missing])
+
+
+def _explained(failures: list[Failure], total: int) -> str:
+    count = sum(len(f.indices) for f in failures)
+    lines = [f"{count} of {total} points failed; the results of the others are kept (and in .results)"]
+    for failure in failures[:_SHOWN]:
+        places = ", ".join(map(str, failure.indices))
+        log = f" (log: {failure.log})" if failure.log else ""
+        lines.append(f"  point {places} ({brief(failure.point)}): {failure.error}{log}")
+    if len(failures) > _SHOWN:
+        lines.append(f"  … and {len(failures) - _SHOWN} more (in .failures)")
+    if any(f.recorded for f in failures):
+        lines.append('recorded failures are not computed again unless run_mode is "retry"')
+    if not all(f.recorded for f in failures):
+        lines.append("failures that circumstances caused are not recorded: the same run tries them again")
+    return "\n".join(lines)
+
+
+class Cached:
+    """A cachable function bound to a store: called, it looks there first. Made by `Cachable.cached`."""
+
+    def __init__(self, function: Cachable, cache_dir: str | os.PathLike[str]):
+        self.function = function
+        self.store = Store(Path(cache_dir))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The result, from the store if it is there. Text among the arguments is taken as it is, not as a template.
+
+        Raises:
+            Exception: what the function raises; a failure that was recorded earlier is a RunError.
+        """
+        function = self.function
+        item = Item(function, args, kwargs, {}, [0])
+        complete(item, function)
+        results: list[Any] = [MISSING]
+        failures: list[Failure] = []
+        looked = _look_up(self.store, [item], "normal", results, failures)
+        if looked:
+            order = Order(progress=False)
+            cause = _compute(self.store, self.store, looked, order, results, failures)
+            if cause is not None:
+                raise cause
+        if failures:
+            raise RunError(_explained(failures, 1), [None], failures)
+        return results[0]

@@ -1,0 +1,159 @@
+"""What is there and what is not, without computing anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from datajuicer import claims, values
+from datajuicer.cachable import Cachable
+from datajuicer.errors import UsageError
+from datajuicer.grid import Grid
+from datajuicer.plan import Item, as_points, brief, plan
+from datajuicer.store import Record, Store
+
+
+@dataclass(frozen=True)
+class Status:
+    """The points of a grid by what became of them."""
+
+    done: Grid = field(default_factory=Grid)
+    failed: Grid = field(default_factory=Grid)
+    running: Grid = field(default_factory=Grid)
+    missing: Grid = field(default_factory=Grid)
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.done)} done, {len(self.failed)} failed, {len(self.running)} running, "
+            f"{len(self.missing)} missing"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self}</p>"
+
+
+def status(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions") -> Callable[..., Status]:
+    """What of a run is done, failed, running (here or elsewhere) or missing: `status(grid, func)(*args, **kwargs)`.
+
+    Args:
+        grid: as for `run`.
+        func: as for `run`; it must be cachable.
+        cache_dir: the folder of the store.
+
+    See engine specification, section 5.
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Status:
+        points = as_points(grid)
+        found = [("missing", points[0])] * len(points)
+        store = Store(cache_dir)
+        for item, outcome in _outcomes(store, plan(points, func, args, kwargs)):
+            for index in item.indices:
+                found[index] = (outcome, points[index])
+        lists = {name: Grid() for name in ("done", "failed", "running", "missing")}
+        for outcome, point in found:
+            lists[outcome].append(point)
+        return Status(**lists)
+
+    return call
+
+
+def _outcomes(store: Store, items: list[Item]) -> list[tuple[Item, str]]:
+    known: dict[str, dict[str, str]] = {}
+    found = []
+    for item in items:
+        function = item.function
+        if not isinstance(function, Cachable) or item.key is None:
+            raise UsageError(
+                f"{item.name} is not cachable, so there is no record of what is done; add @dj.cachable()"
+            )
+        if item.name not in known:
+            known[item.name] = store.outcomes(item.name)
+        outcome = known[item.name].get(item.key, "missing")
+        if (
+            outcome == "done"
+            and function.checker is not None
+            and not function.checker(store.folder(item.name, item.key))
+        ):
+            outcome = "missing"
+        if outcome == "claimed":
+            outcome = "running" if claims.is_claimed(store, item.name, item.key) else "missing"
+        found.append((item, outcome))
+    return found
+
+
+def missing(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions") -> Callable[..., Grid]:
+    """The points without a result that nobody computes at the moment; called like `status`."""
+    return lambda *args, **kwargs: status(grid, func, cache_dir)(*args, **kwargs).missing
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a point is missing: the nearest result that is there, and what differs."""
+
+    point: dict[Any, Any]
+    nearest: str | None  # its key
+    differences: tuple[tuple[str, Any, Any], ...] = ()  # name, wanted, stored
+
+    def __str__(self) -> str:
+        if self.nearest is None:
+            return f"{brief(self.point)}: there is no result of this function at all"
+        told = "; ".join(
+            f"{name}: wanted {wanted!r}, stored {stored!r}" for name, wanted, stored in self.differences
+        )
+        return f"{brief(self.point)}: the nearest result {self.nearest[:12]} differs in {told}"
+
+
+NOT_THERE = "(not there)"
+
+
+def explain(
+    grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions"
+) -> Callable[..., list[Explanation]]:
+    """For every missing point: the nearest stored result and what differs; called like `status`."""
+
+    def call(*args: Any, **kwargs: Any) -> list[Explanation]:
+        store = Store(cache_dir)
+        records: dict[str, list[Record]] = {}
+        found = []
+        for item, outcome in _outcomes(store, plan(as_points(grid), func, args, kwargs)):
+            if outcome in ("done", "failed"):
+                continue
+            if item.name not in records:
+                records[item.name] = list(store.records(item.name))
+            found.append(_explained(item, records[item.name]))
+        return found
+
+    return call
+
+
+def _explained(item: Item, records: list[Record]) -> Explanation:
+    wanted = {name: values.describe(value) for name, value in item.dependencies.items()}
+    wanted["(version)"] = values.describe(getattr(item.function, "version", None))
+
+    def differing(record: Record) -> list[str]:
+        stored = {**record["dependencies"], "(version)": record["version"]}
+        names = dict.fromkeys([*wanted, *stored])
+        return [name for name in names if not _same(wanted.get(name, NOT_THERE), stored.get(name, NOT_THERE))]
+
+    if not records:
+        return Explanation(item.point, None)
+    nearest = min(records, key=lambda record: len(differing(record)))
+    stored = {**nearest["dependencies"], "(version)": nearest["version"]}
+    shown = tuple(
+        (name, _readable(wanted.get(name, NOT_THERE)), _readable(stored.get(name, NOT_THERE)))
+        for name in differing(nearest)
+    )
+    return Explanation(item.point, nearest["key"], shown)
+
+
+def _same(one: Any, other: Any) -> bool:
+    import json
+
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)  # typed: 1 is not 1.0 there
+
+
+def _readable(described: Any) -> Any:
+    return values.decode(described, {}, values.Artifact)

@@ -1,0 +1,278 @@
+"""Values: how a result is written into its record and read back.
+
+Plain values become typed JSON: what JSON has (None, bool, int, finite float, str, list, dict with text keys) stands
+for itself; everything else is an object with one key that starts with "$", such as {"$tuple": [...]}. Arrays go to
+one safetensors file and leave {"$array": [name, dtype, shape]} behind.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import enum
+import types
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from math import inf, isfinite, nan
+from pathlib import Path, PurePath
+from typing import Any
+
+from datajuicer.errors import UsageError
+from datajuicer.keys import as_array, digest, lasting_name
+from datajuicer.template import Literal
+
+SMALL_ARRAY = 32  # elements that a description of an array still lists
+
+_NATIVE = frozenset(
+    "bool uint8 int8 uint16 int16 uint32 int32 uint64 int64 float16 float32 float64".split()  # what safetensors knows
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Artifact:
+    """A file in the folder of a result, known by its digest. Nothing is read until `path()` is called."""
+
+    filename: str
+    sha256: str
+    size: int
+    folder: Path | None = dataclasses.field(default=None, compare=False)
+    missing: Callable[[str], None] | None = dataclasses.field(default=None, compare=False, repr=False)
+
+    def path(self) -> Path:
+        """Where the file lies, after its digest was checked.
+
+        Raises:
+            UsageError: the file is missing or its content changed; the result then counts as missing.
+        """
+        if self.folder is None:
+            raise UsageError(f"the artifact {self.filename} belongs to no folder; load it through a store")
+        path = self.folder / self.filename
+        if problem := self._problem(path):
+            if self.missing is not None:
+                self.missing(problem)
+            raise UsageError(
+                f"{path} {problem}; the result counts as missing now and running the same command again computes it"
+            )
+        return path
+
+    def _problem(self, path: Path) -> str:
+        if not path.is_file():
+            return "is missing (a store can be copied without its large files)"
+        if path.stat().st_size != self.size or file_digest(path) != self.sha256:
+            return "is corrupt: its content is not what its record says"
+        return ""
+
+    def __datajuicer_key__(self) -> tuple[str, str]:
+        """As a dependency an artifact is its content."""
+        return ("artifact", self.sha256)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    import hashlib
+
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def encode(value: Any) -> tuple[Any, dict[str, Any]]:
+    """A value as a tree that JSON can write, and the arrays that were in it.
+
+    Raises:
+        UsageError: something in the value has no place in a record; the message says where and what.
+    """
+    arrays: dict[str, Any] = {}
+    return _encode(value, arrays, "the result"), arrays
+
+
+def _encode(value: Any, arrays: dict[str, Any], where: str) -> Any:  # noqa: PLR0911 - one line a type
+    kind = type(value)
+    if value is None or kind in (bool, str):
+        return value
+    if kind is int:
+        return value if abs(value) < 1 << 4096 else {"$int": f"{value:x}"}
+    if kind is float:
+        return value if isfinite(value) else {"$float": repr(value)}
+    if kind is list:
+        return [_encode(item, arrays, f"{where}[{i}]") for i, item in enumerate(value)]
+    if kind is tuple:
+        return {"$tuple": [_encode(item, arrays, f"{where}[{i}]") for i, item in enumerate(value)]}
+    if isinstance(value, dict):
+        if all(type(k) is str and not k.startswith("$") for k in value):
+            return {k: _encode(v, arrays, f"{where}.{k}") for k, v in value.items()}
+        return {
+            "$dict": [
+                [_encode(k, arrays, where), _encode(v, arrays, f"{where}[{k!r}]")] for k, v in value.items()
+            ]
+        }
+    if isinstance(value, Literal):
+        return str(value)
+    if kind is bytes:
+        return {"$bytes": base64.b64encode(value).decode()}
+    if kind is complex:
+        return {"$complex": [_encode(value.real, arrays, where), _encode(value.imag, arrays, where)]}
+    if kind in (set, frozenset):
+        items = [_encode(item, arrays, where) for item in sorted(value, key=digest)]
+        return {"$set" if kind is set else "$frozenset": items}
+    if isinstance(value, PurePath):
+        return {"$path": str(value)}
+    if kind is Artifact:
+        return {"$artifact": [value.filename, value.sha256, value.size]}
+    if (array := as_array(value, where)) is not None and hasattr(array, "dtype"):
+        return _encode_array(array, arrays, where)
+    raise UsageError(
+        f"{where} is of type {kind.__module__}.{kind.__qualname__}, which has no place in a record. Return plain values, "
+        "arrays and dicts of them, or give cachable(saver=…, loader=…) (saver='pickle', loader='pickle' takes anything)"
+    )
+
+
+def _encode_array(array: Any, arrays: dict[str, Any], where: str) -> Any:
+    import numpy as np
+
+    if array.dtype.hasobject or array.dtype.fields is not None:
+        raise UsageError(
+            f"{where} is an array of dtype {array.dtype}, which cannot be stored; give it a numeric dtype"
+        )
+    if isinstance(array, np.generic):
+        readable = array.item() if array.dtype.kind in "biuf" else None
+        readable = readable if not isinstance(readable, float) or isfinite(readable) else repr(readable)
+        return {"$scalar": [_dtype_name(array.dtype), array.tobytes().hex(), readable]}
+    # safetensors writes the buffer as it lies in memory, whatever the strides say, so it must be C-contiguous
+    array = np.ascontiguousarray(array).reshape(array.shape)
+    if array.dtype.byteorder == ">":
+        array = array.astype(array.dtype.newbyteorder("<"))
+    name = str(len(arrays))
+    raw = array if array.dtype.name in _NATIVE else array.reshape(-1).view(np.uint8)
+    arrays[name] = raw
+    return {"$array": [name, _dtype_name(array.dtype), list(array.shape)]}
+
+
+def _dtype_name(dtype: Any) -> str:
+    return (
+        dtype.name if dtype.kind in "biufcV" else dtype.str
+    )  # text and dates carry their width or unit in .str
+
+
+def _dtype(name: str) -> Any:
+    import numpy as np
+
+    try:
+        return np.dtype(name)
+    except TypeError:
+        import ml_dtypes  # bfloat16 and its like have their names from there
+
+        return np.dtype(getattr(ml_dtypes, name))
+
+
+def decode(tree: Any, arrays: Mapping[str, Any], artifact: Callable[..., Artifact]) -> Any:
+    """The value that `encode` took apart. `artifact(filename, sha256, size)` binds a file to its folder."""
+    kind = type(tree)
+    if kind is list:
+        return [decode(item, arrays, artifact) for item in tree]
+    if kind is not dict:
+        return tree
+    if len(tree) == 1:
+        (tag, content) = next(iter(tree.items()))
+        if tag.startswith("$"):
+            return _decode_tagged(tag, content, arrays, artifact)
+    return {k: decode(v, arrays, artifact) for k, v in tree.items()}
+
+
+def _decode_tagged(
+    tag: str, content: Any, arrays: Mapping[str, Any], artifact: Callable[..., Artifact]
+) -> Any:
+    match tag:
+        case "$float":
+            return {"nan": nan, "inf": inf, "-inf": -inf}[content]
+        case "$int":
+            return int(content, 16)
+        case "$bytes":
+            return base64.b64decode(content)
+        case "$path":
+            return Path(content)
+        case "$artifact":
+            return artifact(*content)
+        case "$scalar":
+            import numpy as np
+
+            return np.frombuffer(bytes.fromhex(content[1]), _dtype(content[0]))[0]
+        case "$array":
+            name, dtype, shape = content
+            return arrays[name].view(_dtype(dtype)).reshape(shape)
+        case "$enum" | "$function" | "$unknown":
+            return content
+        case "$arraydigest":
+            dtype, shape, hexdigest = content
+            return f"{dtype}{shape} {hexdigest[:12]}"
+        case "$dict":
+            return {decode(k, arrays, artifact): decode(v, arrays, artifact) for k, v in content}
+        case "$dataclass":
+            return decode(content[1], arrays, artifact)
+    items = [decode(item, arrays, artifact) for item in content]
+    match tag:
+        case "$tuple":
+            return tuple(items)
+        case "$set":
+            return set(items)
+        case "$frozenset":
+            return frozenset(items)
+        case "$complex":
+            return complex(*items)
+    raise UsageError(
+        f"a record has a value of the unknown kind {tag}; it was written by a newer datajuicer: update it"
+    )
+
+
+def describe(value: Any) -> Any:
+    """A value that was keyed, as JSON for people to read: like `encode`, but arrays are told by their digest."""
+    kind = type(value)
+    if value is None or kind in (bool, str, int, float, bytes, complex):
+        return _encode(value, {}, "")
+    if isinstance(value, list):
+        return [describe(item) for item in value]
+    if isinstance(value, dict):
+        if all(type(k) is str and not k.startswith("$") for k in value):
+            return {k: describe(v) for k, v in value.items()}
+        return {"$dict": [[describe(k), describe(v)] for k, v in value.items()]}
+    if isinstance(value, tuple):
+        return {"$tuple": [describe(item) for item in value]}
+    if kind in (set, frozenset):
+        return {"$set": [describe(item) for item in sorted(value, key=digest)]}
+    if isinstance(value, enum.Enum):
+        return {"$enum": f"{lasting_name(kind)}.{value.name}"}
+    if isinstance(value, (PurePath, Literal, Artifact)):
+        return _encode(value, {}, "")
+    if hasattr(value, "__datajuicer_key__") and not isinstance(value, type):
+        return describe(list(value.__datajuicer_key__()))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"$dataclass": [lasting_name(kind), fields]}
+    if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
+        return {"$function": lasting_name(value) or value.__qualname__}
+    array = as_array(value)
+    if array is None or not hasattr(array, "dtype"):
+        return {"$unknown": f"{kind.__module__}.{kind.__qualname__}"}
+    if array.ndim == 0:
+        return _encode(array[()], {}, "")
+    if array.size <= SMALL_ARRAY and array.dtype.kind in "biuf":
+        return {"$dataclass": [f"{array.dtype.name}{list(array.shape)}", describe(array.tolist())]}
+    return {"$arraydigest": [array.dtype.name, list(array.shape), digest(array)]}
+
+
+def arrays_to_bytes(arrays: dict[str, Any]) -> bytes:
+    """One safetensors file with all arrays."""
+    from safetensors.numpy import save
+
+    return save(arrays)
+
+
+def arrays_from_bytes(data: bytes) -> dict[str, Any]:
+    """The arrays of a safetensors file, writable."""
+    from safetensors.numpy import load
+
+    return {name: array if array.flags.writeable else array.copy() for name, array in load(data).items()}
+
+
+def bytes_digest(data: bytes) -> str:
+    """SHA-256 of bytes."""
+    return sha256(data).hexdigest()
