@@ -16,6 +16,7 @@ from datajuicer.job import Job
 from datajuicer.run import run
 from datajuicer.status import Explanation, Status, explain, missing, status
 from datajuicer.store import Store
+from datajuicer.table import Table, latex, to_dataframe
 from datajuicer.template import Literal, format_template, get
 from datajuicer.values import Artifact
 
@@ -36,6 +37,7 @@ __all__ = [
     "Status",
     "Store",
     "StoreWarning",
+    "Table",
     "UsageError",
     "WorkerDied",
     "cachable",
@@ -43,6 +45,7 @@ __all__ = [
     "explain",
     "format_template",
     "get",
+    "latex",
     "make_unique",
     "missing",
     "query",
@@ -50,4 +53,5 @@ __all__ = [
     "run",
     "split",
     "status",
+    "to_dataframe",
 ]
