@@ -57,7 +57,8 @@ class Dependency:
         parameter, colon, key = name.partition(":")
         if not parameter.isidentifier() or (colon and not key):
             raise UsageError(
-                f"the dependency {text!r} is not of the form 'parameter', 'parameter:key' or 'parameter:key?=default'"
+                f"the dependency {text!r} is not of the form 'parameter', 'parameter:key' or "
+                "'parameter:key?=default'"
             )
         return cls(name, parameter, key or None, _literal(default) if mark else _ABSENT)
 
@@ -86,7 +87,9 @@ def _literal(text: str) -> Any:
 
 @dataclass(frozen=True)
 class Cachable:
-    """A function whose results `run` keeps. Called directly, it just calls the function. Made by `cachable`."""
+    """A function whose results `run` keeps. Called directly, it just calls the function. Made by
+    `cachable`.
+    """
 
     function: Callable[..., Any]
     table_name: str
@@ -105,7 +108,8 @@ class Cachable:
         return self.function(*args, **kwargs)
 
     def cached(self, cache_dir: Any = "sessions") -> Callable[..., Any]:
-        """The function as one that looks into a store first and keeps what it computes: a grid of one, made fast.
+        """The function as one that looks into a store first and keeps what it computes: a grid of one, made
+        fast.
 
         Args:
             cache_dir: the folder of the store.
@@ -121,8 +125,8 @@ class Cachable:
         return ("cachable", self.table_name, self.version)
 
     def __reduce__(self) -> Any:
-        # A decorated function is found under its own name by another process; the function inside of it is not.
-        # What __main__ defines goes by value, since another process has another __main__.
+        # A decorated function is found under its own name by another process; the function inside of it is
+        # not. What __main__ defines goes by value, since another process has another __main__.
         module, name = getattr(self, "__module__", None), getattr(self, "__qualname__", "<")
         if module not in (None, "__main__", "__mp_main__") and "<" not in name:
             found: Any = sys.modules.get(module)
@@ -202,7 +206,9 @@ class Cachable:
 
     @functools.cached_property
     def code(self) -> str | None:
-        """A digest of the function's source that comments, layout and docstrings do not change; None without source."""
+        """A digest of the function's source that comments, layout and docstrings do not change; None without
+        source.
+        """
         return code_digest(self.function)
 
 
@@ -222,19 +228,21 @@ def cachable(
     """Mark a function as one whose results are kept.
 
     Args:
-        dependencies: what a result depends on: `"a"`, `"model:seed"`, `"model:optimizer.lr"`, `"model:seed?=0"`
-            (left out of the key when it has this value); default: all parameters except `job`.
+        dependencies: what a result depends on: `"a"`, `"model:seed"`, `"model:optimizer.lr"`,
+            `"model:seed?=0"` (left out of the key when it has this value); default: all parameters except
+            `job`.
         saver: `saver(folder, value)` writes a value's files into an empty folder; `"pickle"` takes anything.
             Without it values are stored as typed JSON and safetensors.
         loader: `loader(folder)` reads what `saver` wrote.
-        checker: `checker(folder)` says whether the files in a result's folder are still good; if not, the result
-            counts as missing.
+        checker: `checker(folder)` says whether the files in a result's folder are still good; if not, the
+            result counts as missing.
         table_name: the function's name in keys and in the store; default: its own.
         version: part of the key; a new version leaves all older results aside.
-        batched: a function with the same parameters, each a list, that returns a list of values; an element may be
-            an exception, then that point failed.
+        batched: a function with the same parameters, each a list, that returns a list of values; an element
+            may be an exception, then that point failed.
         group: `group(**arguments)` gives a value; points with equal values may share a call of `batched`.
-        on_code_change: what to do with a result that was computed by other source code: `"warn"`, `"recompute"` or
+        on_code_change: what to do with a result that was computed by other source code: `"warn"`,
+            `"recompute"` or
             `"ignore"`.
         encoders: for types that have no key of their own: a function that turns them into values that have.
 
@@ -263,16 +271,16 @@ def cachable(
         name = table_name or getattr(function, "__name__", "")
         if not _NAME.fullmatch(name) or name == "quarantine":
             raise UsageError(
-                f"{name or function!r} is no name for a function in a store; define the function with def, or give "
-                "cachable(table_name=…) made of letters, digits, '_', '-' and '.'"
+                f"{name or function!r} is no name for a function in a store; define the function with def, "
+                "or give cachable(table_name=…) made of letters, digits, '_', '-' and '.'"
             )
         parameters = [n for n in _signature(function).parameters if n != JOB]
         found = tuple(map(Dependency.parse, parameters if dependencies is None else dependencies))
         for dependency in found:
             if dependency.parameter not in parameters:
                 raise UsageError(
-                    f"{name} has no parameter {dependency.parameter!r}, which the dependency {dependency.text!r} "
-                    f"names (its parameters: {', '.join(parameters) or 'none'})"
+                    f"{name} has no parameter {dependency.parameter!r}, which the dependency "
+                    f"{dependency.text!r} names (its parameters: {', '.join(parameters) or 'none'})"
                 )
         return _rebuild(
             function, name, found, saver, loader, checker, version, batched, group, on_code_change,

@@ -1,8 +1,9 @@
 """Claims: who is computing what at this moment.
 
-A claim saves work and nothing else: the first record wins whatever the claims say. It is a file `<key>.claim.<n>`
-beside the record, created exclusively, and touched every few seconds while its owner lives. A claim that is not
-touched any more is stale; whoever creates number n + 1 has taken it over, and only one can.
+A claim saves work and nothing else: the first record wins whatever the claims say. It is a file
+`<key>.claim.<n>` beside the record, created exclusively, and touched every few seconds while its owner lives.
+A claim that is not touched any more is stale; whoever creates number n + 1 has taken it over, and only one
+can.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -33,10 +34,8 @@ class Claim:
 
     def touch(self) -> None:
         """Say that the owner lives. The time is the file server's, since no time is given."""
-        try:
+        with suppress(OSError):  # taken over or swept; correctness does not depend on it
             os.utime(self.path)
-        except OSError:
-            pass  # taken over or swept; correctness does not depend on it
 
     def release(self) -> None:
         """Give the claim back, with the stale ones below it."""
@@ -91,7 +90,7 @@ def is_alive(path: Path, stale: float = STALE) -> bool:
         owner, touched = {}, _mtime(path)
     if owner.get("machine") == machine() and not _process_exists(owner["pid"]):
         return False
-    return _server_time(path.parent) - touched < stale
+    return server_time(path.parent) - touched < stale
 
 
 def _mtime(path: Path) -> float:
@@ -101,7 +100,7 @@ def _mtime(path: Path) -> float:
         return 0.0
 
 
-def _server_time(folder: Path) -> float:
+def server_time(folder: Path) -> float:
     """The time by the clock that stamps the files of this folder; ours may be hours off."""
     probe = folder / f".{uuid.uuid4().hex}.tmp"
     try:
@@ -134,7 +133,9 @@ def machine() -> str:
 
 @contextmanager
 def heartbeat(claims: Sequence[Claim], needed: bool = True, every: float = HEARTBEAT) -> Iterator[None]:
-    """Touch claims, also such as are added later, from a thread while the body runs, and release them after."""
+    """Touch claims, also such as are added later, from a thread while the body runs, and release them
+    after.
+    """
     ended = threading.Event()
 
     def beat() -> None:

@@ -1,7 +1,8 @@
 """Computing: the one function that every executor runs, wherever it runs it.
 
-`compute` claims the results, calls the function, and writes artifacts and records; what it returns only says how it
-went. Failures are results too: an exception is recorded with its traceback, unless trying again may help.
+`compute` claims the results, calls the function, and writes artifacts and records; what it returns only says
+how it went. Failures are results too: an exception is recorded with its traceback, unless trying again may
+help.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from typing import Any, Literal
 
 from datajuicer import claims, values
 from datajuicer.cachable import JOB, Cachable
+from datajuicer.disk import StoreFull
 from datajuicer.errors import UsageError
 from datajuicer.job import LINK, Job, Link
 from datajuicer.lint import watch
-from datajuicer.store import FORMAT, LOG, Record, Store, StoreFull
+from datajuicer.record import FORMAT, Record
+from datajuicer.store import LOG, Store
 
 CONTEXT_LIMIT = 4000  # characters of other arguments that a record keeps
 
@@ -126,7 +129,7 @@ def _claim(task: Task, work: Work, held: list[claims.Claim]) -> Outcome | None:
 
 def _started(store: Store, name: str, key: str) -> str | None:
     record = store.read(name, key)
-    return record and record["started"]
+    return None if record is None else record["started"]
 
 
 def _compute(task: Task, places: list[int], link: Link) -> dict[int, Outcome]:
@@ -178,7 +181,7 @@ class _Raised:
 def _call(task: Task, works: list[Work], jobs: list[Job], takes_job: bool) -> tuple[Any, tuple[str, ...]]:
     function = task.function
     if len(task.works) > 1:
-        assert isinstance(function, Cachable) and function.batched is not None
+        assert isinstance(function, Cachable)
         return _call_batched(function, works, jobs, takes_job), ()
     (work,), (job,) = works, jobs
     kwargs = {**work.kwargs, JOB: job} if takes_job and JOB not in work.kwargs else work.kwargs
@@ -209,7 +212,8 @@ def _call_batched(
         results = list(function.batched(**columns))
         if len(results) != len(works):
             raise UsageError(
-                f"the batched form of {function.table_name} returned {len(results)} values for {len(works)} points"
+                f"the batched form of {function.table_name} returned {len(results)} values for {len(works)} "
+                "points"
             )
     except BaseException as error:
         return [_Raised(error)] * len(works) if may_help_again(error) else _Raised(error)
@@ -347,7 +351,9 @@ def save_pickle(folder: Path, value: Any) -> None:
 
 
 def load_pickle(root: Path, folder: Path) -> Any:
-    """The loader behind `loader="pickle"`: refuses a store that others can write to, since a pickle can do anything."""
+    """The loader behind `loader="pickle"`: refuses a store that others can write to, since a pickle can do
+    anything.
+    """
     path = folder / "value.pickle"
     for place in (path, *path.parents):
         mode = place.stat()

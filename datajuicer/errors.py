@@ -7,7 +7,9 @@ from typing import Any
 
 
 class UsageError(ValueError):
-    """A mistake that the user can mend; the message says what, where and how. Command lines exit with status 2."""
+    """A mistake that the user can mend; the message says what, where and how. Command lines exit with status
+    2.
+    """
 
 
 class MissingKey(UsageError, KeyError):
@@ -27,12 +29,15 @@ class MissingResults(UsageError):
 class Interrupted(KeyboardInterrupt):
     """A stop that was asked for: nothing is recorded, the point stays missing and its checkpoints stay.
 
-    A KeyboardInterrupt rather than an Exception, so that `except Exception` in a function does not swallow it.
+    A KeyboardInterrupt rather than an Exception, so that `except Exception` in a function does not swallow
+    it.
     """
 
 
 class StoreWarning(UserWarning):
-    """The store met something the user should know: a corrupt file, changed code, a result that is not deterministic."""
+    """The store met something the user should know: a corrupt file, changed code, a result that is not
+    deterministic.
+    """
 
 
 class WorkerDied(Exception):
@@ -45,7 +50,9 @@ class WorkerDied(Exception):
 
 @dataclass(frozen=True)
 class Failure:
-    """One failed point: its places in the grid, the error in one line, the traceback, and whether it was recorded."""
+    """One failed point: its places in the grid, the error in one line, the traceback, and whether it was
+    recorded.
+    """
 
     indices: tuple[int, ...]
     point: dict[str, Any]

@@ -61,7 +61,8 @@ def matches(point: Point, where: Where) -> bool:
 
     Args:
         point: the point.
-        where: a function of the point; or a dict of keys and what their values must be: a value, or a predicate.
+        where: a function of the point; or a dict of keys and what their values must be: a value, or a
+            predicate.
 
     Raises:
         MissingKey: the point lacks a key that the condition names.
@@ -103,16 +104,16 @@ def query(
         select: a key; a list of keys; `"*"` for whole points; or a function of the point.
         where: which points (see `matches`).
         group_by: a key or keys: values are collected for each combination of their values.
-        reduction: a function of the list of values of a group, or a dict of names and such functions, which gives
-            a dict for each key.
+        reduction: a function of the list of values of a group, or a dict of names and such functions, which
+            gives a dict for each key.
         return_func: with `group_by`: return a function from group to result instead.
-        flatten_reductions: with a list of keys and a dict of reductions: one dict `key_name` instead of a list of
-            dicts.
+        flatten_reductions: with a list of keys and a dict of reductions: one dict `key_name` instead of a
+            list of dicts.
 
     Returns:
-        Without `group_by` the result itself, a list of values unless reduced (for a list of keys: a list of these).
-        With `group_by` the list of groups, in order of appearance, and the list of their results; a group is a
-        value, or a tuple of values if `group_by` is a list.
+        Without `group_by` the result itself, a list of values unless reduced (for a list of keys: a list of
+        these). With `group_by` the list of groups, in order of appearance, and the list of their results; a
+        group is a value, or a tuple of values if `group_by` is a list.
     """
     points = [point for point in as_points(grid) if matches(point, where)]
     if not isinstance(group_by, (str, int)) and not group_by:
@@ -175,7 +176,8 @@ def reduce_keys(
     Args:
         grid: the points.
         keys: the key or keys to reduce.
-        reduction: a function of the list of values; or a dict of names and functions, which makes keys `key_name`.
+        reduction: a function of the list of values; or a dict of names and functions, which makes keys
+            `key_name`.
         where: which points (see `matches`); the others are left out.
         group_by: the keys that make a group, and stay; default: all the others.
     """
@@ -207,8 +209,9 @@ def reduce_keys(
 def make_unique(grid: Any) -> Grid:
     """The points without repetitions, the first of each kept, in order.
 
-    Two points are equal if all their keys and values are, typed as in keys (1 is not 1.0). Functions are equal if
-    they have the same name, the same code and close over equal values, so that points built twice are found.
+    Two points are equal if all their keys and values are, typed as in keys (1 is not 1.0). Functions are
+    equal if they have the same name, the same code and close over equal values, so that points built twice
+    are found.
     """
     found: dict[str, Point] = {}
     for point in as_points(grid):

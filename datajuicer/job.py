@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from datajuicer.disk import sync_file
 from datajuicer.errors import UsageError
-from datajuicer.store import sync_file
 from datajuicer.values import Artifact, file_digest
 
 
@@ -49,7 +49,8 @@ class Job:
 
     Attributes:
         key: the key of the result.
-        folder: where its artifacts and checkpoints lie. It is kept between attempts, so a checkpoint survives a kill.
+        folder: where its artifacts and checkpoints lie. It is kept between attempts, so a checkpoint survives
+            a kill.
     """
 
     key: str
@@ -59,7 +60,9 @@ class Job:
 
     @classmethod
     def local(cls, folder: str | Path, key: str = "local") -> Job:
-        """A job for calling a function directly, without `run`: progress goes nowhere and nobody asks for a stop."""
+        """A job for calling a function directly, without `run`: progress goes nowhere and nobody asks for a
+        stop.
+        """
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
         return cls(key, path)

@@ -1,22 +1,23 @@
 """Keys: what a result is called.
 
-A key is BLAKE2b-160 over a canonical encoding of the function's name, its declared version and its dependencies.
-The encoding is type-tagged and length-prefixed and never uses `repr`, `id`, `hash()`, pickle, the order of a dict
-or the locale, so a key is the same in every process, on every machine and under every Python version:
+A key is BLAKE2b-160 over a canonical encoding of the function's name, its declared version and its
+dependencies. The encoding is type-tagged and length-prefixed and never uses `repr`, `id`, `hash()`, pickle,
+the order of a dict or the locale, so a key is the same in every process, on every machine and under every
+Python version:
 
-====================================  ===========================================================================
+====================================  ========================================================================
 value                                 rule
-====================================  ===========================================================================
+====================================  ========================================================================
 `1`, `1.0`, `True`, `"1"`             four different keys
 float                                 IEEE-754 bytes; all NaN are one, -0.0 differs from 0.0
-list, tuple, dict, set                different tags; a dict by the order of its encoded keys, not of insertion
-numpy scalar                          dtype name and bytes; not equal to the Python number
+list, tuple, dict, set                different tags; a dict by the order of its encoded keys, not of
+insertion numpy scalar                          dtype name and bytes; not equal to the Python number
 numpy and jax array                   one tag for both: dtype name, shape, C-order bytes
 jax PRNG key                          name of the implementation and key data
 Path, Enum, dataclass, named tuple    tags of their own, with `module:qualname` of the class
-function, class                       `module:qualname`; a lambda or a closure has no lasting name and is an error
-anything else                         UsageError, unless an encoder turns it into one of the above
-====================================  ===========================================================================
+function, class                       `module:qualname`; a lambda or a closure has no lasting name and is an
+error anything else                         UsageError, unless an encoder turns it into one of the above
+====================================  ========================================================================
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import sys
 import types
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
+from math import isnan
 from pathlib import Path, PurePath
 from struct import pack
 from typing import Any
@@ -76,7 +78,8 @@ def digest(value: Any, encoders: Encoders | None = None) -> str:
 
 
 def identity(value: Any) -> str:
-    """Like `digest`, but total: what cannot be keyed is told apart by its code, or else by being the same object.
+    """Like `digest`, but total: what cannot be keyed is told apart by its code, or else by being the same
+    object.
 
     Only for use inside one process, to find duplicates in a grid.
     """
@@ -93,7 +96,7 @@ class Encoder:
         self.encoders = encoders or {}
         self.fallback = fallback or _refuse
 
-    def __call__(self, value: Any, where: str) -> bytes:
+    def __call__(self, value: Any, where: str) -> bytes:  # noqa: PLR0911 - one line a type
         """The canonical bytes of a value."""
         kind = type(value)
         if kind is str:
@@ -103,7 +106,7 @@ class Encoder:
             text = b"%x" % value
             return b"i%d:%b" % (len(text), text)
         if kind is float:
-            return b"f" + (pack(">d", value) if value == value else _NAN)
+            return b"f" + (pack(">d", value) if not isnan(value) else _NAN)
         if kind is bool:
             return b"T" if value else b"F"
         if value is None:
@@ -239,8 +242,8 @@ def _name_of(kind: type, where: str) -> str:
     name = lasting_name(kind)
     if name is None:
         raise UsageError(
-            f"{where or 'a value'} is of the class {kind.__qualname__!r}, which is defined inside a function and has "
-            "no lasting name; move the class to the top level of its module"
+            f"{where or 'a value'} is of the class {kind.__qualname__!r}, which is defined inside a function "
+            "and has no lasting name; move the class to the top level of its module"
         )
     return name
 
@@ -249,18 +252,20 @@ def _refuse(value: Any, where: str) -> Any:
     what = where or "the value"
     if isinstance(value, types.FunctionType):
         raise UsageError(
-            f"{what} is a lambda or a function defined inside another; it has no lasting name and cannot be keyed. "
-            "Define it with def at the top level of a module, or leave it out of the dependencies"
+            f"{what} is a lambda or a function defined inside another; it has no lasting name and cannot be "
+            "keyed. Define it with def at the top level of a module, or leave it out of the dependencies"
         )
     raise UsageError(
-        f"{what} is of type {type(value).__module__}.{type(value).__qualname__} and cannot be keyed. Leave it out of "
-        "the dependencies, name the sub-keys that matter (dependencies=['model:seed']), or give "
+        f"{what} is of type {type(value).__module__}.{type(value).__qualname__} and cannot be keyed. Leave "
+        "it out of the dependencies, name the sub-keys that matter (dependencies=['model:seed']), or give "
         "cachable(encoders={Type: function}) a function that turns it into plain values"
     )
 
 
 def _describe(value: Any, where: str) -> Any:
-    """What tells two objects apart that cannot be keyed: a function's code and what it closes over, or identity."""
+    """What tells two objects apart that cannot be keyed: a function's code and what it closes over, or
+    identity.
+    """
     if isinstance(value, types.FunctionType):
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
         return ("function", value.__module__, value.__qualname__, value.__code__, cells, value.__defaults__)

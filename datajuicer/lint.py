@@ -15,36 +15,44 @@ class Watched(dict[Any, Any]):
         super().__init__(content)
         self.read: dict[Any, None] = {}  # in the order of reading
 
+    def _all_read(self) -> None:
+        self.read.update(dict.fromkeys(super().keys()))
+
     def __getitem__(self, key: Any) -> Any:
         self.read[key] = None
         return super().__getitem__(key)
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        self.read[key] = None
-        return super().get(key, default)
 
     def __contains__(self, key: object) -> bool:
         self.read[key] = None
         return super().__contains__(key)
 
     def __iter__(self) -> Iterator[Any]:
-        self.read.update(dict.fromkeys(super().keys()))
+        self._all_read()
         return super().__iter__()
 
+    def get(self, key: Any, default: Any = None) -> Any:
+        """As of a dict."""
+        self.read[key] = None
+        return super().get(key, default)
+
     def keys(self) -> Any:
-        self.read.update(dict.fromkeys(super().keys()))
+        """As of a dict."""
+        self._all_read()
         return super().keys()
 
     def values(self) -> Any:
-        self.read.update(dict.fromkeys(super().keys()))
+        """As of a dict."""
+        self._all_read()
         return super().values()
 
     def items(self) -> Any:
-        self.read.update(dict.fromkeys(super().keys()))
+        """As of a dict."""
+        self._all_read()
         return super().items()
 
     def copy(self) -> dict[Any, Any]:
-        self.read.update(dict.fromkeys(super().keys()))
+        """As of a dict."""
+        self._all_read()
         return super().copy()
 
 

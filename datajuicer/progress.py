@@ -16,7 +16,9 @@ class Progress(Protocol):
     """What `run` tells."""
 
     def event(self, worker: int, kind: str, *content: Any) -> None:
-        """A worker started something ("started", name, keys) or got on ("progress", key, done, total, text)."""
+        """A worker started something ("started", name, keys) or got on ("progress", key, done, total,
+        text).
+        """
 
     def finished(self, key: str, what: str, status: str) -> None:
         """A point is through."""

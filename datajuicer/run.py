@@ -16,8 +16,9 @@ from datajuicer.compute import Work, load_pickle
 from datajuicer.errors import Failure, MissingResults, RunError, StoreWarning, UsageError
 from datajuicer.grid import Grid
 from datajuicer.plan import Item, Point, as_points, brief, complete, plan
+from datajuicer.record import Record
 from datajuicer.schedule import Order, compute_all
-from datajuicer.store import LOG, MISSING, Record, Store
+from datajuicer.store import LOG, MISSING, Store
 from datajuicer.template import Literal as LiteralText
 
 RunMode = Literal["normal", "force", "load", "load_any", "retry"]
@@ -43,8 +44,8 @@ def run(
 ) -> Callable[..., Any]:
     """Run a function on every point of a grid: `run(grid, func, …)(*args, **kwargs)`.
 
-    Text among the arguments is a template that each point fills in. Results of cachable functions come from the
-    store where it has them.
+    Text among the arguments is a template that each point fills in. Results of cachable functions come from
+    the store where it has them.
 
     Args:
         grid: a list of dicts, or one dict.
@@ -55,8 +56,8 @@ def run(
             `load_any`: compute nothing, leave out what is missing.
         cache_mode: `no_save`: keep nothing.
         cache_dir: the folder of the store.
-        store_key: None: return the values; a key: return the points with the value under this key; "*": the value
-            is a dict that is merged into the point.
+        store_key: None: return the values; a key: return the points with the value under this key; "*": the
+            value is a dict that is merged into the point.
         executor: any `concurrent.futures.Executor` to compute with, instead of `n_threads`.
         batch: how many points of one group go into one call of a cachable function's batched form.
         progress: False: say nothing while computing.
@@ -119,7 +120,8 @@ def _check(
         )
 
 
-# -- what the store has ---------------------------------------------------------------------------------------------
+# -- what the store has
+# ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -173,9 +175,9 @@ def _usable(store: Store, function: Cachable, record: Record, warned: set[str], 
     if function.table_name not in warned:
         warned.add(function.table_name)
         warnings.warn(
-            f"the source of {function.table_name} has changed since some of its results were computed; they are used "
-            "all the same. Give cachable a new version=… if they are wrong now, or on_code_change='recompute' or "
-            "'ignore'",
+            f"the source of {function.table_name} has changed since some of its results were computed; they "
+            "are used all the same. Give cachable a new version=… if they are wrong now, or "
+            "on_code_change='recompute' or 'ignore'",
             StoreWarning,
             stacklevel=5,
         )
@@ -210,7 +212,8 @@ def _failure(store: Store, item: Item, error: str, traceback: str, *, recorded: 
     return Failure(tuple(item.indices), item.point, error, traceback, recorded, log)
 
 
-# -- what has to be computed ----------------------------------------------------------------------------------------
+# -- what has to be computed
+# ----------------------------------------------------------------------------------------
 
 
 def _compute(
@@ -273,7 +276,8 @@ def _compute(
     return cause
 
 
-# -- what is given back ---------------------------------------------------------------------------------------------
+# -- what is given back
+# ---------------------------------------------------------------------------------------------
 
 
 def _arranged(
@@ -282,7 +286,8 @@ def _arranged(
     kept = [(p, r) for p, r in zip(points, results, strict=True) if not (leave_out and r is MISSING)]
     if store_key is None:
         return [None if value is MISSING else value for _, value in kept]
-    return Grid([None if value is MISSING else _merged(point, value, store_key) for point, value in kept])
+    merged: list[Any] = [None if value is MISSING else _merged(p, value, store_key) for p, value in kept]
+    return Grid(merged)
 
 
 def _merged(point: Point, value: Any, store_key: str) -> Point:
@@ -334,7 +339,8 @@ class Cached:
         self.store = Store(Path(cache_dir))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The result, from the store if it is there. Text among the arguments is taken as it is, not as a template.
+        """The result, from the store if it is there. Text among the arguments is taken as it is, not as a
+        template.
 
         Raises:
             Exception: what the function raises; a failure that was recorded earlier is a RunError.

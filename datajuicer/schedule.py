@@ -1,7 +1,8 @@
-"""The schedule of a run: tasks go to an executor as places become free, until every point is through or given up.
+"""The schedule of a run: tasks go to an executor as places become free, until every point is through or given
+up.
 
-Only the contract of `concurrent.futures.Executor` is spoken here; the two executors of this package additionally
-pass on a request to stop.
+Only the contract of `concurrent.futures.Executor` is spoken here; the two executors of this package
+additionally pass on a request to stop.
 """
 
 from __future__ import annotations
@@ -189,9 +190,10 @@ class _Schedule:
 
     def _submit(self, places: tuple[int, ...], provenance: dict[str, Any]) -> Future[Any]:
         item = self.items[places[0]]
-        cached = isinstance(item.function, Cachable)
+        function: Any = item.function
+        cached = isinstance(function, Cachable)
         if cached:
-            provenance = {**provenance, "code": item.function.code}
+            provenance = {**provenance, "code": function.code}
         task = Task(
             item.function,
             item.name,
@@ -232,7 +234,7 @@ class _Schedule:
 
     def _results(
         self, future: Future[Any], places: tuple[int, ...], pending: deque[tuple[int, ...]]
-    ) -> list[Outcome | None]:
+    ) -> Sequence[Outcome | None]:
         """The outcomes of a task; None for a point that has to be tried alone."""
         try:
             outcomes = future.result()
@@ -244,7 +246,7 @@ class _Schedule:
             if len(places) > 1:  # one of them killed the process: alone, each shows whether it was the one
                 pending.extendleft((place,) for place in reversed(places))
                 return [None] * len(places)
-            (place,) = places
+            place = places[0]
             if self.keep is None or not isinstance(self.items[place].function, Cachable):
                 return [Outcome("refused", error=f"the worker process {death.reason}")]
             task = Task(
@@ -268,8 +270,8 @@ class _Schedule:
             if self.keep is None or time.monotonic() < when:
                 continue
             if claims.is_claimed(self.keep, self.items[place].name, self.works[place].key):
-                delay = min(1.5 * delay, 5.0)
-                self.elsewhere[place] = time.monotonic() + delay, delay
+                longer = min(1.5 * delay, 5.0)
+                self.elsewhere[place] = time.monotonic() + longer, longer
             else:
                 del self.elsewhere[place]
                 ended.append(place)

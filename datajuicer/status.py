@@ -12,7 +12,8 @@ from datajuicer.cachable import Cachable
 from datajuicer.errors import UsageError
 from datajuicer.grid import Grid
 from datajuicer.plan import Item, as_points, brief, plan
-from datajuicer.store import Record, Store
+from datajuicer.record import Record
+from datajuicer.store import Store
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Status:
 
 
 def status(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions") -> Callable[..., Status]:
-    """What of a run is done, failed, running (here or elsewhere) or missing: `status(grid, func)(*args, **kwargs)`.
+    """What of a run is done, failed, running (here or elsewhere) or missing: `status(grid, func)(*args,
+    **kwargs)`.
 
     Args:
         grid: as for `run`.

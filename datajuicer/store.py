@@ -2,44 +2,45 @@
 
 ::
 
-    sessions/<function>/<first two of key>/<key>.json           the record of a finished result, its only proof
-    sessions/<function>/<first two of key>/<key>.failed.json    the record of a failure
+    sessions/<function>/<first two of key>/<key>.json           the record of a finished result, its only
+    proof sessions/<function>/<first two of key>/<key>.failed.json    the record of a failure
     sessions/<function>/<first two of key>/<key>/               artifacts, checkpoints, log.txt
-    sessions/<function>/<first two of key>/<key>.claim.<n>      somebody computes this now (advisory, see claims.py)
-    sessions/quarantine/                                        what turned out corrupt, each with its reason
+    sessions/<function>/<first two of key>/<key>.claim.<n>      somebody computes this now (advisory, see
+    claims.py) sessions/quarantine/                                        what turned out corrupt, each with
+    its reason
 
-Artifacts are complete and on the disk before the record appears, and the record appears in one step, so a reader
-sees a whole result or none. Whoever comes first wins; nothing is deleted and nothing is evicted.
+Artifacts are complete and on the disk before the record appears, and the record appears in one step, so a
+reader sees a whole result or none. Whoever comes first wins; nothing is deleted and nothing is evicted.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
-import socket
 import time
 import uuid
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datajuicer import values
+from datajuicer.disk import cannot_write, sync_file, sync_folder, unique, write_file
 from datajuicer.errors import StoreWarning, UsageError
+from datajuicer.record import FORMAT, Record, difference, format_record, parse_record
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from datajuicer.upkeep import Copied, Verified
+
 QUARANTINE = "quarantine"
 LOG = "log.txt"
 
-_CHECKSUM = b',\n"checksum": "'
-_HEX = frozenset("0123456789abcdef")
+MISSING: Any = object()  # stands for a value whose artifacts are gone
 
-Record = dict[str, Any]
+_HEX = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Store:
     def __init__(self, root: str | os.PathLike[str] = "sessions"):
         object.__setattr__(self, "root", Path(root))
 
-    # -- where things lie ---------------------------------------------------------------------------------------
+    # -- where things lie
+    # ---------------------------------------------------------------------------------------
 
     def folder(self, function: str, key: str) -> Path:
         """The folder of a result's artifacts and checkpoints."""
@@ -75,7 +77,9 @@ class Store:
         )
 
     def outcomes(self, function: str) -> dict[str, str]:
-        """Key → "done", "failed" or "claimed" for everything of a function, from the names of the files alone."""
+        """Key → "done", "failed" or "claimed" for everything of a function, from the names of the files
+        alone.
+        """
         found: dict[str, str] = {}
         rank = {"claimed": 0, "failed": 1, "done": 2}
         for entry in self._entries(function):
@@ -97,12 +101,13 @@ class Store:
         except OSError as error:
             raise UsageError(
                 f"the store {self.root} cannot be read: {error}; mend its permissions or name another"
-            )  # noqa: B904
+            ) from error
         for shelf in sorted(shelves):
             with os.scandir(shelf) as entries:
                 yield from entries
 
-    # -- reading ------------------------------------------------------------------------------------------------
+    # -- reading
+    # ------------------------------------------------------------------------------------------------
 
     def read(self, function: str, key: str, outcome: str = "done") -> Record | None:
         """The record of a result, or None. A corrupt record is quarantined and counts as missing.
@@ -136,8 +141,8 @@ class Store:
             return None
         if record["format"] > FORMAT:
             raise UsageError(
-                f"{path} was written by a newer datajuicer (format {record['format']}, this one knows {FORMAT}): "
-                "update datajuicer or name another store"
+                f"{path} was written by a newer datajuicer (format {record['format']}, this one knows "
+                f"{FORMAT}): update datajuicer or name another store"
             )
         if record["key"] != key or record["function"] != function:
             self.quarantine(path, f"is the record of {record['function']}/{record['key']}")
@@ -148,7 +153,8 @@ class Store:
         """The value of a record, its arrays verified.
 
         Returns:
-            The value; or `MISSING` if an artifact of the record is gone or corrupt, which quarantines the record.
+            The value; or `MISSING` if an artifact of the record is gone or corrupt, which quarantines the
+            record.
         """
         content = record["value"]
         function, key = record["function"], record["key"]
@@ -156,7 +162,8 @@ class Store:
             return self._loaded(record, content["$files"], loader)
         if loader is not None:
             raise UsageError(
-                f"{function} has a loader now, but {key} was stored without; raise its version or remove the loader"
+                f"{function} has a loader now, but {key} was stored without; raise its version or remove the "
+                "loader"
             )
         arrays: dict[str, Any] = {}
         if "arrays" in record:
@@ -178,7 +185,8 @@ class Store:
         folder = self.folder(function, key) / files["folder"]
         if loader is None:
             raise UsageError(
-                f"{folder} was written by a saver; give cachable the loader that reads it, as when it was computed"
+                f"{folder} was written by a saver; give cachable the loader that reads it, as when it was "
+                "computed"
             )
         for name, (sha256, size) in files["files"].items():
             path = folder / name
@@ -190,18 +198,21 @@ class Store:
         return loader(folder)
 
     def records(self, function: str, outcome: str = "done") -> Iterator[Record]:
-        """All records of a function, in the order of their keys; corrupt ones are quarantined and left out."""
+        """All records of a function, in the order of their keys; corrupt ones are quarantined and left
+        out.
+        """
         suffix = ".json" if outcome == "done" else ".failed.json"
         for entry in self._entries(function):
             key, dot, rest = entry.name.partition(".")
             if dot + rest == suffix and (record := self.read(function, key, outcome)) is not None:
                 yield record
 
-    # -- writing ------------------------------------------------------------------------------------------------
+    # -- writing
+    # ------------------------------------------------------------------------------------------------
 
     def check_writable(self) -> None:
         """Say before anything is computed that results could not be kept."""
-        probe = self.root / f".{_unique()}.tmp"
+        probe = self.root / f".{unique()}.tmp"
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             probe.write_bytes(b"writable")
@@ -223,9 +234,9 @@ class Store:
         function, key, outcome = record["function"], record["key"], record["outcome"]
         path = self.path(function, key, outcome)
         data = format_record(record)
-        temporary = path.with_name(f"{key}.{_unique()}.tmp")
+        temporary = path.with_name(f"{key}.{unique()}.tmp")
         try:
-            self._write_file(temporary, data)
+            write_file(temporary, data)
             if outcome == "failed" or replace:
                 os.replace(temporary, path)
             else:
@@ -234,17 +245,17 @@ class Store:
                 except FileExistsError:
                     first = self.read(function, key)
                     if first is not None:
-                        return _difference(first, record)
+                        return difference(first, record)
                     os.replace(temporary, path)  # what was there was corrupt and has just been quarantined
                 except OSError as error:
                     if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
                         raise
                     os.replace(temporary, path)  # a file system without hard links: the last one wins there
         except OSError as error:
-            raise _cannot_write(path, len(data), error) from error
+            raise cannot_write(path, len(data), error) from error
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         if outcome == "done":
             self._set_aside(self.path(function, key, "failed"))
         return ""
@@ -252,7 +263,8 @@ class Store:
     def write_artifact(
         self, function: str, key: str, stem: str, suffix: str, data: bytes
     ) -> tuple[str, str, int]:
-        """Write bytes under a name that holds their digest, so that no other result's file is ever overwritten.
+        """Write bytes under a name that holds their digest, so that no other result's file is ever
+        overwritten.
 
         Returns:
             File name, SHA-256 and size.
@@ -260,34 +272,24 @@ class Store:
         sha256 = values.bytes_digest(data)
         name = f"{stem}-{sha256[:16]}{suffix}"
         path = self.folder(function, key) / name
-        temporary = path.with_name(f"{name}.{_unique()}.tmp")
+        temporary = path.with_name(f"{name}.{unique()}.tmp")
         try:
-            self._write_file(temporary, data)
+            write_file(temporary, data)
             os.replace(temporary, path)
         except OSError as error:
-            raise _cannot_write(path, len(data), error) from error
+            raise cannot_write(path, len(data), error) from error
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         return name, sha256, len(data)
 
-    @staticmethod
-    def _write_file(path: Path, data: bytes) -> None:
-        try:
-            file = path.open("xb")
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("xb")
-        with file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-
     def write_files(self, function: str, key: str, saver: Any, value: Any) -> Record:
-        """Let a saver write a value's files into a fresh folder; the "value" of the record that lists them."""
+        """Let a saver write a value's files into a fresh folder; the "value" of the record that lists
+        them.
+        """
         name = f"value-{uuid.uuid4().hex[:16]}"
         target = self.folder(function, key) / name
-        temporary = target.with_name(f"{name}.{_unique()}.tmp")
+        temporary = target.with_name(f"{name}.{unique()}.tmp")
         temporary.mkdir(parents=True)
         try:
             saver(temporary, value)
@@ -300,14 +302,16 @@ class Store:
                 ]
             os.rename(temporary, target)
         except OSError as error:
-            raise _cannot_write(target, None, error) from error
+            raise cannot_write(target, None, error) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
         return {"$files": {"folder": name, "files": files}}
 
     def archive(self, function: str, key: str) -> None:
-        """Set a result and its folder aside, so that it can be computed from the start; nothing is deleted."""
+        """Set a result and its folder aside, so that it can be computed from the start; nothing is
+        deleted.
+        """
         done, failed = self.path(function, key), self.path(function, key, "failed")
         if not (done.exists() or failed.exists() or self.folder(function, key).exists()):
             return
@@ -327,10 +331,50 @@ class Store:
             folder.mkdir(exist_ok=True)
             os.replace(path, folder / f"failed-{time.time_ns()}.json")
 
-    # -- quarantine ---------------------------------------------------------------------------------------------
+    # -- upkeep (see upkeep.py)
+    # ---------------------------------------------------------------------------------
+
+    def verify(self) -> Verified:
+        """Read everything again; what is corrupt is quarantined and listed."""
+        from datajuicer.upkeep import verify
+
+        return verify(self)
+
+    def gc(self, dry_run: bool = True, older_than: float = 3600.0) -> list[Path]:
+        """Sweep what crashes left behind: temporaries, stale claims, files that no record names.
+
+        Args:
+            dry_run: only list it.
+            older_than: seconds; what is younger may still be in use.
+        """
+        from datajuicer.upkeep import gc
+
+        return gc(self, dry_run, older_than)
+
+    def export(self, target: str | os.PathLike[str], functions: list[str] | None = None) -> Copied:
+        """Copy results, with the files they name, to another store; see `import_from`."""
+        from datajuicer.upkeep import copy_results
+
+        return copy_results(self, Store(target), functions)
+
+    def import_from(self, source: str | os.PathLike[str], functions: list[str] | None = None) -> Copied:
+        """Copy results from another store; what is here already stays.
+
+        Args:
+            source: the other store.
+            functions: only these; default: all.
+        """
+        from datajuicer.upkeep import copy_results
+
+        return copy_results(Store(source), self, functions)
+
+    # -- quarantine
+    # ---------------------------------------------------------------------------------------------
 
     def quarantine(self, path: str | Path, reason: str) -> None:
-        """Move a corrupt file out of the way, with the reason beside it, and say so once. Never raises, never deletes."""
+        """Move a corrupt file out of the way, with the reason beside it, and say so once. Never raises, never
+        deletes.
+        """
         path = Path(path)
         target = self.root / QUARANTINE / f"{path.parent.parent.name}-{path.name}.{time.time_ns()}"
         try:
@@ -351,81 +395,3 @@ class Store:
     def quarantine_result(self, function: str, key: str, reason: str) -> None:
         """Quarantine the record of a result whose artifacts are missing or corrupt."""
         self.quarantine(self.path(function, key), f"is no result any more: {reason}")
-
-
-MISSING: Any = object()
-
-
-def format_record(record: Record) -> bytes:
-    """The bytes of a record: JSON, one field a line, the checksum of everything before it last."""
-    lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in record.items()]
-    body = "{\n" + ",\n".join(lines)
-    data = body.encode()
-    checksum = blake2b(data, digest_size=20).hexdigest()
-    return data + _CHECKSUM + checksum.encode() + b'"\n}\n'
-
-
-def parse_record(data: bytes) -> Record | str:
-    """A record, or what is wrong with it."""
-    body, mark, tail = data.rpartition(_CHECKSUM)
-    if not mark:
-        return "is cut short: it has no checksum"
-    if tail != blake2b(body, digest_size=20).hexdigest().encode() + b'"\n}\n':
-        return "has a wrong checksum"
-    try:
-        return json.loads(body + b"\n}")
-    except ValueError as error:
-        return f"is not JSON: {error}"
-
-
-def result_digest(record: Record) -> str:
-    """What two computations of one key must agree in: the value and its arrays."""
-    value = record.get("value")
-    if type(value) is dict and "$files" in value:
-        value = value["$files"]["files"]  # the folder has a random name
-    content = json.dumps([value, record.get("arrays")], sort_keys=True)
-    return blake2b(content.encode(), digest_size=20).hexdigest()
-
-
-def _difference(first: Record, second: Record) -> str:
-    if result_digest(first) == result_digest(second):
-        return ""
-    return (
-        f"two computations of {first['function']}/{first['key']} gave different results (kept: the first, by "
-        f"{first.get('host')}, process {first.get('pid')}); the function is not deterministic or depends on something "
-        "it does not declare"
-    )
-
-
-def sync_file(path: Path) -> None:
-    """Wait until a file's content is on the disk."""
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def _sync_folder(path: Path) -> None:
-    try:
-        sync_file(path)
-    except OSError as error:  # some network file systems cannot sync a folder
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
-            raise
-
-
-def _unique() -> str:
-    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-
-
-def _cannot_write(path: Path, need: int | None, error: OSError) -> UsageError:
-    size = f" ({need} bytes are needed)" if need is not None else ""
-    remedy = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that"
-    return StoreFull(
-        f"{path} cannot be written{size}: {error.strerror or error}. Nothing that was finished is lost; {remedy} "
-        "or name another store, and run the same command again"
-    )
-
-
-class StoreFull(UsageError):
-    """A result could not be written; computing more would be in vain."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -51,8 +52,8 @@ class Table:
         independent_keys: the keys that make the axes; one may be a `Table.Deviation_Var`.
         dependent_keys: the keys whose values stand in the cells.
         label_dict: what to show for a key or a value.
-        dim: the number of axes, the last one included: missing ones of length 1 are put in front, surplus ones in
-            front are merged into one.
+        dim: the number of axes, the last one included: missing ones of length 1 are put in front, surplus
+            ones in front are merged into one.
         order: axis name → values or labels that come first, in this order.
     """
 
@@ -103,10 +104,8 @@ class Table:
 
     def _ordered(self, name: Any, column: Iterable[Any]) -> tuple[Any, ...]:
         unique = list({identity(value): value for value in column}.values())
-        try:
-            unique.sort()
-        except (TypeError, ValueError):
-            pass  # values without an order stay in that of the grid
+        with suppress(TypeError, ValueError):  # values without an order stay in that of the grid
+            unique = sorted(unique)
         first = list(self.order.get(name, ()))
         rank = {identity(value): place for place, value in enumerate(first)}
 
@@ -161,13 +160,14 @@ def latex(
 
     Args:
         grid: the points.
-        independent_keys: keys (or a `Table.Deviation_Var`) for blocks, columns and rows, in this order; fewer are
-            filled up from the front.
+        independent_keys: keys (or a `Table.Deviation_Var`) for blocks, columns and rows, in this order; fewer
+            are filled up from the front.
         dependent_keys: the statistics that stand in each column.
         label_dict: what to show for a key or a value.
         order: axis name → values or labels that come first.
         decimals: digits after the point.
-        bold_order: for each statistic the function, such as `max`, that finds the best of a row; None: no best.
+        bold_order: for each statistic the function, such as `max`, that finds the best of a row; None: no
+            best.
 
     Raises:
         UsageError: several points fall into one cell.
@@ -247,9 +247,10 @@ def to_dataframe(source: Any) -> Any:
     """A pandas data frame of a grid, or of all results of a function in a store.
 
     Args:
-        source: a grid: one row a point; or the folder of a function, such as `"sessions/train"`: one row a result,
-            with its dependencies under their names, its value under `value` (a dict: one column `value.name` for
-            each entry) and `key`, `started` and `seconds`. Arrays are told by dtype and shape, not loaded.
+        source: a grid: one row a point; or the folder of a function, such as `"sessions/train"`: one row a
+            result, with its dependencies under their names, its value under `value` (a dict: one column
+            `value.name` for each entry) and `key`, `started` and `seconds`. Arrays are told by dtype and
+            shape, not loaded.
 
     Raises:
         UsageError: there is no such folder.
@@ -262,8 +263,7 @@ def to_dataframe(source: Any) -> Any:
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}; name that of a function, such as 'sessions/train'")
     columns: dict[str, list[Any]] = {}
-    count = 0
-    for record in Store(folder.parent).records(folder.name):
+    for count, record in enumerate(Store(folder.parent).records(folder.name)):
         row = {"key": record["key"]} | {n: _plain(v) for n, v in record["dependencies"].items()}
         value = record["value"]
         if type(value) is dict and not (len(value) == 1 and next(iter(value)).startswith("$")):
@@ -277,9 +277,8 @@ def to_dataframe(source: Any) -> Any:
             if column is None:
                 column = columns[name] = [None] * count
             column.append(cell)
-        count += 1
         for column in columns.values():
-            if len(column) < count:
+            if len(column) <= count:
                 column.append(None)
     return pd.DataFrame(columns)
 

@@ -17,9 +17,9 @@ Meaning:
   `{optimizer.lr}` looks for the key `optimizer.lr` and then for `lr` inside the dict `optimizer`.
 * `{f(x, {a})}` calls the function under the key `f`. An argument is a template itself: `{a}` alone keeps its
   type, bare words and digits are text. Parentheses and braces inside an argument protect the commas in them.
-* A value that is text is a template too and is resolved when it is named. Text that a function returned is data
-  and is never evaluated; so is `Literal` text, which is how `run` stores it. A leading "!" is allowed for old
-  templates and changes nothing.
+* A value that is text is a template too and is resolved when it is named. Text that a function returned is
+  data and is never evaluated; so is `Literal` text, which is how `run` stores it. A leading "!" is allowed
+  for old templates and changes nothing.
 
 Nothing is ever evaluated as Python, and no attribute of an object can be reached.
 """
@@ -77,7 +77,9 @@ class _Reader:
         return _joined(parts)
 
     def pieces(self, stop: str) -> Iterator[Any]:
-        """Characters, escaped characters and expressions up to an unprotected character of `stop` or a brace."""
+        """Characters, escaped characters and expressions up to an unprotected character of `stop` or a
+        brace.
+        """
         depth = 0
         while char := self.peek():
             if char == "\\" and self.text[self.at + 1 : self.at + 2] in tuple(_ESCAPABLE):
@@ -242,7 +244,8 @@ def _value(point: Point, expression: _Expression, path: tuple[Any, ...]) -> Any:
     for arguments in expression.calls:
         if not callable(value):
             raise UsageError(
-                f"the template {expression.source!r} calls {name!r}, which is {type(value).__name__}, not a function"
+                f"the template {expression.source!r} calls {name!r}, which is {type(value).__name__}, not a "
+                "function"
             )
         value = value(*(_filled(point, argument, path) for argument in arguments))
     return value

@@ -1,8 +1,8 @@
 """Values: how a result is written into its record and read back.
 
-Plain values become typed JSON: what JSON has (None, bool, int, finite float, str, list, dict with text keys) stands
-for itself; everything else is an object with one key that starts with "$", such as {"$tuple": [...]}. Arrays go to
-one safetensors file and leave {"$array": [name, dtype, shape]} behind.
+Plain values become typed JSON: what JSON has (None, bool, int, finite float, str, list, dict with text keys)
+stands for itself; everything else is an object with one key that starts with "$", such as {"$tuple": [...]}.
+Arrays go to one safetensors file and leave {"$array": [name, dtype, shape]} behind.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from datajuicer.template import Literal
 
 SMALL_ARRAY = 32  # elements that a description of an array still lists
 
-_NATIVE = frozenset(
-    "bool uint8 int8 uint16 int16 uint32 int32 uint64 int64 float16 float32 float64".split()  # what safetensors knows
+_NATIVE = frozenset(  # what safetensors knows
+    ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
+    + ("float16", "float32", "float64")
 )
 
 
@@ -51,7 +52,8 @@ class Artifact:
             if self.missing is not None:
                 self.missing(problem)
             raise UsageError(
-                f"{path} {problem}; the result counts as missing now and running the same command again computes it"
+                f"{path} {problem}; the result counts as missing now and running the same command again "
+                "computes it"
             )
         return path
 
@@ -85,7 +87,7 @@ def encode(value: Any) -> tuple[Any, dict[str, Any]]:
     return _encode(value, arrays, "the result"), arrays
 
 
-def _encode(value: Any, arrays: dict[str, Any], where: str) -> Any:  # noqa: PLR0911 - one line a type
+def _encode(value: Any, arrays: dict[str, Any], where: str) -> Any:  # noqa: PLR0911, PLR0912 - one line a type
     kind = type(value)
     if value is None or kind in (bool, str):
         return value
@@ -121,8 +123,9 @@ def _encode(value: Any, arrays: dict[str, Any], where: str) -> Any:  # noqa: PLR
     if (array := as_array(value, where)) is not None and hasattr(array, "dtype"):
         return _encode_array(array, arrays, where)
     raise UsageError(
-        f"{where} is of type {kind.__module__}.{kind.__qualname__}, which has no place in a record. Return plain values, "
-        "arrays and dicts of them, or give cachable(saver=…, loader=…) (saver='pickle', loader='pickle' takes anything)"
+        f"{where} is of type {kind.__module__}.{kind.__qualname__}, which has no place in a record. Return "
+        "plain values, arrays and dicts of them, or give cachable(saver=…, loader=…) (saver='pickle', "
+        "loader='pickle' takes anything)"
     )
 
 
@@ -223,8 +226,10 @@ def _decode_tagged(
     )
 
 
-def describe(value: Any) -> Any:
-    """A value that was keyed, as JSON for people to read: like `encode`, but arrays are told by their digest."""
+def describe(value: Any) -> Any:  # noqa: PLR0911, PLR0912 - one line a type
+    """A value that was keyed, as JSON for people to read: like `encode`, but arrays are told by their
+    digest.
+    """
     kind = type(value)
     if value is None or kind in (bool, str, int, float, bytes, complex):
         return _encode(value, {}, "")

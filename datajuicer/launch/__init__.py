@@ -1,1 +1,3 @@
-"""Where computations run: local worker processes; anything else that is a `concurrent.futures.Executor` works too."""
+"""Where computations run: local worker processes; anything else that is a `concurrent.futures.Executor` works
+too.
+"""

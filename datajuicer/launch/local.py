@@ -63,7 +63,8 @@ class _Seat:
 
 
 class LocalExecutor(Executor):
-    """Worker processes on this machine, started fresh (never forked), reused, each with its share of the processors.
+    """Worker processes on this machine, started fresh (never forked), reused, each with its share of the
+    processors.
 
     A task whose process dies gives `WorkerDied` with the signal's name; the others go on.
     """
@@ -184,7 +185,9 @@ class LocalExecutor(Executor):
 
 
 def shares(workers: int) -> list[list[int]]:
-    """The processors of this process shared out evenly; nothing to share where the system cannot pin processes."""
+    """The processors of this process shared out evenly; nothing to share where the system cannot pin
+    processes.
+    """
     if not hasattr(os, "sched_getaffinity"):
         return [[] for _ in range(workers)]
     ours = sorted(os.sched_getaffinity(0))
@@ -194,7 +197,9 @@ def shares(workers: int) -> list[list[int]]:
 
 
 def environment(processors: int) -> dict[str, str]:
-    """The environment of a worker: it finds datajuicer, and its libraries start as many threads as it has processors."""
+    """The environment of a worker: it finds datajuicer, and its libraries start as many threads as it has
+    processors.
+    """
     ours = dict(os.environ)
     home = str(Path(datajuicer.__file__).resolve().parents[1])
     ours["PYTHONPATH"] = os.pathsep.join(p for p in (home, ours.get("PYTHONPATH")) if p)

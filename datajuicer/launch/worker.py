@@ -1,7 +1,7 @@
 """A worker process: `python -m datajuicer.launch.worker <read> <write> <processors>`.
 
-It reads tasks from one pipe and writes answers to another; its own standard output stays free for what the functions
-print, which goes to the log of the point while one is computed. When the parent is gone it stops.
+It reads tasks from one pipe and writes answers to another; its own standard output stays free for what the
+functions print, which goes to the log of the point while one is computed. When the parent is gone it stops.
 """
 
 from __future__ import annotations

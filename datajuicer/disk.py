@@ -1,0 +1,61 @@
+"""The disk: how a file is written so that a crash leaves the whole file or none."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import uuid
+from pathlib import Path
+
+from datajuicer.errors import UsageError
+
+
+class StoreFull(UsageError):
+    """A result could not be written; computing more would be in vain."""
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a new file and wait until its content is on the disk."""
+    try:
+        file = path.open("xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("xb")
+    with file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file's content is on the disk."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    try:
+        sync_file(path)
+    except OSError as error:  # some network file systems cannot sync a folder
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+
+
+def unique() -> str:
+    """A name that no other writer, here or on another machine, uses for its temporary file."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def cannot_write(path: Path, need: int | None, error: OSError) -> StoreFull:
+    """The error for a write that failed: where, how much room it needs, what to do."""
+    size = f" ({need} bytes are needed)" if need is not None else ""
+    remedy = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that"
+    return StoreFull(
+        f"{path} cannot be written{size}: {error.strerror or error}. Nothing that was finished is lost; "
+        f"{remedy} or name another store, and run the same command again"
+    )

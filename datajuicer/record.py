@@ -1,0 +1,58 @@
+"""Records: the bytes of a result's file, and how to tell that they are whole."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import Any
+
+FORMAT = 1
+
+_CHECKSUM = b',\n"checksum": "'
+
+Record = dict[str, Any]
+
+
+def format_record(record: Record) -> bytes:
+    """The bytes of a record: JSON, one field a line, the checksum of everything before it last."""
+    lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in record.items()]
+    body = "{\n" + ",\n".join(lines)
+    data = body.encode()
+    checksum = blake2b(data, digest_size=20).hexdigest()
+    return data + _CHECKSUM + checksum.encode() + b'"\n}\n'
+
+
+def parse_record(data: bytes) -> Record | str:
+    """A record, or what is wrong with it."""
+    body, mark, tail = data.rpartition(_CHECKSUM)
+    if not mark:
+        return "is cut short: it has no checksum"
+    if tail != blake2b(body, digest_size=20).hexdigest().encode() + b'"\n}\n':
+        return "has a wrong checksum"
+    try:
+        record = json.loads(body + b"\n}")
+    except ValueError as error:
+        return f"is not JSON: {error}"
+    if not isinstance(record, dict) or not {"format", "function", "key", "outcome"} <= record.keys():
+        return "is no record: fields are missing"
+    return record
+
+
+def result_digest(record: Record) -> str:
+    """What two computations of one key must agree in: the value and its arrays."""
+    value = record.get("value")
+    if type(value) is dict and "$files" in value:
+        value = value["$files"]["files"]  # the folder has a random name
+    content = json.dumps([value, record.get("arrays")], sort_keys=True)
+    return blake2b(content.encode(), digest_size=20).hexdigest()
+
+
+def difference(first: Record, second: Record) -> str:
+    """Nothing, or a sentence if two results for one key are not the same."""
+    if result_digest(first) == result_digest(second):
+        return ""
+    return (
+        f"two computations of {first['function']}/{first['key']} gave different results (kept: the first, by "
+        f"{first.get('host')}, process {first.get('pid')}); the function is not deterministic or depends on "
+        "something it does not declare"
+    )
