@@ -165,13 +165,9 @@ class Cachable:
         if self._plain is not None:
             names, defaults = self._plain
             bound = {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
-            if (
-                len(bound)
-                == len(names)
-                == len(args) + len(kwargs) + sum(n not in kwargs for n in names[len(args) :])
-            ):
-                if not (bound.keys() - set(names)) and not (kwargs.keys() & set(names[: len(args)])):
-                    return bound
+            twice = kwargs.keys() & set(names[: len(args)])
+            if len(args) <= len(names) and bound.keys() == set(names) and not twice:
+                return bound
         try:
             found = self.signature.bind(*args, **kwargs)
         except TypeError as error:

@@ -73,7 +73,7 @@ class Board:
         """Take in what a worker said."""
         with self.lock:
             if kind == "started":
-                name, keys = content
+                name, keys = str(content[0]), content[1]
                 what = (
                     self.names.get(keys[0], name) if len(keys) == 1 else f"{name}, {len(keys)} points at once"
                 )

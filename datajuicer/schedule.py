@@ -232,7 +232,7 @@ class _Schedule:
         self.display.finished(work.key, f"{item.name} {brief(item.point, 60)}".strip(), outcome.status)
         return place, outcome
 
-    def _results(
+    def _results(  # noqa: PLR0911 - one a way to end
         self, future: Future[Any], places: tuple[int, ...], pending: deque[tuple[int, ...]]
     ) -> Sequence[Outcome | None]:
         """The outcomes of a task; None for a point that has to be tried alone."""
@@ -246,7 +246,7 @@ class _Schedule:
             if len(places) > 1:  # one of them killed the process: alone, each shows whether it was the one
                 pending.extendleft((place,) for place in reversed(places))
                 return [None] * len(places)
-            place = places[0]
+            place = next(iter(places))
             if self.keep is None or not isinstance(self.items[place].function, Cachable):
                 return [Outcome("refused", error=f"the worker process {death.reason}")]
             task = Task(

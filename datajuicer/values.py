@@ -23,10 +23,9 @@ from datajuicer.template import Literal
 
 SMALL_ARRAY = 32  # elements that a description of an array still lists
 
-_NATIVE = frozenset(  # what safetensors knows
-    ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
-    + ("float16", "float32", "float64")
-)
+_NATIVE = {"bool", "float16", "float32", "float64"} | {
+    f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64)
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +180,7 @@ def decode(tree: Any, arrays: Mapping[str, Any], artifact: Callable[..., Artifac
     return {k: decode(v, arrays, artifact) for k, v in tree.items()}
 
 
-def _decode_tagged(
+def _decode_tagged(  # noqa: PLR0911, PLR0912 - one line a type
     tag: str, content: Any, arrays: Mapping[str, Any], artifact: Callable[..., Artifact]
 ) -> Any:
     match tag:
