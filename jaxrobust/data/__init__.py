@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from jaxrobust.data import digits, generated_ecg, mitdb, sources
+from jaxrobust.data import cifar10, digits, fashion_mnist, generated_ecg, mitdb, mnist, sources
 from jaxrobust.data.dataset import Dataset, Examples
 from jaxrobust.data.loading import load_recipe, prepared
 from jaxrobust.data.recipe import Progress, Recipe
@@ -19,13 +19,26 @@ from jaxrobust.errors import InputError
 __all__ = ["DATASETS", "STAND_INS", "DataNotFound", "Dataset", "Examples", "Progress", "available", "load"]
 
 DATASETS: Mapping[str, Recipe] = MappingProxyType(
-    {recipe.name: recipe for recipe in (mitdb.RECIPE, generated_ecg.RECIPE, *digits.RECIPES)}
+    {
+        recipe.name: recipe
+        for recipe in (
+            mitdb.RECIPE,
+            fashion_mnist.RECIPE,
+            mnist.RECIPE,
+            cifar10.RECIPE,
+            generated_ecg.RECIPE,
+            *digits.RECIPES,
+        )
+    }
 )
 """Every data set by its name."""
 
 STAND_INS: Mapping[str, str] = MappingProxyType(
     {
         "mitdb": "generated_ecg",
+        "fashion_mnist": "digits_28x28",
+        "mnist": "digits_28x28",
+        "cifar10": "digits_32x32",
     }
 )
 """What serves in place of a data set that cannot be had: built in, of the same shape, with its own splits."""

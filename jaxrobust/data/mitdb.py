@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import urllib.request
 import warnings
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from jaxrobust.data.dataset import Examples, Parts
 from jaxrobust.data.mitdb_records import RECORDS, read_record
 from jaxrobust.data.recipe import Files, Progress, Recipe
 from jaxrobust.data.sampling import draw_evenly, stratified_parts
-from jaxrobust.data.sources import below
+from jaxrobust.data.sources import below, reach
 from jaxrobust.errors import InputError
 
 _SEED = 42
@@ -136,8 +135,7 @@ def fetch(folder: Path, progress: Progress) -> None:
         import wfdb
         from wfdb.io import download
 
-    # wfdb waits without end for a server that does not answer; this gives up.
-    urllib.request.urlopen(download.PN_CONTENT_URL, timeout=20).close()
+    reach(download.PN_CONTENT_URL)
     for done, name in enumerate(RECORDS):
         progress("downloading records", done, len(RECORDS))
         with contextlib.redirect_stdout(io.StringIO()):  # wfdb prints; progress is reported here

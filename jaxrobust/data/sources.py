@@ -102,6 +102,15 @@ def fetch(recipe: Recipe, cache: Path, progress: Progress) -> Path:
     return located
 
 
+def reach(url: str) -> None:
+    """Return if a server answers at `url`, for libraries that would wait without end.
+
+    Raises:
+        OSError: nobody answers, or there is no such page.
+    """
+    urllib.request.urlopen(url, timeout=_TIMEOUT).close()
+
+
 def download(url: str, target: Path, sha256: str, progress: Progress) -> None:
     """Write what `url` holds to `target`, if it has the checksum.
 

@@ -1,0 +1,45 @@
+"""From all images of a data set to its training, validation and test parts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from jaxrobust.data.dataset import Examples, Parts
+from jaxrobust.data.sampling import stratified_parts
+
+_SEED = 42
+# The share of the training images that is held out for validation. The published split holds out 20 % of a
+# set that has two augmented copies of every image; here there are no copies, so that no twin can leak.
+_VALIDATION = {"clean": 0.1, "published": 0.2}
+SPLITS = tuple(_VALIDATION)
+SETTINGS = {"seed": _SEED, "validation": _VALIDATION}
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images and labels of one data set as published: pixels 0..255, channels last."""
+
+    train_images: UInt8[np.ndarray, "n h w c"]
+    train_labels: Int[np.ndarray, " n"]
+    test_images: UInt8[np.ndarray, "m h w c"]
+    test_labels: Int[np.ndarray, " m"]
+
+
+def image_parts(source: str, classes: tuple[str, ...], images: Images, split: str) -> Parts:
+    """Float images in [0, 1]; the validation part is a seeded, stratified draw of the training images."""
+    held = _VALIDATION[split]
+    train, validation = stratified_parts(images.train_labels, (1 - held, held), np.random.default_rng(_SEED))
+    return Parts(
+        source,
+        classes,
+        _examples(images.train_images[train], images.train_labels[train]),
+        _examples(images.train_images[validation], images.train_labels[validation]),
+        _examples(images.test_images, images.test_labels),
+    )
+
+
+def _examples(pixels: np.ndarray, labels: np.ndarray) -> Examples:
+    scaled = pixels.astype(np.float32)
+    scaled /= 255
+    return Examples(scaled, labels.astype(np.int32))
