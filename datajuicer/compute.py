@@ -336,8 +336,9 @@ def _context(function: Any, work: Work) -> Any:
         items = value.items() if isinstance(value, dict) else [(None, value)]
         for key, inner in items:
             described = values.describe(inner)
-            room -= len(str(described)) + len(str(key))
-            if room > 0:
+            size = len(str(described)) + len(str(key))
+            if size <= room:
+                room -= size
                 context[name if key is None else f"{name}:{key}"] = described
     return context
 
