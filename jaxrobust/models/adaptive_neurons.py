@@ -118,7 +118,9 @@ def trajectories(
 def mean_rates_by_autodiff(input_currents: Currents, w_rec: Weights, constants: NeuronConstants) -> Rates:
     """Mean firing rates, written plainly and differentiated by JAX: the readable reference of ``mean_rates``.
 
-    Every constant may be a differentiable array here.
+    Every constant may be a differentiable array here. For second derivatives use ``mean_rates``, or forward
+    mode innermost: JAX forgets the surrogate gradient of ``spike`` when it differentiates the reverse mode
+    of a scan once more.
     """
     spikes, _ = trajectories(input_currents, w_rec, constants)
     return jnp.mean(spikes, axis=0)
@@ -169,7 +171,8 @@ def _mean_rates_forward(input_currents: Currents, w_rec: Weights, constants: Neu
 def _mean_rates_backward(constants: NeuronConstants, kept, rates_bar: Rates):
     scaled_potentials, adaptations, w_rec = kept
     rho, rho_b, threshold, beta, dt, _, dampening = constants
-    spikes = (scaled_potentials > 0).astype(scaled_potentials.dtype) / dt
+    # By the same function as in the forward pass, so that second derivatives see the surrogate as well.
+    spikes = spike(scaled_potentials, dampening) / dt
     spikes_before = jnp.concatenate([jnp.zeros_like(spikes[:1]), spikes[:-1]])
     readout_bar = rates_bar / scaled_potentials.shape[0]
 
