@@ -55,9 +55,9 @@ def read_words(argv: Sequence[str], options: Mapping[str, Option]) -> Words:
     settings: dict[str, str] = {}
     for name, values in _options_and_values(argv):
         if name not in options:
-            if len(values) != 1:
-                raise InputError(f"-{name} needs one value, as in -{name}=value, but got {values or 'none'}.")
-            settings[name] = values[0]
+            if len(values) > 1:
+                raise InputError(f"-{name} takes one value, as in -{name}=value, but got {' '.join(values)}.")
+            settings[name] = values[0] if values else "true"
             continue
         default = options[name].default
         if isinstance(default, bool):
@@ -166,7 +166,7 @@ def configured(grid: list[dict[str, Any]], settings: Mapping[str, str]) -> list[
 
 
 def described(point: Mapping[str, Any]) -> str:
-    """A grid point as the command that trains it alone: its architecture and what differs from the defaults."""
+    """A grid point as the words that train it alone: architecture and what differs from defaults."""
     architecture = architectures.architecture_of(point)
     changed = [
         f"-{name}={as_text(point[name])}"

@@ -2,7 +2,7 @@
 
 Expected (published, split by beat, 150 + 50 epochs): standard 99 % at mismatch 0 and 77 % at 0.5; forward
 noise + beta 99 % and 95 %. Time of the full schedule: see docs/results.md.
-Command: python train.py -exp=ecg_experiment; shorter: -n_epochs=30,10, to be given to make_figures.py as well.
+Command: python train.py -exp=ecg_experiment (shorter: -n_epochs=30,10, for make_figures.py as well)
 """
 
 from pathlib import Path

@@ -23,7 +23,7 @@ class quickstart:
         heartbeats = ecg_lsnn.make() | {
             "dataset": "generated_ecg",
             "n_hidden": 48,
-            "n_epochs": (8.0, 2.0),
+            "n_epochs": (24.0, 8.0),
             "learning_rate": (5e-3, 5e-4),
             "eval_step_interval": 50,
         }

@@ -22,6 +22,7 @@ from jaxrobust.settings import Setting, check_types, nearest
 from jaxrobust.training.checkpoints import save_tree
 from jaxrobust.training.loop import CHECKPOINT, Trained, Training, TrainingDiverged, TrainingStopped, train
 from jaxrobust.training.methods import ForwardNoise, Method, ParameterAttackTraining, Standard
+from jaxrobust.training.optimizers import OPTIMIZERS
 from jaxrobust.training.schedule import Schedule
 
 PARAMETERS = "parameters.safetensors"
@@ -208,6 +209,8 @@ def check(model: Mapping[str, Any]) -> None:
     """Raise ``InputError`` for a grid point that cannot be trained, without touching any data."""
     architecture = architecture_of(model)
     check_types(model, architecture.settings, architecture.name)
+    if model["optimizer"] not in OPTIMIZERS:
+        raise InputError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {model['optimizer']!r}.")
     method_of(model)
     schedule_of(model)
 

@@ -29,7 +29,7 @@ def save_tree(path: Path, tree, **metadata: str) -> None:
         metadata: Short texts to keep with it.
     """
     # safetensors writes Fortran-ordered arrays wrongly (safetensors#825).
-    arrays = {name: np.ascontiguousarray(leaf) for name, leaf in _named(jax.device_get(tree)).items()}
+    arrays = {name: np.asarray(leaf, order="C") for name, leaf in _named(jax.device_get(tree)).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:

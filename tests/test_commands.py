@@ -1,0 +1,178 @@
+"""train.py and make_figures.py as a user types them, in real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = ["-n_epochs=2,1", "-n_attack_steps=2"]
+
+
+def run(*words: str, cwd: Path, status: int = 0, **environment: str) -> subprocess.CompletedProcess:
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=cwd,
+        env={**os.environ, "JAX_PLATFORMS": "cpu", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == status, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture
+def train(tmp_path):
+    return lambda *words, **more: run(str(ROOT / "train.py"), *words, cwd=tmp_path, **more)
+
+
+def records(folder: Path) -> dict[Path, str]:
+    return {path: path.read_text() for path in (folder / "sessions").glob("*/*/*.json")}
+
+
+def test_a_second_run_computes_nothing(train, tmp_path):
+    train("-arch=digits_mlp", *TINY)
+    first = records(tmp_path)
+    assert len(first) == 1
+    began = time.time_ns()
+    train("-arch=digits_mlp", *TINY)
+    assert records(tmp_path) == first
+    assert not [p for p in (tmp_path / "sessions").rglob("*") if p.is_file() and p.stat().st_mtime_ns > began]
+
+
+def test_dashes_and_spaces_are_as_good_as_equals_signs(train, tmp_path):
+    train("-arch=digits_mlp", "-n_epochs=2,1", "-n_attack_steps=2", "-seed=3")
+    train("--arch", "digits_mlp", "--n_epochs", "2,1", "-n_attack_steps", "2", "--seed=3")
+    assert len(records(tmp_path)) == 1
+
+
+def test_status_computes_nothing(train, tmp_path):
+    assert "1 missing" in train("-arch=digits_mlp", *TINY, "-status").stdout
+    assert not records(tmp_path)
+    train("-arch=digits_mlp", *TINY)
+    assert "1 done" in train("-arch=digits_mlp", *TINY, "-status").stdout
+
+
+def test_an_experiment_trains_evaluates_and_draws_from_numbers_alone(train, tmp_path):
+    words = ["-exp=quickstart", "-n_epochs=1,1", "-n_attack_steps=1", "-batch_size=200"]
+    train(*words, "-n_threads=2")
+    # Figures need no weights and no data: both are gone now.
+    for weights in (tmp_path / "sessions").rglob("*.safetensors"):
+        weights.unlink()
+    run(str(ROOT / "make_figures.py"), *words, cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path / "no_data"))
+    png = tmp_path / "figures" / "quickstart.png"
+    assert png.read_bytes().startswith(b"\x89PNG")
+    table = (tmp_path / "figures" / "quickstart.md").read_text()
+    assert "| 0.7 |" in table
+    assert "synthetic" in table
+    assert "2 networks a method, 100 devices" in table
+
+
+def test_results_hold_their_data_source(train, tmp_path):
+    train(
+        "-arch=ecg_lsnn", "-dataset=generated_ecg", "-n_epochs=0.1,0.1", "-n_hidden=8", "-beta_robustness=0"
+    )
+    (text,) = records(tmp_path).values()
+    assert "generated heartbeats (synthetic)" in json.dumps(json.loads(text))
+
+
+def test_missing_data_are_replaced_with_a_notice_and_never_mixed(train, tmp_path):
+    # An empty cache and no network: downloads fail at once because the proxy does not exist.
+    offline = {
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "JAXROBUST_DATA": str(tmp_path),
+        "https_proxy": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+    }
+    words = ["-arch=ecg_lsnn", "-n_epochs=0.1,0.1", "-n_hidden=8", "-beta_robustness=0"]
+    done = train(*words, **offline)
+    assert "stand-in" in done.stderr
+    (text,) = records(tmp_path).values()
+    dependencies = json.dumps(json.loads(text)["dependencies"])
+    assert "generated_ecg" in dependencies
+    assert "mitdb" not in dependencies
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["-exp=quikstart"], "Did you mean 'quickstart'?"),
+        (["-arch=ecg_lsn"], "Did you mean 'ecg_lsnn'?"),
+        (["-arch=digits_mlp", "-beta_robustnes=1"], "Did you mean 'beta_robustness'?"),
+        (["-arch=digits_mlp", "-batch_size=many"], "batch_size must be a whole number"),
+        (["-arch=digits_mlp", "-n_epochs=1,1,1"], "number of phases"),
+        (["-arch=digits_mlp", "-attack_size_mismatch=-0.1"], "at least 0"),
+        (["-arch=digits_mlp", "-boundary_loss=kk"], "boundary_loss must be one of"),
+        (["-arch=digits_mlp", "-boundary_loss=madry", "-treat_as_constant"], "no gradient"),
+        (["-arch=digits_mlp", "-p_norm=3"], "norm of an attack"),
+        (["-arch=digits_mlp", "-optimizer=adm"], "optimizer must be one of"),
+        (["-arch=digits_mlp", "-split=published"], "no split"),
+        (["-arch=digits_mlp", "-exp=quickstart"], "not both"),
+        (["digits_mlp"], "stands alone"),
+        (["-arch=ecg_lsnn", "-data_folder=nowhere"], "nowhere"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_2(train, tmp_path, words, says):
+    done = train(*words, status=2)
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("error")]) == 1
+    assert not records(tmp_path)
+
+
+def test_an_unwritable_store_is_said_before_anything_is_computed(train, tmp_path):
+    (tmp_path / "sessions").write_text("in the way")
+    done = train("-arch=digits_mlp", *TINY, status=2)
+    assert "sessions" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_diverging_training_names_step_and_settings_and_keeps_its_neighbour(train, tmp_path):
+    done = train(
+        "-arch=digits_mlp",
+        "-n_epochs=3,1",
+        "-beta_robustness=0",
+        "-learning_rate=1e30,1e30",
+        "-optimizer=sgd",
+        status=1,
+    )
+    assert "no longer finite at step" in done.stderr
+    assert "learning rates" in done.stderr
+
+
+def test_ctrl_c_keeps_a_checkpoint_and_the_same_command_goes_on(tmp_path):
+    words = [sys.executable, str(ROOT / "train.py"), "-arch=ecg_lsnn", "-dataset=generated_ecg"]
+    words += ["-n_hidden=16", "-n_epochs=4,1", "-eval_step_interval=20", "-n_attack_steps=2"]
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    process = subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    metrics = wait_for(tmp_path, "metrics.jsonl", lambda path: path.read_text().count("\n") >= 1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "goes on" in errors
+    assert (metrics.parent / "checkpoint.safetensors").exists()
+    assert not records(tmp_path)
+    subprocess.run(words, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=300)
+    (interrupted,) = (tmp_path / "sessions").rglob("parameters.safetensors")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    subprocess.run(words, cwd=elsewhere, env=environment, check=True, capture_output=True, timeout=300)
+    (uninterrupted,) = (elsewhere / "sessions").rglob("parameters.safetensors")
+    assert interrupted.read_bytes() == uninterrupted.read_bytes()
+
+
+def wait_for(folder: Path, name: str, ready, seconds: float = 120) -> Path:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        for path in folder.rglob(name):
+            if ready(path):
+                return path
+        time.sleep(0.05)
+    raise AssertionError(f"no {name} in {folder} after {seconds} s")
