@@ -23,13 +23,14 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float, PyTree
+from jaxtyping import Float
 
 from jaxrobust.errors import InputError
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.mismatch import normal_like
+from jaxrobust.robustness.trees import PerLeaf, for_every_leaf
 
-Size = Float[Array, ""] | float | PyTree[Float[Array, ""] | float]
+Size = PerLeaf
 static = partial(field, metadata={"static": True})
 
 
@@ -95,17 +96,6 @@ def _direction(gradient: Array, norm: str) -> Array:
     return jnp.where(squared > 0, gradient / jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
 
 
-def _for_every_leaf(size: Size, parameters: Parameters) -> Parameters:
-    if jax.tree.structure(size) == jax.tree.structure(0.0):
-        return jax.tree.map(lambda _: size, parameters)
-    if jax.tree.structure(size) != jax.tree.structure(parameters):
-        raise InputError(
-            f"The sizes of an attack must be one number or a tree like the parameters "
-            f"({jax.tree.structure(parameters)}), not {jax.tree.structure(size)}."
-        )
-    return size
-
-
 def _displace(
     parameters: Parameters, start: _Start, directions: Parameters, settings: ParameterAttack
 ) -> Parameters:
@@ -118,8 +108,8 @@ def _displace(
             shift = jnp.clip(shift, -radius, radius)
         return (theta + shift).astype(theta.dtype)
 
-    sizes = _for_every_leaf(settings.relative_size, parameters)
-    absolute_sizes = _for_every_leaf(settings.absolute_size, parameters)
+    sizes = for_every_leaf(settings.relative_size, parameters, "relative_size of an attack")
+    absolute_sizes = for_every_leaf(settings.absolute_size, parameters, "absolute_size of an attack")
     return jax.tree.map(leaf, parameters, *start, directions, sizes, absolute_sizes)
 
 
@@ -144,7 +134,7 @@ def attack(
     key_relative, key_absolute = jax.random.split(key)
 
     def drawn(key, std):
-        stds = _for_every_leaf(std, parameters)
+        stds = for_every_leaf(std, parameters, "The start of an attack")
         return jax.tree.map(lambda n, s: n * s, normal_like(key, parameters), stds)
 
     start = _Start(

@@ -1,4 +1,4 @@
-"""Parameter mismatch: what a device makes of the parameters it is given (section 3.1)."""
+"""Parameter mismatch: what a device makes of its parameters (section 3.1), and how well it then works."""
 
 from collections.abc import Callable
 
@@ -7,20 +7,18 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
+from jaxrobust.errors import InputError
 from jaxrobust.models.network import Parameters
-
-Apply = Callable[[Parameters, Float[Array, "batch ..."]], Float[Array, "batch classes"]]
+from jaxrobust.robustness.full_set import Apply, in_chunks
+from jaxrobust.robustness.trees import PerLeaf, for_every_leaf, map_with_keys
 
 
 def normal_like(key: Array, parameters: Parameters) -> Parameters:
     """Draw a standard normal tree of the shapes and dtypes of ``parameters``, one key a leaf."""
-    leaves, structure = jax.tree.flatten(parameters)
-    keys = jax.random.split(key, len(leaves))
-    draws = [jax.random.normal(k, leaf.shape, leaf.dtype) for k, leaf in zip(keys, leaves, strict=True)]
-    return jax.tree.unflatten(structure, draws)
+    return map_with_keys(lambda k, leaf: jax.random.normal(k, leaf.shape, leaf.dtype), key, parameters)
 
 
-def gaussian_mismatch(key: Array, parameters: Parameters, level: Float[Array, ""] | float) -> Parameters:
+def gaussian_mismatch(key: Array, parameters: Parameters, level: PerLeaf) -> Parameters:
     """Draw one device: every parameter deviates in proportion to its own size.
 
     ``theta (1 + level * N(0, 1))``, elementwise (equation 1 of the paper).
@@ -28,10 +26,12 @@ def gaussian_mismatch(key: Array, parameters: Parameters, level: Float[Array, ""
     Args:
         key: PRNG key of the device.
         parameters: Any tree of floating-point arrays.
-        level: Relative standard deviation, zeta in the paper; 0 gives the parameters themselves.
+        level: Relative standard deviation, zeta in the paper; 0 gives the parameters themselves. One number,
+            or a tree like the parameters with one number a leaf.
     """
+    levels = for_every_leaf(level, parameters, "The mismatch level")
     return jax.tree.map(
-        lambda p, n: p + p * (level * n).astype(p.dtype), parameters, normal_like(key, parameters)
+        lambda p, n, s: p + p * (s * n).astype(p.dtype), parameters, normal_like(key, parameters), levels
     )
 
 
@@ -53,18 +53,58 @@ def accuracy(
         batch_size: Samples computed at once; all of them if not given. Memory grows with it, the result
             does not depend on it.
     """
-    n_samples = labels.shape[0]
-    if batch_size is None or batch_size >= n_samples:
-        return jnp.mean(jnp.argmax(apply(parameters, inputs), axis=-1) == labels)
-    n_batches = -(-n_samples // batch_size)
-    # Padding repeats the first samples with a label that no logit can have.
-    padding = n_batches * batch_size - n_samples
-    inputs = jnp.concatenate([inputs, inputs[:padding]]).reshape(n_batches, batch_size, *inputs.shape[1:])
-    labels = jnp.concatenate([labels, jnp.full(padding, -1, labels.dtype)]).reshape(n_batches, batch_size)
-    hits = jax.lax.map(
-        lambda b: jnp.sum(jnp.argmax(apply(parameters, b[0]), axis=-1) == b[1]), (inputs, labels)
-    )
-    return jnp.sum(hits) / n_samples
+    chunks, is_real = in_chunks((inputs, labels), batch_size)
+
+    def hits(chunk: tuple[tuple[Array, Array], Array]) -> Array:
+        (some_inputs, some_labels), some_real = chunk
+        return jnp.sum((jnp.argmax(apply(parameters, some_inputs), axis=-1) == some_labels) & some_real)
+
+    # Counted in whole numbers, so that the result does not depend on the chunks.
+    return jnp.sum(jax.lax.map(hits, (chunks, is_real))) / labels.shape[0]
+
+
+def perturbed_accuracies(
+    apply: Apply,
+    parameters: Parameters,
+    inputs: Float[Array, "samples ..."],
+    labels: Int[Array, " samples"],
+    key: Array,
+    *,
+    perturb: Callable[[Array, Parameters], Parameters],
+    n_draws: int,
+    draws_at_once: int = 1,
+    batch_size: int | None = None,
+) -> Float[Array, " n_draws"]:
+    """Accuracy of ``n_draws`` devices whose parameters are perturbed at random, all in one program.
+
+    Device ``i`` depends on ``key`` and ``i`` alone, whatever ``n_draws`` and ``draws_at_once`` are.
+
+    Args:
+        apply: ``apply(parameters, inputs) -> logits``.
+        parameters: Tree of parameters.
+        inputs: All samples.
+        labels: Their classes.
+        key: PRNG key of all devices.
+        perturb: ``perturb(key, parameters) -> parameters`` of one device, such as
+            ``Quantization(bits=4).perturb``.
+        n_draws: Number of devices.
+        draws_at_once: Devices computed side by side; 1 is fastest on a CPU, many on a GPU.
+        batch_size: Samples computed at once.
+
+    Raises:
+        InputError: There is no device to compute.
+    """
+    if n_draws < 1 or draws_at_once < 1:
+        raise InputError(
+            f"n_draws and draws_at_once must be at least 1, but they are {n_draws} and {draws_at_once}."
+        )
+
+    def of_device(index: Array) -> Array:
+        device = perturb(jax.random.fold_in(key, index), parameters)
+        return accuracy(apply, device, inputs, labels, batch_size=batch_size)
+
+    at_once = None if draws_at_once == 1 else draws_at_once
+    return jax.lax.map(of_device, jnp.arange(n_draws), batch_size=at_once)
 
 
 def mismatch_accuracies(
@@ -74,7 +114,7 @@ def mismatch_accuracies(
     labels: Int[Array, " samples"],
     key: Array,
     *,
-    level: Float[Array, ""] | float,
+    level: PerLeaf,
     n_draws: int,
     draws_at_once: int = 1,
     batch_size: int | None = None,
@@ -95,8 +135,14 @@ def mismatch_accuracies(
         batch_size: Samples computed at once.
     """
 
-    def of_device(index):
-        device = gaussian_mismatch(jax.random.fold_in(key, index), parameters, level)
-        return accuracy(apply, device, inputs, labels, batch_size=batch_size)
-
-    return jax.lax.map(of_device, jnp.arange(n_draws), batch_size=draws_at_once)
+    return perturbed_accuracies(
+        apply,
+        parameters,
+        inputs,
+        labels,
+        key,
+        perturb=lambda k, p: gaussian_mismatch(k, p, level),
+        n_draws=n_draws,
+        draws_at_once=draws_at_once,
+        batch_size=batch_size,
+    )

@@ -1,0 +1,76 @@
+"""Trees of parameters: one setting for every leaf, one random draw for every leaf, and checks of numbers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax import Array
+from jaxtyping import Float, PyTree
+
+from jaxrobust.errors import InputError
+from jaxrobust.models.network import Parameters
+
+Number = Float[Array, ""] | float
+# One number for all parameters, or a tree like the parameters with a number for each leaf.
+PerLeaf = Number | PyTree[Number]
+
+
+def for_every_leaf(value: PerLeaf, parameters: Parameters, name: str) -> Parameters:
+    """Give every leaf of ``parameters`` its value: the one number, or that of the tree.
+
+    Args:
+        value: One number, or a tree of the structure of ``parameters``.
+        parameters: Any tree of arrays.
+        name: What the values are, for the error.
+
+    Raises:
+        InputError: The tree has another structure.
+    """
+    if jax.tree.structure(value) == jax.tree.structure(0.0):
+        return jax.tree.map(lambda _: value, parameters)
+    if jax.tree.structure(value) != jax.tree.structure(parameters):
+        raise InputError(
+            f"{name} must be one number or a tree like the parameters "
+            f"({jax.tree.structure(parameters)}), not {jax.tree.structure(value)}."
+        )
+    return value
+
+
+def map_with_keys(
+    function: Callable[..., Array], key: Array, parameters: Parameters, *values: Parameters
+) -> Parameters:
+    """Apply ``function(key, leaf, *values)`` to every leaf, with one PRNG key a leaf.
+
+    Args:
+        function: What is done to one leaf.
+        key: PRNG key, split among the leaves in their order.
+        parameters: Any tree of arrays.
+        values: Trees of the same structure.
+    """
+    leaves, structure = jax.tree.flatten(parameters)
+    keys = jax.tree.unflatten(structure, list(jax.random.split(key, len(leaves))))
+    return jax.tree.map(function, keys, parameters, *values)
+
+
+def check_numbers(settings: Any, *names: str, minimum: float = 0.0, maximum: float = float("inf")) -> None:
+    """Raise ``InputError`` for a setting out of range; what is traced or lies on a device is not looked at.
+
+    Args:
+        settings: A settings dataclass.
+        names: Its attributes to check, each a number or a tree of numbers.
+        minimum: The smallest allowed value.
+        maximum: The largest allowed value; no number may be infinite.
+    """
+    for name in names:
+        for value in jax.tree.leaves(getattr(settings, name)):
+            if not isinstance(value, int | float | np.ndarray | np.generic):
+                continue
+            numbers = np.asarray(value)
+            if not np.all(np.isfinite(numbers) & (numbers >= minimum) & (numbers <= maximum)):
+                limits = f"at least {minimum:g}" + (
+                    f" and at most {maximum:g}" if np.isfinite(maximum) else ""
+                )
+                raise InputError(
+                    f"{name} of {type(settings).__name__} must be a finite number of {limits}, not {value!r}."
+                )
