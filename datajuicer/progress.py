@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 PLAIN_EVERY = 30.0  # seconds between two lines about the same worker when nothing is finished
@@ -44,13 +44,12 @@ class Silent:
 class _Line:
     """What one worker does."""
 
+    since: float
+    said: float
     what: str = ""
-    key: str = ""
     done: int = 0
     total: int = 0
     text: str = ""
-    since: float = field(default_factory=time.monotonic)
-    said: float = field(default_factory=time.monotonic)
 
     def left(self) -> str:
         if not self.done or not self.total:
@@ -71,14 +70,15 @@ class Board:
 
     def event(self, worker: int, kind: str, *content: Any) -> _Line:
         """Take in what a worker said."""
+        now = time.monotonic()
         with self.lock:
             if kind == "started":
                 name, keys = str(content[0]), content[1]
                 what = (
                     self.names.get(keys[0], name) if len(keys) == 1 else f"{name}, {len(keys)} points at once"
                 )
-                self.lines[worker] = _Line(what, keys[0])
-            line = self.lines.setdefault(worker, _Line())
+                self.lines[worker] = _Line(now, now, what)
+            line = self.lines.setdefault(worker, _Line(now, now))
             if kind == "progress":
                 _, line.done, line.total, line.text = content
             return line

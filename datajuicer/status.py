@@ -142,13 +142,25 @@ def _explained(item: Item, records: list[Record]) -> Explanation:
 
     if not records:
         return Explanation(item.point, None)
-    nearest = min(records, key=lambda record: len(differing(record)))
+    nearest = min(records, key=lambda record: _distance(wanted, record["dependencies"], differing(record)))
     stored = {**nearest["dependencies"], "(version)": nearest["version"]}
     shown = tuple(
         (name, _readable(wanted.get(name, NOT_THERE)), _readable(stored.get(name, NOT_THERE)))
         for name in differing(nearest)
     )
     return Explanation(item.point, nearest["key"], shown)
+
+
+def _distance(wanted: dict[str, Any], stored: dict[str, Any], names: list[str]) -> tuple[int, float]:
+    """In how many things a result differs, and among results equal in that, how far its numbers are off."""
+    off = 0.0
+    for name in names:
+        one, other = wanted.get(name), stored.get(name)
+        if isinstance(one, (int, float)) and isinstance(other, (int, float)):
+            off += abs(one - other) / (abs(one) + abs(other) or 1)
+        else:
+            off += 1
+    return len(names), off
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -173,7 +173,7 @@ class LocalExecutor(Executor):
         os.close(their_write)
         seat.read, seat.write = os.fdopen(our_read, "rb", buffering=0), os.fdopen(our_write, "wb")
         with seat.writing:
-            send(seat.write, {"path": sys.path, "main": module_name("__main__")})
+            send(seat.write, {"path": sys.path, "argv": sys.argv, "main": module_name("__main__")})
 
     def _tell(self, seat: _Seat, message: Any) -> None:
         with (

@@ -45,6 +45,7 @@ class Worker:
         """Serve until told to end."""
         setup = receive(self.read)
         sys.path[:] = setup["path"]
+        sys.argv[:] = setup["argv"]
         # functions of the parent's __main__ come by value; they must have the same name here as there
         sys.modules["__main__"].__spec__ = ModuleSpec(setup["main"], None)
         LINK.set(Link(self.progress, self.stop.is_set, log_to, self.started))

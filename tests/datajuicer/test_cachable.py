@@ -1,4 +1,6 @@
-"""Cachable functions: dependencies, keys, code changes, and mistakes that are told when the function is defined."""
+"""Cachable functions: dependencies, keys, code changes, and mistakes that are told when the function is
+defined.
+"""
 
 import pickle
 import warnings
@@ -64,7 +66,13 @@ def test_dependencies_reach_into_nested_dicts_and_resolve_templates():
     def f(model):
         return 0
 
-    model = {"optimizer": {"lr": 0.1}, "net": "ecg", "ecg_id": 5, "path": "{mk({net})}", "mk": lambda n: f"/{n}"}
+    model = {
+        "optimizer": {"lr": 0.1},
+        "net": "ecg",
+        "ecg_id": 5,
+        "path": "{mk({net})}",
+        "mk": lambda n: f"/{n}",
+    }
     assert f.dependency_values({"model": model}) == {
         "model:optimizer.lr": 0.1,
         "model:{net}_id": 5,

@@ -1,6 +1,7 @@
 """Keys: pinned digests, what is equal and what is not, and the same in every process and Python version.
 
-The golden digests hold for stored results: if one of them changes, every result in every store is lost to its users.
+The golden digests hold for stored results: if one of them changes, every result in every store is lost to its
+users.
 """
 
 import enum
@@ -110,11 +111,11 @@ def test_name_and_version_are_part_of_the_key():
 def other_pythons():
     found = [shutil.which(f"python3.{minor}") for minor in (12, 13, 14)]
     found += map(str, sorted(Path.home().glob(".pyenv/versions/3.1[1-9]*/bin/python")))
-    return [
-        p
-        for p in dict.fromkeys(found)
-        if p and not subprocess.run([p, "-c", ""], capture_output=True).returncode
-    ]
+    return [p for p in dict.fromkeys(found) if p and works(p)]
+
+
+def works(python):
+    return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
 def digests_of_process(python, **environment):

@@ -115,7 +115,13 @@ def test_every_single_flipped_bit_of_a_record_is_found(tmp_path):
 
 
 def test_records_survive_being_read_and_written():
-    record = {"format": 1, "function": "f", "key": "k", "outcome": "done", "value": [0.1, -0.0, "ζ\ud800", None]}
+    record = {
+        "format": 1,
+        "function": "f",
+        "key": "k",
+        "outcome": "done",
+        "value": [0.1, -0.0, "ζ\ud800", None],
+    }
     parsed = parse_record(format_record(record))
     assert format_record({k: v for k, v in parsed.items() if k != "checksum"}) == format_record(record)
 
@@ -144,7 +150,10 @@ def test_a_missing_artifact_is_noticed_only_when_it_is_asked_for(tmp_path):
         warnings.simplefilter("error")
         results = fill(tmp_path, weights)  # a store can be copied without its large files
     for place, what in ((1, "is missing"), (2, "is corrupt")):
-        with pytest.warns(StoreWarning), pytest.raises(UsageError, match=f"params.bin {what}.*counts as missing"):
+        with (
+            pytest.warns(StoreWarning),
+            pytest.raises(UsageError, match=f"params.bin {what}.*counts as missing"),
+        ):
             results[place]["params"].path()
     status = dj.status(GRID, weights, cache_dir=tmp_path)("{n}")
     assert [p["n"] for p in status.missing] == [2, 3]
@@ -156,7 +165,7 @@ def test_a_newer_record_is_left_alone_and_told(tmp_path):
     victim = records(tmp_path)[0]
     record = parse_record(victim.read_bytes())
     victim.write_bytes(format_record(record | {"format": 99}))
-    with pytest.raises(UsageError, match="newer datajuicer.*update"):
+    with pytest.raises(UsageError, match=r"newer datajuicer.*update"):
         fill(tmp_path)
     assert victim.exists()
 
@@ -173,7 +182,7 @@ def test_a_store_that_is_a_file_is_told_before_anything_is_computed(tmp_path):
     root = tmp_path / "sessions"
     root.write_text("")
     called = []
-    function = dj.cachable(table_name="f")(lambda n: called.append(n))
+    function = dj.cachable(["n"], table_name="f")(lambda n: called.append(1))
     for mode in ("normal", "force", "load"):
         with pytest.raises(UsageError, match=r"sessions.*(is a file|cannot be written)"):
             dj.run(GRID, function, run_mode=mode, cache_dir=root)("{n}")
@@ -189,7 +198,7 @@ def test_a_store_that_cannot_be_written_is_told_before_anything_is_computed(tmp_
         (tmp_path / "locked").mkdir(mode=0o500)
         root = tmp_path / "locked" / "sessions"
     called = []
-    function = dj.cachable(table_name="f")(lambda n: called.append(n))
+    function = dj.cachable(["n"], table_name="f")(lambda n: called.append(1))
     with pytest.raises(UsageError, match="cannot be written"):
         dj.run(GRID, function, cache_dir=root)("{n}")
     assert not called

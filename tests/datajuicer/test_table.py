@@ -80,7 +80,7 @@ def test_latex_marks_the_best_and_escapes():
 
 def test_latex_asks_for_reduction():
     grid = [{"m": 1, "v": 1}, {"m": 1, "v": 2}]
-    with pytest.raises(UsageError, match="2 points fall into the cell.*reduce_keys"):
+    with pytest.raises(UsageError, match=r"2 points fall into the cell.*reduce_keys"):
         latex(grid, ["m"], ["v"])
 
 

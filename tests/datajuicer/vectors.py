@@ -1,4 +1,6 @@
-"""Values whose keys are pinned, and a command that prints their digests: `python vectors.py`. Needs no pytest."""
+"""Values whose keys are pinned, and a command that prints their digests: `python vectors.py`. Needs no
+pytest.
+"""
 
 import enum
 import math

@@ -1,0 +1,434 @@
+"""Running a grid in one process: modes, order, equal points, failures, batches, status, lint, any
+executor.
+"""
+
+import warnings
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+
+import datajuicer as dj
+from datajuicer import MissingResults, RunError, StoreWarning, UsageError, cachable, run, split
+
+
+class Counter:
+    """A cachable function that remembers its calls."""
+
+    def __init__(self, fails=(), **options):
+        self.calls = []
+        self.fails = set(fails)
+
+        def f(n):
+            self.calls.append(n)
+            if n in self.fails:
+                raise ValueError(f"no {n}")
+            return {"square": n * n, "list": [n]}
+
+        self.f = cachable(table_name="f", **options)(f)
+
+
+GRID = split([{}], "n", [3, 1, 2])
+
+
+def squares(results):
+    return [None if r is None else r["square"] for r in results]
+
+
+def test_results_have_the_order_of_the_grid_and_are_kept(tmp_path):
+    c = Counter()
+    for _ in range(2):
+        assert squares(run(GRID, c.f, cache_dir=tmp_path)("{n}")) == [9, 1, 4]
+    assert c.calls == [3, 1, 2]
+
+
+def test_equal_points_are_computed_once_and_share_no_object(tmp_path):
+    c = Counter()
+    results = run([*GRID, *GRID], c.f, cache_dir=tmp_path)("{n}")
+    assert c.calls == [3, 1, 2]
+    results[0]["list"].append("changed")
+    assert results[3]["list"] == [3]
+
+
+def test_store_key_puts_results_into_copies_of_the_points(tmp_path):
+    c = Counter()
+    grid = run(GRID, c.f, cache_dir=tmp_path, store_key="out")("{n}")
+    assert grid[0] == {"n": 3, "out": {"square": 9, "list": [3]}}
+    grid = run(GRID, c.f, cache_dir=tmp_path, store_key="*")("{n}")
+    assert grid[0] == {"n": 3, "square": 9, "list": [3]}
+    assert GRID[0] == {"n": 3}
+    with pytest.raises(UsageError, match="merges a dict"):
+        run(GRID, lambda: 1, store_key="*")()
+
+
+def test_functions_that_are_not_cachable_just_run(tmp_path):
+    assert run(GRID, lambda n, k=0: n + k, cache_dir=tmp_path)("{n}", k=1) == [4, 2, 3]
+    assert run({"n": 1}, lambda n: n)("{n}") == [1]
+    assert run([{"f": len, "n": "ab"}], "f")("{n}") == [2]
+    assert not any(tmp_path.iterdir())
+
+
+def test_force_computes_again_and_deletes_nothing(tmp_path):
+    c = Counter()
+    run(GRID, c.f, cache_dir=tmp_path)("{n}")
+    run(GRID, c.f, run_mode="force", cache_dir=tmp_path)("{n}")
+    assert len(c.calls) == 6
+    assert len(list(tmp_path.glob("f/??/*.json"))) == 3
+    assert len(list(tmp_path.glob("f/??/*.replaced-*/*.json"))) == 3
+
+
+def test_force_starts_from_nothing_but_a_new_attempt_from_its_checkpoint(tmp_path):
+    seen = []
+
+    @cachable(table_name="f")
+    def f(n, job):
+        file = job.folder / "checkpoint"
+        seen.append(file.exists())
+        file.write_text("x")
+        if len(seen) == 1:
+            raise OSError("the disk went away")
+        return n
+
+    with pytest.raises(RunError):
+        run([{}], f, cache_dir=tmp_path)(1)
+    assert run([{}], f, cache_dir=tmp_path)(1) == [1]
+    assert run([{}], f, run_mode="force", cache_dir=tmp_path)(1) == [1]
+    assert seen == [False, True, False]
+
+
+def test_load_computes_nothing_and_lists_everything_that_is_missing(tmp_path):
+    c = Counter()
+    run(GRID[:1], c.f, cache_dir=tmp_path)("{n}")
+    with pytest.raises(MissingResults, match=r"2 of 3 points.*python train\.py -exp=x") as caught:
+        run(GRID, c.f, run_mode="load", cache_dir=tmp_path, hint="python train.py -exp=x")("{n}")
+    assert caught.value.points == [{"n": 1}, {"n": 2}]
+    assert "n=1" in str(caught.value)
+    assert "n=2" in str(caught.value)
+    assert squares(run(GRID, c.f, run_mode="load_any", cache_dir=tmp_path)("{n}")) == [9]
+    assert len(run(GRID, c.f, run_mode="load_any", cache_dir=tmp_path, store_key="x")("{n}")) == 1
+    assert c.calls == [3]
+
+
+def test_no_save_writes_nothing(tmp_path):
+    c = Counter()
+    run(GRID, c.f, cache_mode="no_save", cache_dir=tmp_path / "s")("{n}")
+    assert not (tmp_path / "s").exists()
+    run(GRID[:1], c.f, cache_dir=tmp_path / "s")("{n}")
+    before = {p: p.read_bytes() for p in (tmp_path / "s").rglob("*.json")}
+    results = run(GRID, c.f, run_mode="force", cache_mode="no_save", cache_dir=tmp_path / "s")("{n}")
+    assert squares(results) == [9, 1, 4]
+    assert {p: p.read_bytes() for p in (tmp_path / "s").rglob("*.json")} == before
+
+
+def test_a_failing_point_never_loses_its_neighbours(tmp_path):
+    c = Counter(fails=[1])
+    with pytest.raises(RunError) as caught:
+        run([*GRID, *GRID], c.f, cache_dir=tmp_path)("{n}")
+    error = caught.value
+    assert squares(error.results) == [9, None, 4, 9, None, 4]
+    (failure,) = error.failures
+    assert failure.indices == (1, 4)
+    assert failure.point == {"n": 1}
+    assert failure.error == "ValueError: no 1"
+    assert "in f" in failure.traceback
+    assert failure.recorded
+    assert isinstance(error.__cause__, ValueError)
+    assert "2 of 6 points failed" in str(error)
+
+
+def test_recorded_failures_are_reported_without_computing_until_retry(tmp_path):
+    c = Counter(fails=[1])
+    with pytest.raises(RunError):
+        run(GRID, c.f, cache_dir=tmp_path)("{n}")
+    with pytest.raises(RunError, match="retry") as caught:
+        run(GRID, c.f, cache_dir=tmp_path)("{n}")
+    assert c.calls == [3, 1, 2]
+    assert "in f" in caught.value.failures[0].traceback
+    c.fails.clear()
+    assert squares(run(GRID, c.f, run_mode="retry", cache_dir=tmp_path)("{n}")) == [9, 1, 4]
+    assert c.calls == [3, 1, 2, 1]
+    assert squares(run(GRID, c.f, cache_dir=tmp_path)("{n}")) == [9, 1, 4]
+    status = dj.status(GRID, c.f, cache_dir=tmp_path)("{n}")
+    assert (len(status.done), len(status.failed)) == (3, 0)
+
+
+class Transient(Exception):
+    transient = True
+
+
+@pytest.mark.parametrize(
+    "kind", [OSError, MemoryError, UsageError, dj.Interrupted, Transient, FileNotFoundError]
+)
+def test_what_lies_in_the_circumstances_is_not_recorded(tmp_path, kind):
+    @cachable(table_name="f")
+    def f(n):
+        raise kind("gone")
+
+    with pytest.raises(RunError, match="gone") as caught:
+        run([{"n": 1}], f, cache_dir=tmp_path)("{n}")
+    assert not caught.value.failures[0].recorded
+    assert dj.missing([{"n": 1}], f, cache_dir=tmp_path)("{n}") == [{"n": 1}]
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+@pytest.mark.parametrize("kind", [ValueError, SystemExit, ZeroDivisionError, RecursionError])
+def test_other_failures_are(tmp_path, kind):
+    @cachable(table_name="f")
+    def f(n):
+        raise kind("wrong")
+
+    with pytest.raises(RunError):
+        run([{"n": 1}], f, cache_dir=tmp_path)("{n}")
+    assert dj.status([{"n": 1}], f, cache_dir=tmp_path)("{n}").failed == [{"n": 1}]
+
+
+def test_a_failure_of_a_function_that_is_not_cachable_keeps_the_others():
+    with pytest.raises(RunError) as caught:
+        run(GRID, lambda n: 1 // (n - 1))("{n}")
+    assert caught.value.results == [0, None, 1]
+
+
+def test_a_result_that_cannot_be_stored_is_told(tmp_path):
+    f = cachable(["n"], table_name="f")(lambda n: object())
+    with pytest.raises(RunError, match=r"the result is of type builtins\.object.*saver"):
+        run([{"n": 1}], f, cache_dir=tmp_path)("{n}")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_threads": 0}, "n_threads=0"),
+        ({"n_threads": True}, "n_threads=True"),
+        ({"n_threads": 2.0}, "n_threads"),
+        ({"batch": 0}, "batch=0"),
+        ({"run_mode": "fast"}, "run_mode='fast' must be one of normal"),
+        ({"cache_mode": "off"}, "cache_mode"),
+        ({"store_key": 3}, "store_key"),
+        ({"executor": 3}, "no submit"),
+    ],
+)
+def test_wrong_options_are_told_at_once(options, message):
+    with pytest.raises(UsageError, match=message):
+        run(GRID, print, **options)
+
+
+def test_nothing_is_computed_when_one_point_cannot_be_planned(tmp_path):
+    c = Counter()
+    with pytest.raises(UsageError, match=r"point 3 \(m=5\).*no key 'n'"):
+        run([*GRID, {"m": 5}], c.f, cache_dir=tmp_path)("{n}")
+    with pytest.raises(UsageError, match=r"point 0 \(n=3\): n is of type builtins\.object"):
+        run(GRID, c.f, cache_dir=tmp_path)(object())
+    with pytest.raises(UsageError, match="not a function"):
+        run([{"f": 5}], "f")()
+    assert c.calls == []
+
+
+def test_status_missing_and_explain_compute_nothing(tmp_path):
+    c = Counter(fails=[1])
+    assert len(dj.missing(GRID, c.f, cache_dir=tmp_path)("{n}")) == 3
+    assert not any(tmp_path.iterdir())
+    with pytest.raises(RunError):
+        run(GRID[:2], c.f, cache_dir=tmp_path)("{n}")
+    status = dj.status([*GRID, *GRID[:1]], c.f, cache_dir=tmp_path)("{n}")
+    assert status.done == [{"n": 3}, {"n": 3}]
+    assert status.failed == [{"n": 1}]
+    assert status.missing == [{"n": 2}]
+    assert str(status) == "2 done, 1 failed, 0 running, 1 missing"
+    (explanation,) = dj.explain(GRID, c.f, cache_dir=tmp_path)("{n}")
+    assert explanation.point == {"n": 2}
+    assert explanation.differences == (("n", 2, 3),)
+    assert c.calls == [3, 1]
+    with pytest.raises(UsageError, match="not cachable"):
+        dj.status(GRID, print)("{n}")
+
+
+def test_explain_finds_the_nearest_result_and_typed_differences(tmp_path):
+    f = cachable(table_name="f")(lambda a, b, c: 0)
+    f = cachable(["a", "b", "c"], table_name="f")(f.function)
+    assert "no result of this function at all" in str(dj.explain([{}], f, cache_dir=tmp_path)(1, 2, 3)[0])
+    run([{"a": 1}, {"a": 2}], f, cache_dir=tmp_path)("{a}", 2, 3)
+    (explanation,) = dj.explain([{}], f, cache_dir=tmp_path)(1.0, 2, 3)
+    assert explanation.differences == (("a", 1.0, 1),)
+    newer = cachable(["a", "b", "c"], table_name="f", version=2)(f.function)
+    (explanation,) = dj.explain([{}], newer, cache_dir=tmp_path)(1, 2, 3)
+    assert explanation.differences == (("(version)", 2, None),)
+
+
+def test_the_lint_reports_what_is_read_but_not_declared(tmp_path):
+    def helper(model):
+        return model.get("width", 0) + ("depth" in model)
+
+    @cachable(["model:seed", "model:opt.lr"], table_name="f")
+    def f(model, job):
+        return model["seed"] + model["opt"]["lr"] + helper(model)
+
+    grid = [{"seed": 1, "opt": {"lr": 2}, "width": 3, "depth": 4, "unread": 5}]
+    with pytest.warns(StoreWarning, match=r"f reads model:width; f reads model:depth\. "):
+        assert run(grid, f, cache_dir=tmp_path, lint=True)("{*}") == [7]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(grid, f, run_mode="force", cache_dir=tmp_path)("{*}")
+        honest = cachable(["model:seed", "model:opt", "model:width", "model:depth"], table_name="g")(
+            f.function
+        )
+        run(grid, honest, cache_dir=tmp_path, lint=True)("{*}")
+
+
+def test_progress_and_notes_reach_a_direct_call_too(tmp_path):
+    job = dj.Job.local(tmp_path / "here")
+    job.progress(1, 10)
+    job.note(a=1)
+    assert not job.stop_requested()
+    (job.folder / "x").write_text("x")
+    assert job.artifact("x").path().read_text() == "x"
+    with pytest.raises(UsageError, match="there is no file"):
+        job.artifact("y")
+    with pytest.raises(UsageError, match="outside"):
+        job.artifact("../../x")
+
+
+def test_a_function_that_is_not_cachable_gets_a_job_with_a_folder_for_the_moment():
+    folders = []
+
+    def f(job):
+        (job.folder / "x").write_text("x")
+        folders.append(job.folder)
+
+    run([{}], f)()
+    assert not folders[0].exists()
+
+
+# -- batches
+# --------------------------------------------------------------------------------------------------------
+
+
+class Batched:
+    def __init__(self):
+        self.sizes = []
+
+        def one(model, shift=0):
+            return self.compute(model["width"], model["seed"] + shift)
+
+        def many(model, shift):
+            self.sizes.append(len(model))
+            if any(m["seed"] == "bad" for m in model):
+                raise ValueError("the whole batch fails")
+            results = [self.compute(m["width"], m["seed"] + s) for m, s in zip(model, shift, strict=True)]
+            return [
+                ValueError("planted") if m["seed"] == 5 else r for m, r in zip(model, results, strict=True)
+            ]
+
+        self.f = cachable(
+            ["model:width", "model:seed", "shift"],
+            table_name="f",
+            batched=many,
+            group=lambda model, shift: model["width"],
+        )(one)
+
+    @staticmethod
+    def compute(width, seed):
+        return {"w": np.full(width, seed, dtype=float)}
+
+
+def test_a_batch_stores_each_result_as_if_computed_alone(tmp_path):
+    b = Batched()
+    grid = split(split([{}], "width", [2, 3]), "seed", range(4))
+    alone = run(grid, b.f, cache_dir=tmp_path / "alone")("{*}")
+    together = run(grid, b.f, cache_dir=tmp_path / "together", batch=3)("{*}")
+    assert b.sizes == [3, 3]  # a rest of one is computed alone
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one["w"], other["w"])
+    names = [
+        sorted(p.relative_to(tmp_path / d).as_posix() for p in (tmp_path / d).rglob("*"))
+        for d in ("alone", "together")
+    ]
+    assert names[0] == names[1]
+    run(grid, b.f, cache_dir=tmp_path / "together", batch=3)("{*}")
+    assert b.sizes == [3, 3]
+
+
+def test_a_failing_element_of_a_batch_fails_alone(tmp_path):
+    b = Batched()
+    with pytest.raises(RunError, match="planted") as caught:
+        run(split([{"width": 1}], "seed", [4, 5, 6]), b.f, cache_dir=tmp_path, batch=8)("{*}")
+    assert b.sizes == [3]
+    assert [r is None for r in caught.value.results] == [False, True, False]
+
+
+def test_a_batch_that_fails_as_a_whole_is_tried_one_by_one(tmp_path):
+    b = Batched()
+    with pytest.raises(RunError) as caught:
+        run(split([{"width": 1}], "seed", [4, "bad", 6]), b.f, cache_dir=tmp_path, batch=8)("{*}")
+    assert [r is None for r in caught.value.results] == [False, True, False]
+    assert caught.value.failures[0].error.startswith("TypeError")
+
+
+def test_jobs_of_a_batch_are_a_list(tmp_path):
+    def many(n, job):
+        for one, value in zip(job, n, strict=True):
+            one.note(n=value)
+        return list(n)
+
+    f = cachable(["n"], table_name="f", batched=many)(lambda n, job: n)
+    assert run(GRID, f, cache_dir=tmp_path, batch=3)("{n}") == [3, 1, 2]
+    assert sorted(r["notes"]["n"] for r in dj.Store(tmp_path).records("f")) == [1, 2, 3]
+
+
+# -- other executors
+# ------------------------------------------------------------------------------------------------
+
+
+@cachable()
+def cube(n):
+    if n == 13:
+        raise ValueError("unlucky")
+    return n**3
+
+
+class Recording(Executor):
+    """The contract of concurrent.futures, done by hand."""
+
+    def __init__(self):
+        self.submitted = 0
+
+    def submit(self, fn, /, *args, **kwargs):
+        self.submitted += 1
+        future = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:
+            future.set_exception(error)
+        return future
+
+
+def executors():
+    yield "by hand", Recording
+    yield "threads", lambda: ThreadPoolExecutor(3)
+    yield "processes", lambda: ProcessPoolExecutor(2, mp_context=get_context("spawn"))
+
+
+@pytest.mark.parametrize("make", [m for _, m in executors()], ids=[n for n, _ in executors()])
+def test_any_executor_will_do(tmp_path, make):
+    grid = split([{}], "n", [2, 13, 4, 2])
+    executor = make()
+    with pytest.raises(RunError) as caught:
+        run(grid, cube, executor=executor, cache_dir=tmp_path)("{n}")
+    assert caught.value.results == [8, None, 64, 8]
+    assert caught.value.failures[0].error == "ValueError: unlucky"
+    assert run(split([{}], "n", [2, 4]), cube, executor=executor, cache_dir=tmp_path)("{n}") == [8, 64]
+    assert run(grid, lambda n: n + 1, executor=executor)("{n}") == [3, 14, 5, 3]
+    executor.shutdown()
+
+
+def test_an_executor_that_breaks_leaves_the_points_missing(tmp_path):
+    class Broken(Executor):
+        def submit(self, fn, /, *args, **kwargs):
+            future = Future()
+            future.set_exception(RuntimeError("the cluster is gone"))
+            return future
+
+    with pytest.raises(RunError, match="the cluster is gone") as caught:
+        run(GRID, cube, executor=Broken(), cache_dir=tmp_path)("{n}")
+    assert not any(f.recorded for f in caught.value.failures)
+    assert len(dj.missing(GRID, cube, cache_dir=tmp_path)("{n}")) == 3
