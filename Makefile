@@ -11,7 +11,7 @@ BIN := .venv/bin
 	touch $@
 
 demo: .venv/installed
-	$(BIN)/python train.py -exp=quickstart
+	$(BIN)/python train.py -exp=quickstart -n_threads=2
 	$(BIN)/python make_figures.py -exp=quickstart
 
 lint: .venv/installed

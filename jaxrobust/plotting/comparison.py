@@ -41,7 +41,7 @@ def compare_under_mismatch(
             colours=(METHOD_COLOURS[left], METHOD_COLOURS[right]),
             labels=(left, right),
         )
-        ax.set_title(title)
+        ax.set_title(title, loc="left")
         caption = f"{title.strip()}: {describe(points)}"
         captions.append(caption)
         summaries = summarise(accuracies)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
+from matplotlib.ticker import PercentFormatter
 
 WIDTH = 0.42
 
@@ -35,10 +36,11 @@ def split_violins(
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("Mismatch level ζ (relative standard deviation of every parameter)")
     axes.set_ylabel("Test accuracy")
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(axis="y", linewidth=0.4, color="0.85")
     axes.set_axisbelow(True)
     handles = [Patch(color=colour, label=label) for colour, label in zip(colours, labels, strict=True)]
-    axes.legend(handles=handles, loc="lower left", fontsize=8)
+    axes.legend(handles=handles, loc="lower left", fontsize=8, frameon=False)
 
 
 def _half(axes: Axes, values: np.ndarray, position: float, *, side: int, colour: str) -> None:
