@@ -9,7 +9,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from jaxrobust.data import cifar10, digits, fashion_mnist, generated_ecg, mitdb, mnist, sources
+from jaxrobust.data import (
+    arabic_speech,
+    cifar10,
+    digits,
+    fashion_mnist,
+    generated_ecg,
+    generated_speech,
+    mitdb,
+    mnist,
+    sources,
+    speech_commands,
+)
 from jaxrobust.data.dataset import Dataset, Examples
 from jaxrobust.data.loading import load_recipe, prepared
 from jaxrobust.data.recipe import Progress, Recipe
@@ -26,7 +37,10 @@ DATASETS: Mapping[str, Recipe] = MappingProxyType(
             fashion_mnist.RECIPE,
             mnist.RECIPE,
             cifar10.RECIPE,
+            speech_commands.RECIPE,
+            arabic_speech.RECIPE,
             generated_ecg.RECIPE,
+            generated_speech.RECIPE,
             *digits.RECIPES,
         )
     }
@@ -39,6 +53,8 @@ STAND_INS: Mapping[str, str] = MappingProxyType(
         "fashion_mnist": "digits_28x28",
         "mnist": "digits_28x28",
         "cifar10": "digits_32x32",
+        "speech_commands": "generated_speech",
+        "arabic_speech": "generated_speech",
     }
 )
 """What serves in place of a data set that cannot be had: built in, of the same shape, with its own splits."""

@@ -266,7 +266,9 @@ def test_cifar10_as_jpeg_says_so(real_data: Path, tmp_path: Path):
     assert dataset.test.counts(10) == (1000,) * 10
     # The published means of the three colours over the training images.
     everything = np.concatenate([dataset.train.inputs, dataset.validation.inputs])
-    np.testing.assert_allclose(everything.mean(axis=(0, 1, 2)), [0.4914, 0.4822, 0.4465], atol=2e-3)
+    np.testing.assert_allclose(
+        everything.mean(axis=(0, 1, 2), dtype=np.float64), [0.4914, 0.4822, 0.4465], atol=2e-3
+    )
 
 
 @pytest.mark.data
