@@ -91,3 +91,14 @@ def test_a_network_knows_nothing_of_attacks():
 @pytest.mark.parametrize("path", modules("jaxrobust", "datajuicer", "experiments"), ids=name_of)
 def test_modules_stay_readable(path):
     assert len(path.read_text().splitlines()) <= 400, "one concept a module: divide it"
+
+
+@pytest.mark.parametrize("package", ["jaxrobust", "datajuicer"])
+def test_there_are_no_circles(package):
+    names = {name_of(path): path for path in modules(package) if path.name != "__init__.py"}
+    arrows = {name: imports(path) & names.keys() - {name} for name, path in names.items()}
+    while free := [name for name, targets in arrows.items() if not targets & arrows.keys()]:
+        for name in free:
+            del arrows[name]
+    tied = {name: sorted(targets & arrows.keys()) for name, targets in arrows.items()}
+    assert not tied, f"these import each other in a circle: {tied}"

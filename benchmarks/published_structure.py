@@ -1,0 +1,49 @@
+"""The published training step, rebuilt from its description: what our own step is measured against.
+
+A plain time scan differentiated by JAX; the attack unrolled in Python inside ``jit`` and differentiated through.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxrobust.models.adaptive_neurons import mean_rates_by_autodiff
+from jaxrobust.models.lsnn import LSNN, without_diagonal
+from jaxrobust.robustness.mismatch import normal_like
+
+
+def forward(network: LSNN, parameters, inputs):
+    """Logits and firing rates by the plain scan."""
+    currents = jnp.swapaxes(inputs, 0, 1) @ parameters["w_in"]
+    rates = mean_rates_by_autodiff(currents, without_diagonal(parameters["w_rec"]), network.constants)
+    return rates @ parameters["w_out"] + parameters["b_out"], rates
+
+
+def loss(network: LSNN, parameters, batch, reg=0.001):
+    """Cross-entropy and rate regulariser."""
+    inputs, labels = batch
+    logits, rates = forward(network, parameters, inputs)
+    cross_entropy = -jnp.mean(jnp.log(jax.nn.softmax(logits))[jnp.arange(labels.size), labels])
+    return cross_entropy + reg * jnp.sum((rates - 0.01) ** 2), logits
+
+
+def robust_loss(network: LSNN, parameters, batch, key, *, beta, size, n_steps, noise=0.0, reg=0.001):
+    """Task loss plus beta times the KL divergence under the unrolled attack."""
+
+    def divergence(logits, attacked):
+        p = jax.nn.softmax(logits)
+        q = jax.nn.softmax(forward(network, attacked, batch[0])[0])
+        return jnp.mean(jnp.sum(p * jnp.log(p / jnp.maximum(q, 1e-6)), axis=-1))
+
+    key_noise, key_start = jax.random.split(key)
+    drawn = normal_like(key_noise, parameters)
+    noisy = jax.tree.map(lambda p, n: p + jax.lax.stop_gradient(jnp.abs(p) * noise * n), parameters, drawn)
+    natural, _ = loss(network, noisy, batch, reg)
+    logits, _ = forward(network, parameters, batch[0])
+    start = normal_like(key_start, parameters)
+    attacked = jax.tree.map(lambda p, n: p + jnp.abs(p) * 0.001 * n, parameters, start)
+    for _ in range(n_steps):
+        gradient = jax.grad(lambda a: divergence(logits, a))(attacked)
+        attacked = jax.tree.map(
+            lambda a, g, p: a + size * jnp.abs(p) / n_steps * jnp.sign(g), attacked, gradient, parameters
+        )
+    return natural + beta * divergence(logits, attacked)
