@@ -1,6 +1,6 @@
 """The published training step, rebuilt from its description: what our own step is measured against.
 
-A plain time scan differentiated by JAX; the attack unrolled in Python inside ``jit`` and differentiated through.
+A plain time scan differentiated by JAX; the attack unrolled inside ``jit`` and differentiated through.
 """
 
 import jax

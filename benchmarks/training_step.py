@@ -1,4 +1,4 @@
-"""Gradient and robust training step of the LSNN, against the published structure and the bare matrix products.
+"""Gradient and robust training step of the LSNN, against the published structure and bare matrix products.
 
 Command: python benchmarks/training_step.py [--repeats=15]
 """
