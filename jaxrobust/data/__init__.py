@@ -86,7 +86,7 @@ def load(
     if split is None:
         split = recipe.splits[0]
     elif split not in recipe.splits:
-        raise InputError(f"{name} has no split {split!r}: {_nearest(split, recipe.splits)}")
+        raise InputError(f"{name} has no split {split!r}: {_nearest(split, recipe.splits)}.")
     return load_recipe(
         recipe,
         split=split,
@@ -123,7 +123,7 @@ def _path(path: str | os.PathLike[str] | None) -> Path | None:
 
 def _recipe(name: str) -> Recipe:
     if name not in DATASETS:
-        raise InputError(f"there is no data set {name!r}: {_nearest(name, tuple(DATASETS))}")
+        raise InputError(f"There is no data set {name!r}: {_nearest(name, tuple(DATASETS))}.")
     return DATASETS[name]
 
 

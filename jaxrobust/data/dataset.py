@@ -28,18 +28,18 @@ class Examples:
     def __post_init__(self) -> None:
         if self.inputs.dtype != np.float32 or self.inputs.ndim < 2:
             raise InputError(
-                f"inputs are {self.inputs.dtype} of shape {self.inputs.shape}: "
-                "give a float32 array with one row a sample"
+                f"Inputs are {self.inputs.dtype} of shape {self.inputs.shape}: "
+                "give a float32 array with one row a sample."
             )
         if self.labels.dtype != np.int32 or self.labels.shape != self.inputs.shape[:1]:
             raise InputError(
-                f"labels are {self.labels.dtype} of shape {self.labels.shape} for {len(self.inputs)} inputs: "
-                "give one int32 a sample"
+                f"Labels are {self.labels.dtype} of shape {self.labels.shape} for {len(self.inputs)} inputs: "
+                "give one int32 a sample."
             )
         if self.groups is not None and self.groups.shape != self.labels.shape:
             raise InputError(
-                f"groups have shape {self.groups.shape} for {len(self.labels)} samples: "
-                "give one number a sample"
+                f"Groups have shape {self.groups.shape} for {len(self.labels)} samples: "
+                "give one number a sample."
             )
 
     def __len__(self) -> int:

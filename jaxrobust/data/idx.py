@@ -33,7 +33,7 @@ def read_idx(path: Path) -> UInt8[np.ndarray, "..."]:
             raise ValueError("it does not hold bytes")
         return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
-        raise InputError(f"{path} is no idx file ({error}): delete it and get it again") from error
+        raise InputError(f"{path} is no idx file ({error}): delete it and get it again.") from error
 
 
 def read_originals(paths: Mapping[str, Path]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

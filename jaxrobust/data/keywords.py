@@ -53,10 +53,10 @@ def read_audio(path: Path) -> Audio:
     try:
         audio, rate = soundfile.read(path, dtype="float32")
     except (OSError, RuntimeError) as error:
-        raise InputError(f"{path} cannot be decoded ({error}): delete it and get it again") from error
+        raise InputError(f"{path} cannot be decoded ({error}): delete it and get it again.") from error
     if rate != SAMPLING_RATE or audio.ndim != 1 or not len(audio):
         raise InputError(
-            f"{path} has shape {audio.shape} at {rate} Hz: give mono recordings of {SAMPLING_RATE} Hz"
+            f"{path} has shape {audio.shape} at {rate} Hz: give mono recordings of {SAMPLING_RATE} Hz."
         )
     return audio
 
@@ -94,7 +94,7 @@ def keyword_parts(
     from threadpoolctl import threadpool_limits
 
     if not noises:
-        raise InputError(f"{source} has no background noise recordings to make silence of: add them")
+        raise InputError(f"{source} has no background noise recordings to make silence of: add them.")
     made = {}
     with threadpool_limits(1):  # these products are so small that threads only wait for each other
         for number, part in enumerate(PARTS):
@@ -117,7 +117,7 @@ def _with_unknown(
     missing = set(classes[2:]) - {clip.word for clip in words}
     if missing or not others:
         what = f"of {sorted(missing)[0]!r}" if missing else "of other words for the unknown class"
-        raise InputError(f"{source} has no recordings {what} in its {part} part: check that it is complete")
+        raise InputError(f"{source} has no recordings {what} in its {part} part: check that it is complete.")
     count = min(math.ceil(_EXTRA * len(words)), len(others))
     return words + [others[row] for row in random.choice(len(others), count, replace=False)]
 

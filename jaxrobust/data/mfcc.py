@@ -40,7 +40,7 @@ def mfcc(audio: Float32[np.ndarray, " 16000"]) -> Float32[np.ndarray, "98 40"]:
 
     if audio.shape != (CLIP,) or not np.isfinite(audio).all():
         raise InputError(
-            f"mfcc got audio of shape {audio.shape}: give {CLIP} finite samples, one second at 16 kHz"
+            f"mfcc got audio of shape {audio.shape}: give {CLIP} finite samples, one second at 16 kHz."
         )
     window, filters, transform = _tables()
     frames = sigproc.framesig(audio, _FRAME, _HOP, winfunc=lambda length: window)

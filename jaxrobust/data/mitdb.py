@@ -78,7 +78,7 @@ def _split_by_beat(beats: Examples, random: np.random.Generator) -> tuple[Exampl
         symbol = SYMBOLS[beats.counts(len(CLASSES)).index(fewest)]
         raise InputError(
             f"mitdb has only {fewest} usable beats of class {symbol!r} where the published split takes "
-            f"{_PUBLISHED_PER_CLASS}: check that all annotation files are the original ones"
+            f"{_PUBLISHED_PER_CLASS}: check that all annotation files are the original ones."
         )
     rows = [
         random.choice(np.flatnonzero(beats.labels == label), _PUBLISHED_PER_CLASS, replace=False)
@@ -100,7 +100,7 @@ def _capped(
         if not len(members):
             raise InputError(
                 f"mitdb has no usable beats of class {name!r} in {where}: "
-                "check that all annotation files are the original ones"
+                "check that all annotation files are the original ones."
             )
         rows.append(members[draw_evenly(beats.groups[members], most, random)])
     chosen = _take(beats, np.sort(np.concatenate(rows)))

@@ -70,7 +70,7 @@ def read_record(folder: Path, name: str) -> Record:
         if not (folder / f"{name}.{suffix}").is_file():
             raise InputError(
                 f"record {name} is incomplete: {name}.{suffix} is missing in {folder}; "
-                "put it there, or get the database again from physionet.org/content/mitdb"
+                "put it there, or get the database again from physionet.org/content/mitdb."
             )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # wfdb 4.3.1 under pandas 3
@@ -103,7 +103,8 @@ def read_record(folder: Path, name: str) -> Record:
 
 def _damaged(folder: Path, file: str, what: str) -> InputError:
     return InputError(
-        f"{file} in {folder} is damaged ({what}): delete it and get it again from physionet.org/content/mitdb"
+        f"{file} in {folder} is damaged ({what}): "
+        "delete it and get it again from physionet.org/content/mitdb."
     )
 
 

@@ -42,8 +42,8 @@ def prepare(folder: Path, build: Callable[[], Parts], facts: Mapping[str, object
                     _write(folder, build, facts, sweep=alone)
         except OSError as error:
             raise InputError(
-                f"prepared data cannot be written to {folder.parent} ({error.strerror or error}): "
-                "make room there or name another folder with cache="
+                f"Prepared data cannot be written to {folder.parent} ({error.strerror or error}): "
+                "make room there, or name another folder in cache= or XDG_CACHE_HOME."
             ) from error
     return read(folder)
 
@@ -72,8 +72,8 @@ def read(folder: Path) -> Dataset:
         )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
-            f"the prepared data in {folder} are damaged ({error}): "
-            "delete that folder and they are prepared again"
+            f"The prepared data in {folder} are damaged ({error}): "
+            "delete that folder and they are prepared again."
         ) from error
 
 
@@ -89,7 +89,7 @@ def check(folder: Path) -> None:
         if _sha256(folder / f"{name}.npy") != entry["sha256"]:
             raise InputError(
                 f"{name}.npy in {folder} does not have its checksum: "
-                "delete that folder and it is prepared again"
+                "delete that folder and it is prepared again."
             )
 
 
@@ -113,8 +113,8 @@ def _write(folder: Path, build: Callable[[], Parts], facts: Mapping[str, object]
             parts = build()
         except OSError as error:  # told apart from trouble with writing, which asks for another remedy
             raise InputError(
-                f"the files of {facts['name']} cannot be read ({error}): "
-                "check that they are complete and readable"
+                f"The files of {facts['name']} cannot be read ({error}): "
+                "check that they are complete and readable."
             ) from error
         _check_parts(str(facts["name"]), parts)
         arrays: dict[str, dict[str, object]] = {}
@@ -170,16 +170,16 @@ def _check_parts(name: str, parts: Parts) -> None:
         counts = examples.counts(len(parts.classes))
         if len(counts) > len(parts.classes) or (len(examples) and examples.labels.min() < 0):
             raise InputError(
-                f"{name} has labels outside 0..{len(parts.classes) - 1} in {part}: mend the labels"
+                f"{name} has labels outside 0..{len(parts.classes) - 1} in {part}: mend the labels."
             )
         if 0 in counts:
             raise InputError(
                 f"{name} has no sample of class {parts.classes[counts.index(0)]!r} in its {part} part: "
-                "check that the data are complete"
+                "check that the data are complete."
             )
         # Row by row: a mask for all of them at once would be as large as a byte a number.
         if not all(np.isfinite(row).all() for row in examples.inputs):
-            raise InputError(f"{name} has inputs that are not finite in {part}: mend the data")
+            raise InputError(f"{name} has inputs that are not finite in {part}: mend the data.")
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ def find(recipe: Recipe, folder: Path | None, cache: Path) -> Path | None:
     if folder is not None:
         located = recipe.files.locate(folder)
         if located is None:
-            raise InputError(f"{recipe.name} is not in {folder}: {recipe.files.advice}")
+            raise InputError(f"{recipe.name} is not in {folder}: {recipe.files.advice}.")
         return located
     for place in places(cache).values():
         located = recipe.files.locate(place)
@@ -66,7 +66,7 @@ def fetch(recipe: Recipe, cache: Path, progress: Progress) -> Path:
         looked = f"$JAXROBUST_DATA (not set); {looked}"
     if recipe.files.fetch is None:
         raise DataNotFound(
-            f"{recipe.name} is in none of: {looked}, and cannot be downloaded: {recipe.files.advice}"
+            f"{recipe.name} is in none of: {looked}, and cannot be downloaded: {recipe.files.advice}."
         )
     downloads = cache / "downloads"
     try:
@@ -74,7 +74,8 @@ def fetch(recipe: Recipe, cache: Path, progress: Progress) -> Path:
         partial = Path(tempfile.mkdtemp(prefix=f".{recipe.name}.", suffix=".partial", dir=downloads))
     except OSError as error:
         raise InputError(
-            f"{downloads} cannot be written ({error.strerror}): name another folder with cache="
+            f"{downloads} cannot be written ({error.strerror}): "
+            "name another folder in cache= or XDG_CACHE_HOME."
         ) from error
     try:
         try:
@@ -82,7 +83,7 @@ def fetch(recipe: Recipe, cache: Path, progress: Progress) -> Path:
         except OSError as error:
             raise DataNotFound(
                 f"{recipe.name} is in none of: {looked}, and could not be downloaded ({error}): "
-                f"{recipe.files.advice}"
+                f"{recipe.files.advice}."
             ) from error
         partial.chmod(0o755)
         target = downloads / recipe.name
@@ -92,13 +93,13 @@ def fetch(recipe: Recipe, cache: Path, progress: Progress) -> Path:
             # Another process was first, or an incomplete folder of the user's stands in the way.
             if recipe.files.locate(downloads) is None:
                 raise InputError(
-                    f"{target} is in the way of the download: move it away or complete it"
+                    f"{target} is in the way of the download: move it away or complete it."
                 ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     located = recipe.files.locate(downloads)
     if located is None:
-        raise InputError(f"the download of {recipe.name} is incomplete: {recipe.files.advice}")
+        raise InputError(f"The download of {recipe.name} is incomplete: {recipe.files.advice}.")
     return located
 
 
@@ -128,8 +129,8 @@ def download(url: str, target: Path, sha256: str, progress: Progress) -> None:
     if digest.hexdigest() != sha256:
         target.unlink()
         raise InputError(
-            f"the download of {target.name} from {url} has a wrong checksum "
-            "and was thrown away: try again later"
+            f"The download of {target.name} from {url} has a wrong checksum "
+            "and was thrown away: try again later."
         )
 
 
@@ -140,12 +141,12 @@ def check_sha256(path: Path, sha256: str) -> None:
         InputError: another checksum, or no such file.
     """
     if not path.is_file():
-        raise InputError(f"{path.name} is missing in {path.parent}: put the original file there")
+        raise InputError(f"{path.name} is missing in {path.parent}: put the original file there.")
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
             raise InputError(
                 f"{path} has a wrong checksum, so it is cut short or not the original: "
-                "delete it and get it again"
+                "delete it and get it again."
             )
 
 

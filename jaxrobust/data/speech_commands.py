@@ -45,7 +45,7 @@ def find_clips(folder: Path) -> dict[str, list[Clip]]:
         clips[speaker_part(speaker)].append(Clip(path.parent.name, number, partial(read_audio, path)))
     if not any(clips.values()):
         raise InputError(
-            f"{folder} holds no recordings <word>/<speaker>_nohash_<n>.wav: name the right folder"
+            f"{folder} holds no recordings <word>/<speaker>_nohash_<n>.wav: name the right folder."
         )
     return clips
 
@@ -65,7 +65,7 @@ def build(split: str, folder: Path, progress: Progress) -> Parts:
     if not noises:
         raise InputError(
             f"speech_commands has no recordings in {folder / _NOISE}, which silence is made of: "
-            "put the original ones there"
+            "put the original ones there."
         )
     published = split == "published"
     return keyword_parts(

@@ -48,7 +48,7 @@ class TfdsImages:
             return self._from_builder(self._builder(folder), progress)
         for file in self.originals:
             if not (folder / file).is_file():
-                raise InputError(f"{self.name} is incomplete: put the original {file} into {folder}")
+                raise InputError(f"{self.name} is incomplete: put the original {file} into {folder}.")
         with tempfile.TemporaryDirectory() as scratch:
             builder = self._builder(Path(scratch))
             progress(f"preparing {self.name}", 0, 0)
@@ -128,7 +128,7 @@ class TfdsImages:
             where = "the download" if manual is None else str(manual)
             raise InputError(
                 f"{file} of {self.name} from {where} has a wrong checksum, so it is cut short or not the "
-                "original: delete it and get it again"
+                "original: delete it and get it again."
             ) from error
 
     def _from_builder(self, builder: Any, progress: Progress) -> Images:

@@ -144,9 +144,10 @@ def test_without_network_the_caller_learns_to_use_a_stand_in(small_fashion: Path
         data.load("fashion_mnist", cache=tmp_path / "cache")
 
 
-@pytest.mark.parametrize("content", [b"", b"text", gzip.compress(b"\0\0\x0d\x01\0\0\0\x01....")])
-def test_what_is_no_idx_file_is_refused(tmp_path: Path, content: bytes):
-    (tmp_path / "file.gz").write_bytes(content)
+@pytest.mark.parametrize("content", [b"", b"text", b"\0\0\x0d\x01\0\0\0\x01...."])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_what_is_no_idx_file_is_refused(tmp_path: Path, content: bytes, pack):
+    (tmp_path / "file.gz").write_bytes(pack(content))
     with pytest.raises(InputError, match=r"file.gz is no idx file"):
         read_idx(tmp_path / "file.gz")
 

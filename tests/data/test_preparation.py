@@ -157,7 +157,7 @@ def test_an_unreadable_source_is_not_taken_for_an_unwritable_cache(tmp_path: Pat
     def unreadable() -> Parts:
         raise OSError("input/output error")
 
-    with pytest.raises(InputError, match="the files of toy cannot be read"):
+    with pytest.raises(InputError, match="The files of toy cannot be read"):
         prepare(tmp_path / "toy", unreadable, FACTS)
 
 
@@ -177,10 +177,10 @@ def test_arrays_that_no_network_could_use_are_refused(tmp_path: Path, changes, m
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"inputs": np.zeros((8, 5, 2))}, "inputs are float64"),
-        ({"labels": np.zeros(8, np.int64)}, "labels are int64"),
+        ({"inputs": np.zeros((8, 5, 2))}, "Inputs are float64"),
+        ({"labels": np.zeros(8, np.int64)}, "Labels are int64"),
         ({"labels": np.zeros(7, np.int32)}, r"shape \(7,\) for 8 inputs"),
-        ({"groups": np.zeros(7, np.int64)}, r"groups have shape \(7,\) for 8 samples"),
+        ({"groups": np.zeros(7, np.int64)}, r"Groups have shape \(7,\) for 8 samples"),
     ],
 )
 def test_examples_refuse_arrays_that_do_not_fit(changes, message: str):

@@ -94,7 +94,7 @@ def test_missing_background_noise_is_named(tmp_path: Path, speakers):
     folder = write_words(tmp_path / "words", speakers)
     shutil.rmtree(folder / "_background_noise_")
     with pytest.raises(
-        InputError, match="no recordings in .*_background_noise_.*: put the original ones there"
+        InputError, match=r"no recordings in .*_background_noise_.*: put the original ones there"
     ):
         data.load("speech_commands", folder=folder, cache=tmp_path)
 
