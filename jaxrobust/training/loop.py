@@ -17,7 +17,7 @@ from jaxrobust.training.batches import batch_indices
 from jaxrobust.training.checkpoints import load_tree, save_tree
 from jaxrobust.training.methods import Method
 from jaxrobust.training.metrics import MetricsLog
-from jaxrobust.training.optimizers import OPTIMIZERS
+from jaxrobust.training.optimizers import Optimizer, optimizer_named
 from jaxrobust.training.program import (
     BlockInputs,
     IntervalMetrics,
@@ -48,7 +48,7 @@ class Training:
         network: The architecture.
         method: The training method.
         schedule: Epochs and learning rates.
-        optimizer: A name of ``optimizers.OPTIMIZERS``.
+        optimizer: The optimizer, or its name in ``optimizers.OPTIMIZERS``.
         batch_size: Samples a step.
         seed: Seed of the parameters, the order of the data and all that the method draws.
         eval_step_interval: Steps between validations.
@@ -59,7 +59,7 @@ class Training:
     network: Network
     method: Method
     schedule: Schedule
-    optimizer: str
+    optimizer: Optimizer | str
     batch_size: int
     seed: int
     eval_step_interval: int
@@ -67,8 +67,7 @@ class Training:
     folder: Path
 
     def __post_init__(self):
-        if self.optimizer not in OPTIMIZERS:
-            raise InputError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {self.optimizer!r}.")
+        _optimizer(self)
         if self.batch_size < 1 or self.eval_step_interval < 1:
             raise InputError(
                 f"batch_size ({self.batch_size}) and eval_step_interval ({self.eval_step_interval}) must be "
@@ -192,7 +191,6 @@ def _train_together(
         began = time.monotonic()
         state = train_block(
             shared.network,
-            shared.optimizer,
             mapping,
             state,
             model,
@@ -237,18 +235,27 @@ def _default_mapping(n_models: int) -> Mapping:
 def _what_they_share(trainings: Sequence[Training]) -> Training:
     first = trainings[0]
     for other in trainings[1:]:
-        for name in ("network", "schedule", "optimizer", "batch_size", "eval_step_interval"):
+        for name in ("network", "schedule", "batch_size", "eval_step_interval"):
             if getattr(other, name) != getattr(first, name):
                 raise InputError(
                     f"Models that train in one program must share {name}, but one has "
                     f"{getattr(first, name)} and another {getattr(other, name)}; train them one by one."
                 )
-        if jax.tree.structure(other.method) != jax.tree.structure(first.method):
-            raise InputError(
-                f"Models that train in one program must share their kind of method, but one has "
-                f"{first.method} and another {other.method}; train them one by one."
-            )
+        for name, one, another in (
+            ("method", first.method, other.method),
+            ("optimizer", _optimizer(first), _optimizer(other)),
+        ):
+            if jax.tree.structure(one) != jax.tree.structure(another):
+                raise InputError(
+                    f"Models that train in one program must share their kind of {name}, but one has "
+                    f"{one} and another {another}; train them one by one."
+                )
     return first
+
+
+def _optimizer(training: Training) -> Optimizer:
+    given = training.optimizer
+    return optimizer_named(given) if isinstance(given, str) else given
 
 
 def _keys(training: Training) -> tuple[Array, Array]:
@@ -257,12 +264,12 @@ def _keys(training: Training) -> tuple[Array, Array]:
 
 
 def _model(training: Training) -> Model:
-    numbers = jax.tree.map(jnp.float32, (training.method, training.reg))
+    numbers = jax.tree.map(jnp.float32, (training.method, _optimizer(training), training.reg))
     return Model(_keys(training)[1], *numbers)
 
 
 def _resume(training: Training) -> TrainState:
-    fresh = initial_state(training.network, training.optimizer, _keys(training)[0])
+    fresh = initial_state(training.network, _optimizer(training), _keys(training)[0])
     path = training.folder / CHECKPOINT
     return load_tree(path, like=fresh)[0] if path.exists() else fresh
 

@@ -10,14 +10,13 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import Array
 from jaxtyping import Float, Int
 
 from jaxrobust.models.network import Forward, Network, Parameters, Statistics
 from jaxrobust.robustness.mismatch import accuracy
 from jaxrobust.training.methods import Batch, Method, Number, task_of
-from jaxrobust.training.optimizers import OPTIMIZERS
+from jaxrobust.training.optimizers import Evaluation, Memory, Optimizer
 
 # How models share a program: one model without an axis; all side by side, best on a GPU; or one after the
 # other, best on a CPU.
@@ -57,7 +56,7 @@ class TrainState(NamedTuple):
     step: Int[Array, ""]
     parameters: Parameters
     statistics: Statistics
-    optimizer_state: optax.OptState
+    optimizer_state: Memory
     best: Best
     interval: Interval
     diverged_at: Int[Array, ""]
@@ -89,22 +88,29 @@ class Model(NamedTuple):
     Attributes:
         key: PRNG key of all that training draws, step by step.
         method: Its training method.
+        optimizer: Its optimizer.
         rate_regularisation: Weight of the firing-rate term.
     """
 
     key: Array
     method: Method
+    optimizer: Optimizer
     rate_regularisation: Number
 
 
-def initial_state(network: Network, optimizer: str, key: Array) -> TrainState:
+def initial_state(network: Network, optimizer: Optimizer, key: Array) -> TrainState:
     """A fresh model before its first step."""
     parameters, statistics = network.init(key)
     # A copy, as the buffers of a state are donated one by one.
     best = Best(jnp.float32(-1), jnp.int32(0), *jax.tree.map(jnp.copy, (parameters, statistics)))
-    optimizer_state = OPTIMIZERS[optimizer].init(parameters)
     return TrainState(
-        jnp.int32(0), parameters, statistics, optimizer_state, best, _empty_interval(), jnp.int32(-1)
+        jnp.int32(0),
+        parameters,
+        statistics,
+        optimizer.init(parameters),
+        best,
+        _empty_interval(),
+        jnp.int32(-1),
     )
 
 
@@ -120,10 +126,9 @@ def _mapped(function, mapping: Mapping):
     return lambda *arguments: jax.lax.map(lambda a: function(*a), arguments)
 
 
-@partial(jax.jit, static_argnames=("network", "optimizer", "mapping"), donate_argnames="state")
+@partial(jax.jit, static_argnames=("network", "mapping"), donate_argnames="state")
 def train_block(
     network: Network,
-    optimizer: str,
     mapping: Mapping,
     state: TrainState,
     model: Model,
@@ -136,21 +141,25 @@ def train_block(
 
     def step(state: TrainState, model: Model, indices: Array, learning_rate: Array) -> TrainState:
         batch = Batch(inputs[indices], labels[indices])
-        task = task_of(network, state.statistics, batch, model.rate_regularisation)
+        epoch = state.step * indices.shape[0] / labels.shape[0]
+        task = task_of(network, state.statistics, batch, model.rate_regularisation, epoch)
         key = jax.random.fold_in(model.key, state.step)
 
-        def loss_of(parameters: Parameters) -> tuple[Array, Forward]:
-            return model.method.loss(task, parameters, key)
+        def evaluate(parameters: Parameters, key: Array) -> Evaluation:
+            def loss_of(p: Parameters) -> tuple[Array, Forward]:
+                return model.method.loss(task, p, key)
 
-        (loss, forward), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.parameters)
-        direction, optimizer_state = OPTIMIZERS[optimizer].update(
-            gradient, state.optimizer_state, state.parameters
+            (loss, forward), gradient = jax.value_and_grad(loss_of, has_aux=True)(parameters)
+            return Evaluation(loss, forward, gradient)
+
+        parameters, optimizer_state, loss, forward = model.optimizer.step(
+            evaluate, state.parameters, state.optimizer_state, learning_rate, key
         )
         hits = jnp.mean(jnp.argmax(forward.logits, axis=-1) == batch.labels, dtype=jnp.float32)
         is_first_failure = ~jnp.isfinite(loss) & (state.diverged_at < 0)
         return TrainState(
             step=state.step + 1,
-            parameters=jax.tree.map(lambda p, d: p - learning_rate * d, state.parameters, direction),
+            parameters=parameters,
             statistics=forward.statistics,
             optimizer_state=optimizer_state,
             best=state.best,

@@ -1,0 +1,38 @@
+"""Training methods: each a loss over (parameters, batch, key), put together from small parts.
+
+A method is a frozen dataclass whose numbers are leaves of a tree, so that they can change, or become an axis
+of many models, without compiling anew; which parts it has is its structure. Methods nest: most take a
+``natural`` method, whose loss they attack, perturb or add to. A new method is one file with one class with
+``loss``; the training loop knows none of them.
+"""
+
+from jaxrobust.training.methods.adversarial_weights import AdversarialWeights, InputAttack
+from jaxrobust.training.methods.contractive import ContractivePenalty
+from jaxrobust.training.methods.forward_noise import ForwardNoise
+from jaxrobust.training.methods.gradient_difference import GradientDifference
+from jaxrobust.training.methods.model_perturbation import ModelPerturbation
+from jaxrobust.training.methods.norm_penalty import NormPenalty
+from jaxrobust.training.methods.parameter_attack import ParameterAttackTraining
+from jaxrobust.training.methods.sharpness_aware import SharpnessAware
+from jaxrobust.training.methods.standard import Standard
+from jaxrobust.training.methods.task import Batch, Method, Number, Task, task_of
+from jaxrobust.training.methods.weight_magnitude import WeightMagnitude
+
+__all__ = [
+    "AdversarialWeights",
+    "Batch",
+    "ContractivePenalty",
+    "ForwardNoise",
+    "GradientDifference",
+    "InputAttack",
+    "Method",
+    "ModelPerturbation",
+    "NormPenalty",
+    "Number",
+    "ParameterAttackTraining",
+    "SharpnessAware",
+    "Standard",
+    "Task",
+    "WeightMagnitude",
+    "task_of",
+]

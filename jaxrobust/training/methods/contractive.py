@@ -1,0 +1,45 @@
+"""A penalty on the gradient itself."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxrobust.models.network import Parameters
+from jaxrobust.robustness.attack import static
+from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.training.methods.selection import selected
+from jaxrobust.training.methods.task import Loss, Method, Task
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class ContractivePenalty:
+    """A method's loss L plus ``weight`` times the sum over tensors of ``max |dL / dp|`` (section 1.3).
+
+    Attributes:
+        natural: The method that gives L.
+        weight: Weight of the penalty.
+        parameters: Regular expressions for the paths of the tensors, all by default.
+    """
+
+    natural: Method
+    weight: Number
+    parameters: tuple[str, ...] = static(default=(".*",))
+
+    def __post_init__(self):
+        check_numbers(self, "weight")
+
+    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
+        """The natural loss plus the penalty; its gradient takes second derivatives of the network."""
+
+        def of(p: Parameters) -> Loss:
+            return self.natural.loss(task, p, key)
+
+        (natural, forward), gradient = jax.value_and_grad(of, has_aux=True)(parameters)
+        # The sign is constant, with 0 at 0, where the derivative of an absolute value is no number.
+        largest = [
+            jnp.max(g * jax.lax.stop_gradient(jnp.sign(g))) for g in selected(self.parameters, gradient)
+        ]
+        return natural + self.weight * sum(largest), forward

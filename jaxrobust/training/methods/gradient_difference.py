@@ -1,0 +1,69 @@
+"""Training for a gradient that an attack on the parameters does not change."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxrobust.models.network import Parameters
+from jaxrobust.robustness.attack import ParameterAttack, attack, static
+from jaxrobust.robustness.divergences import DIVERGENCES
+from jaxrobust.robustness.loss import BoundaryLoss, check_boundary_loss
+from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class GradientDifference:
+    """The task loss plus ``beta |grad L(theta) - grad L(theta*)|``, "Hessian robustness" (section 3.3).
+
+    To first order the second term is the length of the Hessian times the attack's displacement.
+
+    Attributes:
+        natural: The method that gives the first term.
+        beta: Weight of the second term.
+        attack: What finds ``theta*``.
+        boundary_loss: What the attack increases.
+        treat_as_constant: Whether ``theta*`` is held fixed in the gradient.
+        warmup: Epochs before the second term sets in.
+    """
+
+    natural: Method
+    beta: Number
+    attack: ParameterAttack
+    boundary_loss: BoundaryLoss = static(default="kl")
+    treat_as_constant: bool = static(default=False)
+    warmup: Number = 0.0
+
+    def __post_init__(self):
+        check_boundary_loss(self.boundary_loss, treat_as_constant=False)
+        check_numbers(self, "beta", "warmup")
+
+    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
+        """The natural loss plus beta times the Euclidean distance of the two gradients."""
+        key_task, key_attack = jax.random.split(key)
+        natural, forward = self.natural.loss(task, parameters, key_task)
+
+        def task_loss(p: Parameters) -> Array:
+            return task.loss(p, key_task)[0]
+
+        def boundary_loss(p: Parameters) -> Array:
+            if self.boundary_loss == "madry":
+                return task_loss(p)
+            logits = task.forward(jax.lax.stop_gradient(parameters), task.inputs, key_task).logits
+            return DIVERGENCES[self.boundary_loss](logits, task.forward(p, task.inputs, key_task).logits)
+
+        def robust():
+            attacked = attack(boundary_loss, parameters, key_attack, self.attack).parameters
+            if self.treat_as_constant:
+                attacked = jax.lax.stop_gradient(attacked)
+            difference = jax.tree.map(
+                lambda a, b: jnp.sum((a - b) ** 2), *map(jax.grad(task_loss), (parameters, attacked))
+            )
+            squared = jax.tree.reduce(jnp.add, difference)
+            # The root has no finite derivative at 0, where the gradients agree: there it is taken as 0.
+            return jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
+
+        return natural + self.beta * after_warmup(task, self.warmup, robust, jnp.zeros_like(natural)), forward

@@ -1,0 +1,42 @@
+"""Adversarial model perturbation (Zheng et al. 2021)."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxrobust.models.network import Parameters
+from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.training.methods.ascent import loss_uphill, normalised
+from jaxrobust.training.methods.task import Loss, Method, Task
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class ModelPerturbation:
+    """The gradient of the task loss at ``theta + size g / |g|``, tensor by tensor (AMP, section 3.4).
+
+    ``g`` is the gradient at ``theta``. The published code held the attacked parameters constant and so had a
+    gradient of exactly zero for this term.
+
+    Attributes:
+        natural: The method whose loss is perturbed.
+        size: Length of each tensor's displacement; published 0.0005 to 0.02.
+        warmup: Epochs of natural training before.
+    """
+
+    natural: Method
+    size: Number = 0.01
+    warmup: Number = 0.0
+
+    def __post_init__(self):
+        check_numbers(self, "size", "warmup")
+
+    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
+        """The natural loss at the displaced parameters."""
+
+        def displacement(_: Parameters, gradient: Parameters) -> Parameters:
+            return jax.tree.map(lambda g: self.size * normalised(g, jnp.sqrt(jnp.sum(g**2))), gradient)
+
+        return loss_uphill(self.natural, task, parameters, key, displacement, self.warmup)

@@ -1,0 +1,61 @@
+"""Penalties on the size of the parameters."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxrobust.errors import InputError
+from jaxrobust.models.network import Parameters
+from jaxrobust.robustness.attack import static
+from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.training.methods.selection import selected
+from jaxrobust.training.methods.task import Loss, Method, Task
+
+
+def _l1(x: Array) -> Array:
+    return jnp.sum(x * jax.lax.stop_gradient(jnp.sign(x)))  # a derivative of 0 at 0
+
+
+def _l2_squared(x: Array) -> Array:
+    return jnp.sum(x**2)
+
+
+def _l2(x: Array) -> Array:
+    squared = jnp.sum(x**2)
+    return jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
+
+
+NORMS = {"l1": _l1, "l2": _l2, "l2_squared": _l2_squared}
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class NormPenalty:
+    """A method's loss plus ``weight`` times the summed norms of some tensors (section 1.3).
+
+    Attributes:
+        natural: The method that gives the first term.
+        weight: Weight of the penalty.
+        norm: ``"l1"``, the sum of absolute values; ``"l2"``, the Euclidean norm of each tensor, not squared,
+            as published; or ``"l2_squared"``, the usual weight decay.
+        parameters: Regular expressions for the paths of the tensors, all by default.
+    """
+
+    natural: Method
+    weight: Number
+    norm: Literal["l1", "l2", "l2_squared"] = static(default="l2_squared")
+    parameters: tuple[str, ...] = static(default=(".*",))
+
+    def __post_init__(self):
+        check_numbers(self, "weight")
+        if self.norm not in NORMS:
+            raise InputError(f"The norm of a penalty is one of {', '.join(NORMS)}, not {self.norm!r}.")
+
+    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
+        """The natural loss plus the penalty at the parameters without noise or attack."""
+        natural, forward = self.natural.loss(task, parameters, key)
+        penalty = sum(NORMS[self.norm](leaf) for leaf in selected(self.parameters, parameters))
+        return natural + self.weight * penalty, forward

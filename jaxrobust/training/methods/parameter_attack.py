@@ -1,0 +1,61 @@
+"""Training against an attack on the parameters: the published method."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxrobust.models.network import Parameters
+from jaxrobust.robustness.attack import ParameterAttack, static
+from jaxrobust.robustness.loss import BoundaryLoss, check_boundary_loss, robust_loss
+from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.training.methods.standard import Standard
+from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class ParameterAttackTraining:
+    """The task loss plus ``beta`` times the robust term of a parameter attack (section 3.3, "beta").
+
+    Attributes:
+        natural: The method that gives the first term; ``ForwardNoise`` for the published combination.
+        beta: Weight of the robust term.
+        attack: The attack, computed on the parameters without noise.
+        boundary_loss: What the attack increases and training decreases.
+        treat_as_constant: Whether the attacked parameters are held fixed in the gradient.
+        warmup: Epochs before the robust term sets in. (The published setting of this name counted phases of
+            the learning rate.)
+    """
+
+    natural: Method
+    beta: Number
+    attack: ParameterAttack
+    boundary_loss: BoundaryLoss = static(default="kl")
+    treat_as_constant: bool = static(default=False)
+    warmup: Number = 0.0
+
+    def __post_init__(self):
+        check_boundary_loss(self.boundary_loss, treat_as_constant=self.treat_as_constant)
+        check_numbers(self, "beta", "warmup")
+
+    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
+        """The natural loss plus beta times the robust term."""
+        key_task, key_attack = jax.random.split(key)
+        natural, forward = self.natural.loss(task, parameters, key_task)
+
+        def robust():
+            return robust_loss(
+                lambda p, inputs: task.forward(p, inputs, key_task).logits,
+                parameters,
+                task.inputs,
+                key_attack,
+                self.attack,
+                boundary_loss=self.boundary_loss,
+                treat_as_constant=self.treat_as_constant,
+                logits=forward.logits if isinstance(self.natural, Standard) else None,
+                task_loss=lambda p: task.loss(p, key_task)[0],
+            )
+
+        return natural + self.beta * after_warmup(task, self.warmup, robust, jnp.zeros_like(natural)), forward

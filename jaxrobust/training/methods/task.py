@@ -1,0 +1,95 @@
+"""What a training method is given, one batch and the network that learns it, and what it gives back."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+from jaxtyping import Bool, Float, Int
+
+from jaxrobust.models.network import Forward, Network, Parameters, Statistics
+from jaxrobust.robustness.trees import Number
+
+Loss = tuple[Float[Array, ""], Forward]
+
+# The firing rate towards which the published regulariser pulls: 10 Hz at a time step of 1 ms.
+TARGET_RATE = 0.01
+
+
+class Batch(NamedTuple):
+    """Inputs and labels of one training step."""
+
+    inputs: Float[Array, "batch ..."]
+    labels: Int[Array, " batch"]
+
+
+class Task(NamedTuple):
+    """One batch and the network that learns it, as the methods see them.
+
+    Attributes:
+        network: The architecture.
+        statistics: Its running statistics before this step.
+        inputs: The batch's inputs; ``task._replace(inputs=...)`` is the same task on others.
+        labels: The batch's classes.
+        rate_regularisation: Weight of the firing-rate term.
+        epoch: Epochs trained so far, with fractions.
+    """
+
+    network: Network
+    statistics: Statistics
+    inputs: Float[Array, "batch ..."]
+    labels: Int[Array, " batch"]
+    rate_regularisation: Number = 0.0
+    epoch: Number = 0.0
+
+    def forward(self, parameters: Parameters, inputs: Float[Array, "batch ..."], key: Array) -> Forward:
+        """The network in training: the same key gives the same dropout mask."""
+        return self.network.forward(parameters, self.statistics, inputs, key=key, training=True)
+
+    def loss(self, parameters: Parameters, key: Array) -> Loss:
+        """The published task loss (section 1.3): cross-entropy and a pull of the firing rates to 10 Hz.
+
+        The rate term is summed over units and batch, as published; networks without spikes have none.
+        """
+        result = self.forward(parameters, self.inputs, key)
+        cross_entropy = jnp.mean(optax.softmax_cross_entropy_with_integer_labels(result.logits, self.labels))
+        return cross_entropy + self.rate_regularisation * jnp.sum((result.rates - TARGET_RATE) ** 2), result
+
+
+def task_of(
+    network: Network,
+    statistics: Statistics,
+    batch: Batch,
+    rate_regularisation: Number,
+    epoch: Number = 0.0,
+) -> Task:
+    """The task of learning one batch."""
+    return Task(network, statistics, *batch, rate_regularisation, epoch)
+
+
+class Method(Protocol):
+    """What the training loop asks of a method."""
+
+    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
+        """The number whose gradient trains the parameters, and the natural forward pass.
+
+        The forward pass is that of the natural method: what is logged as training accuracy and what the
+        running statistics come from, so that neither depends on an attack.
+        """
+        ...
+
+
+def after_warmup(
+    task: Task,
+    warmup: Number,
+    robust: Callable[[], Float[Array, ""]],
+    before: Float[Array, ""],
+) -> Float[Array, ""]:
+    """``robust()`` once ``warmup`` epochs are over; ``before`` until then, when ``robust`` is not computed.
+
+    (Under ``vmap`` it always is, as the models of a program may be in different phases.)
+    """
+    over: Bool[Array, ""] = jnp.asarray(task.epoch >= warmup)
+    return jax.lax.cond(over, lambda: robust().astype(before.dtype), lambda: before)

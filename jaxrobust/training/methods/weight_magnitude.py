@@ -1,0 +1,44 @@
+"""A penalty on small weights: the one way to appear robust that means nothing."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxrobust.models.network import Parameters
+from jaxrobust.robustness.attack import static
+from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.training.methods.selection import selected
+from jaxrobust.training.methods.task import Loss, Method, Task
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class WeightMagnitude:
+    """A method's loss plus ``weight * max(0, target - sum of mean |W|)`` (section 2.3, MNIST MLP).
+
+    It drives the mean absolute weights of the hidden layers up to ``target`` and then falls silent.
+
+    Attributes:
+        natural: The method that gives the first term.
+        weight: Weight of the penalty; published 1e5 (and 0 for the comparison).
+        target: Sum of mean absolute values above which nothing is asked.
+        parameters: Regular expressions for the paths of the hidden layers' weight matrices.
+    """
+
+    natural: Method
+    weight: Number
+    target: Number = 2.0
+    parameters: tuple[str, ...] = static(default=("w1", "w2"))
+
+    def __post_init__(self):
+        check_numbers(self, "weight", "target")
+
+    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
+        """The natural loss plus the penalty."""
+        natural, forward = self.natural.loss(task, parameters, key)
+        magnitude = sum(
+            jnp.mean(w * jax.lax.stop_gradient(jnp.sign(w))) for w in selected(self.parameters, parameters)
+        )
+        return natural + self.weight * jax.nn.relu(self.target - magnitude), forward

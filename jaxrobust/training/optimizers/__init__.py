@@ -1,0 +1,52 @@
+"""Optimizers: each takes one training step, with as many evaluations of the gradient as it likes.
+
+An optimizer is a frozen dataclass whose numbers are leaves of a tree, like a method: they may become an axis
+of many models and compile nothing anew. All evaluations of a step see the same batch. A new optimizer is one
+file with one class with ``init`` and ``step``.
+"""
+
+from jaxrobust.errors import InputError
+from jaxrobust.settings import nearest
+from jaxrobust.training.optimizers.adam import Adam
+from jaxrobust.training.optimizers.block_coordinate import BlockCoordinateDescent
+from jaxrobust.training.optimizers.entropy_sgd import EntropySGD
+from jaxrobust.training.optimizers.optimizer import Evaluate, Evaluation, Memory, Optimizer, Step
+from jaxrobust.training.optimizers.sgd import SGD
+from jaxrobust.training.optimizers.weight_clipping import WeightClipping
+
+__all__ = [
+    "OPTIMIZERS",
+    "SGD",
+    "Adam",
+    "BlockCoordinateDescent",
+    "EntropySGD",
+    "Evaluate",
+    "Evaluation",
+    "Memory",
+    "Optimizer",
+    "Step",
+    "WeightClipping",
+    "optimizer_named",
+]
+
+# By the names of the published settings, with the published constants.
+OPTIMIZERS: dict[str, Optimizer] = {
+    "adam": Adam(),
+    "sgd": SGD(),
+    "nesterov": SGD(momentum=0.9, nesterov=True, weight_decay=5e-4),
+    "esgd": EntropySGD(),
+    "abcd": BlockCoordinateDescent(),
+}
+
+
+def optimizer_named(name: str) -> Optimizer:
+    """The optimizer of a name, with its default constants.
+
+    Raises:
+        InputError: There is none of that name.
+    """
+    if name not in OPTIMIZERS:
+        raise InputError(
+            f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {name!r}.{nearest(name, OPTIMIZERS)}"
+        )
+    return OPTIMIZERS[name]
