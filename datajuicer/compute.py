@@ -335,6 +335,8 @@ def _context(function: Any, work: Work) -> Any:
             continue
         items = value.items() if isinstance(value, dict) else [(None, value)]
         for key, inner in items:
+            if f"{name}:{key}" in work.dependencies:
+                continue
             described = values.describe(inner)
             size = len(str(described)) + len(str(key))
             if size <= room:

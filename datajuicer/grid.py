@@ -17,6 +17,10 @@ Reduction = Callable[[list[Any]], Any] | Mapping[str, Callable[[list[Any]], Any]
 class Grid(list[Point]):
     """A list of points that a notebook shows as a table. It is a list: everything a list can do works."""
 
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return Grid(found) if isinstance(index, slice) else found
+
     def _repr_html_(self) -> str:
         from datajuicer.show import grid_html
 

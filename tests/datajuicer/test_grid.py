@@ -118,7 +118,7 @@ def test_a_grid_is_a_list_and_shows_as_a_table():
         lambda: split([1], "a", [1]),
         lambda: split([{}], "a", "text"),
         lambda: configure([{}], ["a"]),
-        lambda: dj.run("text", print)(),
+        dj.run("text", print),
     ],
 )
 def test_what_is_no_grid_is_told(mistake):
