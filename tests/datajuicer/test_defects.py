@@ -1,4 +1,6 @@
-"""The twelve defects of the published engine (engine specification, section 1), and its examples, as tests."""
+"""The twelve defects of the published engine (engine specification, section 1), and its examples, as
+tests.
+"""
 
 import json
 import subprocess
@@ -18,7 +20,8 @@ def echo(value):
     return {"got": value}
 
 
-# -- the published examples ---------------------------------------------------------------------------------------
+# -- the published examples
+# ---------------------------------------------------------------------------------------
 
 
 def test_templates_fill_in_arguments(capsys):
@@ -66,7 +69,8 @@ def test_only_what_is_new_is_calculated(tmp_path, capsys):
     assert capsys.readouterr().out.count("calculating...") == 1
 
 
-# -- the defects --------------------------------------------------------------------------------------------------
+# -- the defects
+# --------------------------------------------------------------------------------------------------
 
 
 def test_1_keyword_arguments_are_filled_in_for_each_point():
