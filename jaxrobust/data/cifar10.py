@@ -120,7 +120,7 @@ RECIPE = Recipe(
     name="cifar10",
     splits=image_parts.SPLITS,
     build=build,
-    version=1,
+    version=2,
     settings=image_parts.SETTINGS,
     files=replace(
         _SET.files(

@@ -32,7 +32,7 @@ RECIPE = Recipe(
     name="fashion_mnist",
     splits=image_parts.SPLITS,
     build=build,
-    version=1,
+    version=2,
     settings=image_parts.SETTINGS,
     files=_SET.files(
         "fashion_mnist",

@@ -27,15 +27,21 @@ class Images:
 
 
 def image_parts(source: str, classes: tuple[str, ...], images: Images, split: str) -> Parts:
-    """Float images in [0, 1]; the validation part is a seeded, stratified draw of the training images."""
-    held = _VALIDATION[split]
-    train, validation = stratified_parts(images.train_labels, (1 - held, held), np.random.default_rng(_SEED))
+    """Float images in [0, 1]; the validation part is a seeded, stratified draw of the training images.
+
+    All parts are shuffled with the seed: some archives are sorted by class.
+    """
+    random, held = np.random.default_rng(_SEED), _VALIDATION[split]
+    train, validation = map(
+        random.permutation, stratified_parts(images.train_labels, (1 - held, held), random)
+    )
+    test = random.permutation(len(images.test_labels))
     return Parts(
         source,
         classes,
         _examples(images.train_images[train], images.train_labels[train]),
         _examples(images.train_images[validation], images.train_labels[validation]),
-        _examples(images.test_images, images.test_labels),
+        _examples(images.test_images[test], images.test_labels[test]),
     )
 
 

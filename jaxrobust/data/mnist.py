@@ -21,7 +21,7 @@ RECIPE = Recipe(
     name="mnist",
     splits=image_parts.SPLITS,
     build=build,
-    version=1,
+    version=2,
     settings=image_parts.SETTINGS,
     files=_SET.files(
         "mnist",

@@ -138,11 +138,16 @@ class TfdsImages:
         return Images(train_images, train_labels, test_images, test_labels)
 
     def _read_split(self, builder: Any, part: str, progress: Progress) -> Labelled:
-        source = builder.as_data_source(part)
+        import tensorflow_datasets as tfds
+        from PIL import Image
+
+        # Left to itself, tensorflow-datasets warns that it would rather decode with OpenCV.
+        source = builder.as_data_source(part, decoders={"image": tfds.decode.SkipDecoding()})
         images, labels = np.empty((len(source), *builder.info.features["image"].shape), np.uint8), []
         for row in range(len(source)):
             example = source[row]
-            images[row] = example["image"]
+            pixels = np.asarray(Image.open(io.BytesIO(example["image"])))
+            images[row] = pixels.reshape(images.shape[1:])
             labels.append(int(example["label"]))
             if row % 5000 == 0:
                 progress(f"reading {self.name} ({part})", row, len(source))

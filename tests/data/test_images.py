@@ -212,6 +212,17 @@ def test_a_missing_half_of_the_jpeg_archives_is_named(tmp_path: Path, monkeypatc
         data.load("cifar10", folder=tmp_path, cache=tmp_path)
 
 
+def test_images_sorted_by_class_are_shuffled():
+    images, labels = random_images((4, 4, 1), 0)
+    labels = np.sort(labels)
+    parts = image_parts("toys", tuple("0123456789"), Images(images, labels, images, labels), "clean")
+    for part in (parts.train, parts.validation, parts.test):
+        assert len(set(part.labels[: len(part) // 5].tolist())) > 2
+    pixels = {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
+    found = np.round(parts.test.inputs * 255).astype(np.uint8)
+    assert [pixels[image.tobytes()] for image in found] == parts.test.labels.tolist()
+
+
 def test_no_training_image_is_held_out_as_well():
     images, labels = random_images((4, 4, 1), 0)
     parts = image_parts(
