@@ -25,7 +25,7 @@ FLOORS = {
     "make_figures": 8,
 }
 SIDE = "jaxrobust.data"  # stands at the side: imports only errors, and anybody above it may import it
-JOINERS = {"jaxrobust.architectures", "jaxrobust.evaluations", "jaxrobust.protocols"}
+JOINERS = ("jaxrobust.architectures", "jaxrobust.evaluations", "jaxrobust.protocols")
 
 
 def modules(*folders: str) -> list[Path]:
@@ -67,7 +67,7 @@ def test_arrows_point_down(path):
 @pytest.mark.parametrize("path", modules("jaxrobust"), ids=name_of)
 def test_only_the_joiners_know_the_engine(path):
     joins = any(target.split(".")[0] == "datajuicer" for target in imports(path))
-    assert not joins or name_of(path) in JOINERS
+    assert not joins or name_of(path).startswith(JOINERS)
 
 
 @pytest.mark.parametrize("path", modules("datajuicer"), ids=name_of)

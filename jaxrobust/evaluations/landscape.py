@@ -1,0 +1,107 @@
+"""The loss around trained parameters, along random and along adversarial directions."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+import datajuicer as dj
+from jaxrobust.evaluations.trained import BATCH_SIZE, apply_of, bring_back
+from jaxrobust.robustness.attack import ParameterAttack
+from jaxrobust.robustness.full_set import cross_entropy
+from jaxrobust.robustness.landscape import adversarial_landscapes, mean_slope, random_landscapes
+
+
+@partial(jax.jit, static_argnames=("network", "n_repeats"))
+def _random(network, variables, inputs, labels, key: Array, alphas: Array, std: Array, n_repeats: int):
+    loss = cross_entropy(apply_of(network, variables), inputs, labels, batch_size=BATCH_SIZE)
+    curves = random_landscapes(loss, variables.parameters, key, alphas, std=std, n_repeats=n_repeats)
+    return curves, mean_slope(curves, alphas)
+
+
+@partial(jax.jit, static_argnames=("network", "n_repeats"))
+def _adversarial(
+    network,
+    variables,
+    inputs,
+    labels,
+    key: Array,
+    alphas: Array,
+    attack: ParameterAttack,
+    scale: Array,
+    n_repeats: int,
+):
+    loss = cross_entropy(apply_of(network, variables), inputs, labels, batch_size=BATCH_SIZE)
+    curves = adversarial_landscapes(
+        loss, variables.parameters, key, alphas, attack, scale=scale, n_repeats=n_repeats
+    )
+    return curves, mean_slope(curves, alphas)
+
+
+@dj.cachable(dependencies=["model:trained", "std", "reach", "n_points", "n_repeats", "part", "seed"])
+def random_landscape(
+    model: dict[str, Any],
+    std: float = 0.2,
+    reach: float = 2.0,
+    n_points: int = 50,
+    n_repeats: int = 5,
+    part: str = "test",
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Cross-entropy along random directions ``alpha |theta| std N(0, 1)``, alpha from -reach to reach.
+
+    Args:
+        model: A trained grid point.
+        std: Length of the directions relative to each parameter.
+        reach: Largest alpha.
+        n_points: Points of a line.
+        n_repeats: Directions.
+        part: Which data: ``"test"``, ``"validation"`` or ``"train"``.
+        seed: Seed of the directions.
+
+    Returns:
+        ``alphas``, ``losses`` (a list a direction) and ``slope`` of their smoothed mean.
+    """
+    alphas = jnp.linspace(-reach, reach, n_points)
+    losses, slope = _random(
+        *bring_back(model, part), jax.random.key(seed), alphas, jnp.float32(std), n_repeats
+    )
+    return {"alphas": alphas.tolist(), "losses": losses.tolist(), "slope": float(slope)}
+
+
+@dj.cachable(
+    dependencies=["model:trained", "size", "n_steps", "scale", "reach", "n_points", "n_repeats", "seed"]
+)
+def adversarial_landscape(
+    model: dict[str, Any],
+    size: float = 0.1,
+    n_steps: int = 10,
+    scale: float = 0.2,
+    reach: float = 2.0,
+    n_points: int = 50,
+    n_repeats: int = 1,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Cross-entropy along ``alpha scale (theta* - theta)``, where theta* is what an attack on it finds.
+
+    Args:
+        model: A trained grid point.
+        size: Size of the attack relative to each parameter.
+        n_steps: Its steps.
+        scale: Length of the direction relative to the attack's.
+        reach: Largest alpha.
+        n_points: Points of a line.
+        n_repeats: Attacks, each from a random start of its own.
+        seed: Seed of the starts.
+
+    Returns:
+        ``alphas``, ``losses`` (a list an attack) and ``slope`` of their smoothed mean.
+    """
+    alphas = jnp.linspace(-reach, reach, n_points)
+    attack = jax.tree.map(jnp.float32, ParameterAttack(relative_size=size, n_steps=n_steps))
+    losses, slope = _adversarial(
+        *bring_back(model), jax.random.key(seed), alphas, attack, jnp.float32(scale), n_repeats
+    )
+    return {"alphas": alphas.tolist(), "losses": losses.tolist(), "slope": float(slope)}

@@ -1,0 +1,111 @@
+"""Accuracy of devices whose parameters deviate from those that were trained."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+import datajuicer as dj
+from jaxrobust.errors import InputError
+from jaxrobust.evaluations.trained import BATCH_SIZE, Trained, apply_of, bring_back, side_by_side
+from jaxrobust.robustness.faults import Quantization
+from jaxrobust.robustness.mismatch import perturbed_accuracies
+from jaxrobust.robustness.perturbations import BoxCorner, GaussianMismatch, Perturbation
+
+# The published protocol: 100 devices a level (section 7).
+MISMATCH_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
+N_DRAWS = 100
+
+
+@partial(jax.jit, static_argnames=("network", "n_draws", "draws_at_once"))
+def _accuracies(
+    network,
+    variables,
+    inputs,
+    labels,
+    key: Array,
+    perturbation: Perturbation,
+    n_draws: int,
+    draws_at_once: int,
+) -> Float[Array, " n_draws"]:
+    return perturbed_accuracies(
+        apply_of(network, variables),
+        variables.parameters,
+        inputs,
+        labels,
+        key,
+        perturb=perturbation.perturb,
+        n_draws=n_draws,
+        draws_at_once=draws_at_once,
+        batch_size=BATCH_SIZE,
+    )
+
+
+def accuracies_under(trained: Trained, perturbation: Perturbation, *, n_draws: int, seed: int) -> list[float]:
+    """Accuracy of ``n_draws`` devices under any perturbation, all in one program, as fractions."""
+    numbers = jax.tree.map(jnp.float32, perturbation)
+    key = jax.random.key(seed)
+    return _accuracies(*trained, key, numbers, n_draws, side_by_side(n_draws)).tolist()
+
+
+@dj.cachable(dependencies=["model:trained", "level", "n_draws", "seed"])
+def mismatch_accuracy(
+    model: dict[str, Any], level: float, n_draws: int = N_DRAWS, seed: int = 0
+) -> list[float]:
+    """Test accuracy of ``n_draws`` devices whose parameters deviate by ``level`` times their size.
+
+    Args:
+        model: A trained grid point.
+        level: Relative standard deviation of the mismatch (zeta).
+        n_draws: Number of devices; at level 0 all are the same, and one is computed.
+        seed: Seed of the devices.
+
+    Returns:
+        One accuracy a device, as a fraction.
+    """
+    _check_size(level, "mismatch level")
+    draws = 1 if level == 0 else n_draws
+    return accuracies_under(bring_back(model), GaussianMismatch(level), n_draws=draws, seed=seed)
+
+
+@dj.cachable(dependencies=["model:trained", "size", "n_draws", "seed"])
+def box_corner_accuracy(model: dict[str, Any], size: float, n_draws: int = 5, seed: int = 0) -> list[float]:
+    """Test accuracy at random corners of the box ``theta (1 +- size)``: how an attack without aim does.
+
+    Args:
+        model: A trained grid point.
+        size: Half the width of the box, relative to each parameter.
+        n_draws: Number of corners (the published system takes the mean of 5).
+        seed: Seed of the corners.
+    """
+    _check_size(size, "size of a box")
+    return accuracies_under(bring_back(model), BoxCorner(size), n_draws=n_draws, seed=seed)
+
+
+@dj.cachable(dependencies=["model:trained", "bits"])
+def quantized_accuracy(model: dict[str, Any], bits: int) -> float:
+    """Test accuracy with every tensor rounded to ``bits`` bits between its smallest and largest value."""
+    return accuracies_under(bring_back(model), Quantization(bits), n_draws=1, seed=0)[0]
+
+
+def mismatch_sweep(
+    grid: Sequence[dict[str, Any]], levels: Sequence[float] = MISMATCH_LEVELS, **how: Any
+) -> list[dict[str, Any]]:
+    """Evaluate trained points at several levels: a point each, with ``level`` and ``accuracies``.
+
+    Args:
+        grid: Trained grid points.
+        levels: Mismatch levels.
+        how: Options of ``datajuicer.run``.
+    """
+    points = dj.split(list(grid), "level", list(levels))
+    return dj.run(points, mismatch_accuracy, store_key="accuracies", **how)("{*}", "{level}")
+
+
+def _check_size(value: float, what: str) -> None:
+    if not 0 <= value < float("inf"):
+        raise InputError(f"A {what} must be a finite number of at least 0, not {value!r}.")

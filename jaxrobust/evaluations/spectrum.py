@@ -1,0 +1,44 @@
+"""Eigenvalues of the Hessian of the task loss at trained parameters."""
+
+from functools import partial
+from typing import Any
+
+import jax
+from jax import Array
+
+import datajuicer as dj
+from jaxrobust.evaluations.trained import BATCH_SIZE, apply_of, bring_back
+from jaxrobust.robustness.full_set import cross_entropy
+from jaxrobust.robustness.spectra import Spectrum, hessian_spectrum, top_eigenvalue
+
+
+@partial(jax.jit, static_argnames=("network", "n_steps", "n_probes"))
+def _spectrum(network, variables, inputs, labels, key: Array, n_steps: int, n_probes: int) -> Spectrum:
+    loss = cross_entropy(apply_of(network, variables), inputs, labels, batch_size=BATCH_SIZE)
+    return hessian_spectrum(loss, variables.parameters, key, n_steps=n_steps, n_probes=n_probes)
+
+
+@dj.cachable(dependencies=["model:trained", "n_samples", "n_steps", "n_probes", "seed"])
+def loss_spectrum(
+    model: dict[str, Any], n_samples: int = 500, n_steps: int = 90, n_probes: int = 1, seed: int = 0
+) -> dict[str, Any]:
+    """Density of eigenvalues of the cross-entropy's Hessian, by Lanczos iterations.
+
+    Args:
+        model: A trained grid point.
+        n_samples: The first so many samples of the training set.
+        n_steps: Lanczos steps.
+        n_probes: Random vectors.
+        seed: Seed of the vectors.
+
+    Returns:
+        ``nodes`` and ``weights`` of the quadrature of each probe, and the ``largest`` eigenvalue found.
+    """
+    network, variables, inputs, labels = bring_back(model, "train")
+    key = jax.random.key(seed)
+    found = _spectrum(network, variables, inputs[:n_samples], labels[:n_samples], key, n_steps, n_probes)
+    return {
+        "nodes": found.nodes.tolist(),
+        "weights": found.weights.tolist(),
+        "largest": float(top_eigenvalue(found)),
+    }

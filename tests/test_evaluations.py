@@ -1,0 +1,107 @@
+"""Evaluations of trained grid points, on two small networks that are trained once."""
+
+import numpy as np
+import pytest
+
+import datajuicer as dj
+from jaxrobust import evaluations
+from jaxrobust.architectures import dataset_of as load_dataset
+from jaxrobust.architectures import digits_mlp, ecg_lsnn, network_of
+from jaxrobust.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sessions")
+    small = {"beta_robustness": 0.0, "eval_step_interval": 20}
+    grid = [
+        digits_mlp.make()
+        | small
+        | {"n_epochs": (10.0, 2.0), "n_hidden": (16,), "learning_rate": (1e-2, 1e-3)},
+        ecg_lsnn.make()
+        | small
+        | {"dataset": "generated_ecg", "n_hidden": 12, "n_epochs": (1.0, 0.2), "learning_rate": (1e-2, 1e-3)},
+    ]
+    points = dj.run(grid, "train", cache_dir=folder, store_key="*", progress=False)("{*}")
+    return dict(zip(("mlp", "lsnn"), points, strict=True)), {"cache_dir": folder, "progress": False}
+
+
+def evaluate(trained, which, function, *words, **named):
+    points, how = trained
+    return dj.run([points[which]], function, **how)("{*}", *words, **named)[0]
+
+
+@pytest.mark.parametrize("which", ["mlp", "lsnn"])
+def test_mismatch_at_level_zero_is_plain_accuracy(trained, which):
+    point = trained[0][which]
+    dataset = load_dataset(point)
+    variables = evaluations.trained.bring_back(point).variables
+    logits = network_of(point, dataset).forward(*variables, dataset.test.inputs).logits
+    plain = np.mean(np.argmax(logits, axis=-1) == dataset.test.labels)
+    assert evaluate(trained, which, evaluations.mismatch_accuracy, 0.0) == [pytest.approx(plain, abs=1e-6)]
+
+
+def test_mismatch_hurts_more_the_larger_it_is_and_repeats_exactly(trained):
+    means = [
+        np.mean(evaluate(trained, "mlp", evaluations.mismatch_accuracy, level, n_draws=20))
+        for level in (0.1, 0.7, 2.0)
+    ]
+    assert means[0] > means[1] > means[2]
+    again = evaluate(trained, "mlp", evaluations.mismatch_accuracy.function, 0.7, n_draws=20)
+    assert np.mean(again) == means[1]
+
+
+@pytest.mark.parametrize("which", ["mlp", "lsnn"])
+def test_an_attack_finds_worse_than_chance_corners(trained, which):
+    worst = evaluate(trained, which, evaluations.worst_case_accuracy, 0.2, n_steps=3)
+    corners = evaluate(trained, which, evaluations.box_corner_accuracy, 0.2)
+    assert worst["accuracy"] < np.mean(corners)
+    assert len(worst["losses"][0]) == 4
+    assert worst["losses"][0][-1] > worst["losses"][0][0]
+
+
+def test_more_restarts_are_another_result_and_never_better(trained):
+    one = evaluate(trained, "mlp", evaluations.worst_case_accuracy, 0.1, n_steps=2)
+    three = evaluate(trained, "mlp", evaluations.worst_case_accuracy, 0.1, n_steps=2, n_restarts=3)
+    assert len(three["accuracies"]) == 3
+    assert three["accuracy"] <= one["accuracy"]
+
+
+def test_landscapes_touch_the_loss_at_the_parameters(trained):
+    random = evaluate(trained, "mlp", evaluations.random_landscape, n_points=11, n_repeats=2)
+    adversarial = evaluate(trained, "mlp", evaluations.adversarial_landscape, n_points=11, n_steps=2)
+    middle = [losses[5] for losses in random["losses"] + adversarial["losses"]]
+    assert np.ptp(middle) < 1e-5
+    assert random["slope"] > 0
+    assert adversarial["losses"][0][-1] > adversarial["losses"][0][5]
+
+
+def test_one_bit_is_worse_than_eight(trained):
+    assert evaluate(trained, "mlp", evaluations.quantized_accuracy, 1) < evaluate(
+        trained, "mlp", evaluations.quantized_accuracy, 8
+    )
+
+
+def test_spiking_activity(trained):
+    activity = evaluate(trained, "lsnn", evaluations.neuron_activity, n_samples=10)
+    assert sum(activity["counts"]) == 10 * 100 * 12
+    assert 0 <= min(activity["rates"]) <= max(activity["rates"]) <= 0.5  # every other step is refractory
+    with pytest.raises(dj.RunError, match="no spiking neurons"):
+        evaluate(trained, "mlp", evaluations.neuron_activity)
+
+
+def test_the_largest_eigenvalue_of_the_loss(trained):
+    spectrum = evaluate(trained, "mlp", evaluations.loss_spectrum, n_samples=50, n_steps=12)
+    assert spectrum["largest"] == pytest.approx(max(spectrum["nodes"][0]), rel=1e-3)
+    assert sum(spectrum["weights"][0]) == pytest.approx(1, abs=1e-4)
+
+
+def test_an_untrained_point_is_told_to_be_trained():
+    with pytest.raises(InputError, match="train it first"):
+        evaluations.mismatch_accuracy.function(digits_mlp.make(), 0.1)
+
+
+@pytest.mark.parametrize("level", [-0.1, float("nan"), float("inf")])
+def test_levels_are_sizes(trained, level):
+    with pytest.raises(dj.RunError, match="at least 0"):
+        evaluate(trained, "mlp", evaluations.mismatch_accuracy, level)
