@@ -101,8 +101,17 @@ def compute(task: Task) -> list[Outcome]:
                     continue
             ready.append(place)
         for group in [ready] if len(task.works) > 1 else [[place] for place in ready]:
-            if group:
+            if not group:
+                continue
+            try:
                 outcomes.update(_compute(task, group, link))
+            except (
+                OSError
+            ) as error:  # of our own doing: folders and logs; the function's are caught where it is called
+                text = f"the store cannot be written: {_line(error)}"
+                outcomes.update(
+                    dict.fromkeys(group, Outcome("refused", error=text, exception=error, fatal=True))
+                )
     return [outcomes[place] for place in range(len(task.works))]
 
 

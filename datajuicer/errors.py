@@ -22,8 +22,13 @@ class MissingResults(UsageError):
     """`run_mode="load"` found points without a result; `points` lists them all."""
 
     def __init__(self, message: str, points: list[dict[str, Any]]):
-        super().__init__(message)
+        super().__init__(
+            message, points
+        )  # all of it, so that the error survives being sent between processes
         self.points = points
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Interrupted(KeyboardInterrupt):
@@ -69,6 +74,9 @@ class RunError(Exception):
     """
 
     def __init__(self, message: str, results: list[Any], failures: list[Failure]):
-        super().__init__(message)
+        super().__init__(message, results, failures)
         self.results = results
         self.failures = failures
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -14,7 +14,7 @@ from datajuicer.template import format_template, get
 Point = dict[Any, Any]
 
 
-@dataclass
+@dataclass(slots=True)
 class Item:
     """One computation: a function, its arguments, and the points (by place in the grid) that want its result.
 

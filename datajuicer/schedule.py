@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +186,7 @@ class _Schedule:
     def _has_room(self) -> bool:
         if self.order.executor is not None:
             return True  # it has a queue of its own
-        return len(self.running) < self.order.n_threads
+        return len(self.running) < 2 * self.order.n_threads  # the next one waits at the door of each worker
 
     def _submit(self, places: tuple[int, ...], provenance: dict[str, Any]) -> Future[Any]:
         item = self.items[places[0]]
@@ -300,10 +300,13 @@ def _provenance() -> dict[str, Any]:
     for variable in ("LSB_JOBID", "LSB_JOBINDEX", "SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID"):
         if variable in os.environ:
             facts.setdefault("job", {})[variable] = os.environ[variable]
-    return facts | _git()
+    return facts | _git(str(Path.cwd()), int(time.monotonic() // 60))
 
 
-def _git() -> dict[str, Any]:
+@lru_cache(maxsize=1)
+def _git(folder: str, minute: int) -> dict[str, Any]:
+    """The commit of a folder; asked once a minute, for many short runs in a row."""
+
     def ask(*words: str) -> str:
         done = subprocess.run(
             ["git", "--no-optional-locks", *words],
@@ -311,7 +314,7 @@ def _git() -> dict[str, Any]:
             text=True,
             timeout=5,
             check=True,
-            cwd=Path.cwd(),
+            cwd=folder,
         )
         return done.stdout.strip()
 

@@ -81,7 +81,9 @@ def _outcomes(store: Store, items: list[Item]) -> list[tuple[Item, str]]:
         ):
             outcome = "missing"
         if outcome == "claimed":
-            outcome = "running" if claims.is_claimed(store, item.name, item.key) else "missing"
+            failed = store.path(item.name, item.key, "failed").exists()
+            left = "failed" if failed else "missing"
+            outcome = "running" if claims.is_claimed(store, item.name, item.key) else left
         found.append((item, outcome))
     return found
 

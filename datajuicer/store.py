@@ -81,7 +81,7 @@ class Store:
         alone.
         """
         found: dict[str, str] = {}
-        rank = {"claimed": 0, "failed": 1, "done": 2}
+        rank = {"failed": 0, "claimed": 1, "done": 2}
         for entry in self._entries(function):
             key, _, suffix = entry.name.partition(".")
             outcome = {"json": "done", "failed.json": "failed"}.get(suffix)

@@ -45,6 +45,8 @@ class InProcess(Executor):
         token = LINK.set(self.link)
         try:
             future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
         finally:
             LINK.reset(token)
         return future
@@ -74,6 +76,7 @@ class LocalExecutor(Executor):
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._seats = [_Seat(i, share) for i, share in enumerate(shares(workers))]
         self._closed = False
+        self._stopping = False
         self._threads = [threading.Thread(target=self._serve, args=[s], daemon=True) for s in self._seats]
         for thread in self._threads:
             thread.start()
@@ -103,7 +106,8 @@ class LocalExecutor(Executor):
                 thread.join()
 
     def request_stop(self) -> None:
-        """Ask every worker to write a checkpoint and stop."""
+        """Ask every worker to write a checkpoint and stop; what is queued is not begun."""
+        self._stopping = True
         for seat in self._seats:
             self._tell(seat, ("stop", None))
 
@@ -116,6 +120,8 @@ class LocalExecutor(Executor):
     def _serve(self, seat: _Seat) -> None:
         while (waiting := self._queue.get()) is not None:
             future, payload = waiting
+            if self._stopping:
+                future.cancel()
             if future.set_running_or_notify_cancel():
                 try:
                     worked, answer = self._ask(seat, payload)

@@ -2,6 +2,8 @@
 executor.
 """
 
+import os
+import pickle
 import warnings
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 import datajuicer as dj
-from datajuicer import MissingResults, RunError, StoreWarning, UsageError, cachable, run, split
+from datajuicer import MissingResults, RunError, StoreWarning, UsageError, cachable, claims, run, split
 
 
 class Counter:
@@ -432,3 +434,35 @@ def test_an_executor_that_breaks_leaves_the_points_missing(tmp_path):
         run(GRID, cube, executor=Broken(), cache_dir=tmp_path)("{n}")
     assert not any(f.recorded for f in caught.value.failures)
     assert len(dj.missing(GRID, cube, cache_dir=tmp_path)("{n}")) == 3
+
+
+def test_errors_survive_being_sent_between_processes():
+    for error in (RunError("two words", [1, None], []), MissingResults("three words here", [{"a": 1}])):
+        back = pickle.loads(pickle.dumps(error))
+        assert str(back) == str(error)
+        assert back.__dict__ == error.__dict__
+
+
+def test_a_retry_that_runs_is_running_and_one_that_died_is_failed(tmp_path):
+    f = cachable(["n"], table_name="f")(lambda n: 1 // n)
+    grid = [{"n": 0}]
+    with pytest.raises(RunError):
+        run(grid, f, cache_dir=tmp_path)("{n}")
+    held = claims.claim(dj.Store(tmp_path), "f", f.key({"n": 0}))
+    assert dj.status(grid, f, cache_dir=tmp_path)("{n}").running == grid
+    held.path.write_text('{"machine": "elsewhere", "pid": 1}')
+    os.utime(held.path, (0, 0))
+    assert dj.status(grid, f, cache_dir=tmp_path)("{n}").failed == grid
+
+
+def test_a_folder_that_cannot_be_made_is_told_and_nothing_more_is_tried(tmp_path):
+    @cachable(table_name="f")
+    def f(n, job):
+        raise AssertionError("never called")
+
+    for n in range(3):
+        shelf = tmp_path / "f" / f.key({"n": n})[:2]
+        shelf.mkdir(parents=True, exist_ok=True)
+        (shelf / f.key({"n": n})).write_text("a file where the folder should be")
+    with pytest.raises(RunError, match=r"the store cannot be written: .*exists"):
+        run(split([{}], "n", range(3)), f, cache_dir=tmp_path)("{n}")
