@@ -16,8 +16,7 @@ At ``theta = 0`` the derivative of ``|theta|`` is taken as 0.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import jax
@@ -28,13 +27,12 @@ from jaxtyping import Float
 from jaxrobust.errors import InputError
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.mismatch import normal_like
-from jaxrobust.robustness.trees import PerLeaf, for_every_leaf
+from jaxrobust.robustness.trees import PerLeaf, for_every_leaf, settings_tree, static
 
 Size = PerLeaf
-static = partial(field, metadata={"static": True})
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class ParameterAttack:
     """How the parameters are attacked. Sizes are numbers for all parameters, or trees like the parameters.

@@ -14,8 +14,14 @@ from jaxtyping import Float
 
 from jaxrobust.errors import InputError
 from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.attack import static
-from jaxrobust.robustness.trees import PerLeaf, check_numbers, for_every_leaf, map_with_keys
+from jaxrobust.robustness.trees import (
+    PerLeaf,
+    check_numbers,
+    for_every_leaf,
+    map_with_keys,
+    settings_tree,
+    static,
+)
 
 StuckValue = Literal["zero", "minimum", "maximum"]
 # A code of more bits than a float32 has digits would not be exact.
@@ -29,7 +35,7 @@ def _step(p: Float[Array, "..."], bits: Array) -> Float[Array, ""]:
     return jnp.where(step > 0, step, 1)
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class Quantization:
     """Parameters of ``b`` bits, tensor by tensor: ``theta -> step round(theta / step)`` (section 8).
@@ -58,7 +64,7 @@ class Quantization:
         return jax.tree.map(leaf, parameters, for_every_leaf(self.bits, parameters, "bits"))
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class BitFlips:
     """Parameters of ``b`` bits whose bits flip, each on its own with the same probability.
@@ -105,7 +111,7 @@ class BitFlips:
         )
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class StuckAt:
     """Memory cells that are stuck, each on its own with the same probability.

@@ -15,9 +15,15 @@ from jax import Array
 
 from jaxrobust.errors import InputError
 from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.attack import static
 from jaxrobust.robustness.mismatch import gaussian_mismatch, normal_like
-from jaxrobust.robustness.trees import PerLeaf, check_numbers, for_every_leaf, map_with_keys
+from jaxrobust.robustness.trees import (
+    PerLeaf,
+    check_numbers,
+    for_every_leaf,
+    map_with_keys,
+    settings_tree,
+    static,
+)
 
 Range = Literal["absolute_maximum", "half_width"]
 
@@ -31,7 +37,7 @@ class Perturbation(Protocol):
         ...
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class GaussianMismatch:
     """Every parameter deviates in proportion to its own size: ``theta (1 + level N(0, 1))`` (equation 1).
@@ -52,7 +58,7 @@ class GaussianMismatch:
         return gaussian_mismatch(key, parameters, self.level)
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class BoxCorner:
     """A random corner of the attack's box: ``theta + size |theta| s`` with random signs ``s`` (section 8).
@@ -75,7 +81,7 @@ class BoxCorner:
         return map_with_keys(leaf, key, parameters, for_every_leaf(self.size, parameters, "size"))
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class LogNormalMismatch:
     """Every parameter is multiplied by ``exp(level N(0, 1))``: no parameter changes its sign.
@@ -102,7 +108,7 @@ class LogNormalMismatch:
         )
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class AdditiveGaussian:
     """Noise of one absolute size: ``theta + std N(0, 1)``, whatever ``theta`` is.
@@ -124,7 +130,7 @@ class AdditiveGaussian:
         )
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class AdditiveUniform:
     """Noise of one absolute size: ``theta + U(-size, size)`` (section 2.3, there with size 0.2).
@@ -147,7 +153,7 @@ class AdditiveUniform:
         return map_with_keys(leaf, key, parameters, for_every_leaf(self.size, parameters, "size"))
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class WeightRangeNoise:
     """Noise in proportion to the range of each tensor: ``theta + level range(theta) N(0, 1)`` (section 2.4).
@@ -177,7 +183,7 @@ class WeightRangeNoise:
         return jax.tree.map(leaf, parameters, normal_like(key, parameters), levels)
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class Selected:
     """Another perturbation, of some tensors only.
@@ -198,7 +204,7 @@ class Selected:
         return jax.tree.map(jnp.where, where, perturbed, parameters)
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class Chain:
     """Several perturbations, one after the other, such as quantization and then mismatch.

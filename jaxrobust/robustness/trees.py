@@ -1,7 +1,9 @@
-"""Trees of parameters: one setting for every leaf, one random draw for every leaf, and checks of numbers."""
+"""Trees of parameters and of settings: a value and a random draw for every leaf, and checks of numbers."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import field, fields
+from functools import partial
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -14,6 +16,39 @@ from jaxrobust.models.network import Parameters
 Number = Float[Array, ""] | float
 # One number for all parameters, or a tree like the parameters with a number for each leaf.
 PerLeaf = Number | PyTree[Number]
+
+Settings = TypeVar("Settings")
+# Marks an attribute of settings that is part of a program's structure: another value compiles anew.
+static = partial(field, metadata={"static": True})
+
+
+def settings_tree(kind: type[Settings]) -> type[Settings]:
+    """Make a frozen dataclass a tree: its attributes are the branches, those marked ``static`` its structure.
+
+    As ``jax.tree_util.register_dataclass`` would, were it safe: up to JAX 0.10.2 at least, the structures of
+    two classes registered so compare equal if they have as many attributes and equal static ones. Whenever
+    their hashes meet in a table, ``jit`` then runs the program compiled for the one on the other.
+    """
+    names = [each.name for each in fields(kind) if not each.metadata.get("static")]  # type: ignore[arg-type]
+    static_names = [each.name for each in fields(kind) if each.metadata.get("static")]  # type: ignore[arg-type]
+
+    def structure_of(settings: Settings) -> tuple[Any, ...]:
+        return (kind, *(getattr(settings, name) for name in static_names))
+
+    def flatten(settings: Settings):
+        return tuple(getattr(settings, name) for name in names), structure_of(settings)
+
+    def flatten_with_keys(settings: Settings):
+        keyed = tuple((jax.tree_util.GetAttrKey(name), getattr(settings, name)) for name in names)
+        return keyed, structure_of(settings)
+
+    def unflatten(structure: tuple[Any, ...], branches: tuple[Any, ...]) -> Settings:
+        return kind(
+            **dict(zip(names, branches, strict=True)), **dict(zip(static_names, structure[1:], strict=True))
+        )
+
+    jax.tree_util.register_pytree_with_keys(kind, flatten_with_keys, unflatten, flatten)
+    return kind
 
 
 def for_every_leaf(value: PerLeaf, parameters: Parameters, name: str) -> Parameters:

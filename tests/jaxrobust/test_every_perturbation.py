@@ -1,0 +1,243 @@
+"""One set of checks through which every attack and every random perturbation of parameters passes."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrobust.errors import InputError
+from jaxrobust.robustness.attack import ParameterAttack, attack
+from jaxrobust.robustness.faults import BitFlips, Quantization, StuckAt
+from jaxrobust.robustness.path_rules import assign
+from jaxrobust.robustness.perturbations import (
+    AdditiveGaussian,
+    AdditiveUniform,
+    BoxCorner,
+    Chain,
+    GaussianMismatch,
+    LogNormalMismatch,
+    Perturbation,
+    Selected,
+    WeightRangeNoise,
+)
+from jaxrobust.robustness.phase_change_memory import PhaseChangeMemory
+
+
+class Attacking(NamedTuple):
+    """An attack in the dress of a perturbation, on a smooth loss."""
+
+    settings: ParameterAttack
+
+    def perturb(self, key, parameters):
+        def loss(p):
+            return sum((jnp.sum(jnp.sin(3 * x) + x**2) for x in jax.tree.leaves(p)), start=jnp.zeros(()))
+
+        return attack(loss, parameters, key, self.settings).parameters
+
+
+def example(dtype: type[np.floating] = np.float32):
+    rng = np.random.default_rng(0)
+    return {
+        "w": jnp.asarray(rng.standard_normal((5, 4)), dtype),
+        "deep": {"bias": jnp.asarray(rng.standard_normal(4), dtype)},
+    }
+
+
+def span(p):
+    return np.max(p) - np.min(p)
+
+
+class Case(NamedTuple):
+    """A perturbation and what is known of it.
+
+    ``bound(leaf)`` is how far an element of that leaf may move; infinity where there is no bound.
+    ``derivative(theta, moved)`` is the elementwise derivative, where there is a closed form.
+    """
+
+    perturbation: Any
+    bound: Any
+    derivative: Any = None
+    is_random: bool = True
+
+
+PER_LEAF = {"w": 0.3, "deep": {"bias": 0.1}}
+NO_BOUND = lambda p: np.inf  # noqa: E731
+CASES = {
+    "gaussian mismatch": Case(GaussianMismatch(0.2), NO_BOUND, lambda p, q: q / p),
+    "gaussian mismatch by layer": Case(GaussianMismatch(PER_LEAF), NO_BOUND, lambda p, q: q / p),
+    "box corner": Case(BoxCorner(0.2), lambda p: 0.2 * np.abs(p), lambda p, q: q / p),
+    "log-normal": Case(LogNormalMismatch(0.2), NO_BOUND, lambda p, q: q / p),
+    "additive Gaussian": Case(AdditiveGaussian(0.1), NO_BOUND, lambda p, q: 1),
+    "additive uniform": Case(AdditiveUniform(0.1), lambda p: 0.1, lambda p, q: 1),
+    "weight range": Case(WeightRangeNoise(0.05), NO_BOUND),
+    "weight half-width": Case(WeightRangeNoise(0.05, of="half_width"), NO_BOUND),
+    "quantization": Case(Quantization(4), lambda p: span(p) / 15 / 2, is_random=False),
+    "bit flips": Case(BitFlips(0.1, bits=5), span),
+    "stuck at zero": Case(StuckAt(0.3), np.abs, lambda p, q: q == p),
+    "stuck at minimum": Case(StuckAt(0.3, at="minimum"), lambda p: p - np.min(p)),
+    "stuck at maximum": Case(StuckAt(0.3, at="maximum"), lambda p: np.max(p) - p),
+    "phase-change memory": Case(PhaseChangeMemory(time=3600.0), NO_BOUND),
+    "phase-change memory, uncompensated": Case(PhaseChangeMemory(time=25.0, compensate=False), NO_BOUND),
+    "chain": Case(Chain((BoxCorner(0.1), AdditiveUniform(0.1))), lambda p: 0.1 * np.abs(p) + 0.1),
+    "selected": Case(
+        Selected(BoxCorner(0.2), {"w": True, "deep": {"bias": False}}),
+        lambda p: 0.2 * np.abs(p) * (p.ndim == 2),
+        lambda p, q: q / p,
+    ),
+    "attack": Case(Attacking(ParameterAttack(n_steps=3)), lambda p: 0.2 * np.abs(p), lambda p, q: q / p),
+    "attack, absolute": Case(
+        Attacking(
+            ParameterAttack(relative_size=0.0, absolute_size=0.1, initial_absolute_std=0.01, n_steps=3)
+        ),
+        lambda p: 0.1,
+    ),
+    "attack, norm 2": Case(
+        Attacking(ParameterAttack(norm="2", n_steps=3)), lambda p: 0.2 * np.abs(p), lambda p, q: q / p
+    ),
+    "attack by layer": Case(
+        Attacking(ParameterAttack(relative_size=PER_LEAF, n_steps=2)),
+        lambda p: 0.3 * np.abs(p),
+        lambda p, q: q / p,
+    ),
+}
+every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+
+
+def assert_equal_trees(a, b, *, rtol=1e-6, atol=1e-7):
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=rtol, atol=atol), a, b)
+
+
+traced = []
+
+
+# Compiled once for each structure of perturbation, whatever its numbers are.
+@jax.jit
+def perturbed(perturbation, key, parameters):
+    traced.append(perturbation)
+    return perturbation.perturb(key, parameters)
+
+
+devices = jax.jit(
+    jax.vmap(lambda perturbation, key, p: perturbation.perturb(key, p), in_axes=(None, 0, None))
+)
+KEYS = jax.random.split(jax.random.key(1), 20)
+
+
+@every_case
+def test_compiled_and_many_at_once_equal_one_after_the_other(case):
+    one = perturbed(case.perturbation, KEYS[0], example())
+    assert_equal_trees(one, case.perturbation.perturb(KEYS[0], example()))  # compiled = eager
+    jax.tree.map(np.testing.assert_array_equal, one, perturbed(case.perturbation, KEYS[0], example()))
+
+    many = devices(case.perturbation, KEYS, example())
+    for index in range(3):  # vmap = loop
+        alone = perturbed(case.perturbation, KEYS[index], example())
+        assert_equal_trees(jax.tree.map(lambda leaf, i=index: leaf[i], many), alone)
+    assert np.array_equal(many["w"][0], many["w"][1]) != case.is_random
+    assert np.max(np.abs(many["w"] - example()["w"])) > 1e-3
+
+    def within_bound(moved, before):
+        before = np.asarray(before, np.float64)
+        slack = 4 * np.finfo(np.float32).eps * (np.abs(before) + span(before))
+        assert np.all(np.abs(moved - before) <= case.bound(before) + slack)
+
+    jax.tree.map(within_bound, many, example())
+
+    n_compiled = len(traced)
+    other = jax.tree.map(lambda n: n if isinstance(n, bool) else n * 2, case.perturbation)
+    with_other_numbers = perturbed(other, KEYS[0], example())
+    assert len(traced) == n_compiled
+    assert not np.array_equal(with_other_numbers["w"], one["w"])
+
+
+@every_case
+def test_derivative_is_finite_and_equals_the_closed_form(case):
+    """Also at zero and at equal parameters, and in float64."""
+    with jax.enable_x64(True):
+        parameters = example(np.float64)
+        weights = jax.tree.map(
+            lambda p: jnp.cos(jnp.arange(p.size, dtype=p.dtype)).reshape(p.shape), parameters
+        )
+
+        @jax.jit
+        @partial(jax.value_and_grad, has_aux=True)
+        def weighted(p):
+            moved = case.perturbation.perturb(KEYS[5], p)
+            products = jax.tree.map(lambda m, w: jnp.sum(m * w), moved, weights)
+            return sum(jax.tree.leaves(products)), moved
+
+        for like in (jnp.zeros_like, jnp.ones_like):
+            (_, moved), gradient = weighted(jax.tree.map(like, parameters))
+            for leaf in jax.tree.leaves((moved, gradient)):
+                assert leaf.dtype == np.float64
+                assert np.isfinite(leaf).all()
+
+        (_, moved), gradient = weighted(parameters)
+        if case.derivative is None:
+            return
+        for p, q, g, w in zip(*map(jax.tree.leaves, (parameters, moved, gradient, weights)), strict=True):
+            np.testing.assert_allclose(g, case.derivative(p, q) * w, rtol=1e-10, atol=1e-12)
+
+
+@every_case
+def test_keeps_dtypes_and_shapes(case):
+    assert isinstance(case.perturbation, Perturbation)
+    result = jax.eval_shape(case.perturbation.perturb, KEYS[0], example())
+    for before, after in zip(jax.tree.leaves(example()), jax.tree.leaves(result), strict=True):
+        assert after.dtype == before.dtype == np.float32
+        assert after.shape == before.shape
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: GaussianMismatch(-0.1), "level of GaussianMismatch must be a finite number of at least 0"),
+        (lambda: GaussianMismatch({"w": 0.1, "b": float("nan")}), "finite number of at least 0, not nan"),
+        (lambda: BoxCorner(float("inf")), "size of BoxCorner must be a finite"),
+        (lambda: LogNormalMismatch(-1), "level of LogNormalMismatch"),
+        (lambda: AdditiveGaussian(np.float32(-1)), "std of AdditiveGaussian"),
+        (lambda: AdditiveUniform(-1), "size of AdditiveUniform"),
+        (lambda: WeightRangeNoise(-1), "level of WeightRangeNoise"),
+        (
+            lambda: WeightRangeNoise(0.1, of=cast(Any, "max")),
+            "of must be one of absolute_maximum, half_width, not 'max'",
+        ),
+        (
+            lambda: Quantization(0),
+            "bits of Quantization must be a finite number of at least 1 and at most 24",
+        ),
+        (
+            lambda: BitFlips(1.5),
+            "probability of BitFlips must be a finite number of at least 0 and at most 1",
+        ),
+        (lambda: BitFlips(0.5, bits=25), "bits of BitFlips"),
+        (lambda: StuckAt(2), "probability of StuckAt"),
+        (lambda: StuckAt(0.1, at=cast(Any, "low")), "at must be one of zero, minimum, maximum, not 'low'"),
+        (
+            lambda: PhaseChangeMemory(time=1.0),
+            "time of PhaseChangeMemory must be a finite number of at least 25",
+        ),
+        (lambda: replace(PhaseChangeMemory(), drift_scale=-1.0), "drift_scale of PhaseChangeMemory"),
+    ],
+)
+def test_bad_settings_are_refused_at_once(make, says):
+    with pytest.raises(InputError, match=says):
+        make()
+
+
+def test_levels_of_another_tree_are_refused():
+    with pytest.raises(InputError, match="must be one number or a tree like the parameters"):
+        GaussianMismatch({"v": 0.1}).perturb(jax.random.key(0), example())
+
+
+def test_selected_leaves_the_others_alone_and_does_not_change_the_draws():
+    where = assign([("deep/.*", False), (".*", True)], example())
+    everything = BoxCorner(0.2).perturb(jax.random.key(0), example())
+    some = Selected(BoxCorner(0.2), where).perturb(jax.random.key(0), example())
+    np.testing.assert_array_equal(some["w"], everything["w"])
+    jax.tree.map(np.testing.assert_array_equal, some["deep"], example()["deep"])
