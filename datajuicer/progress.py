@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 PLAIN_EVERY = 30.0  # seconds between two lines about the same worker when nothing is finished
@@ -47,6 +47,7 @@ class _Line:
     since: float
     said: float
     what: str = ""
+    keys: set[str] = field(default_factory=set)  # what is not through yet
     done: int = 0
     total: int = 0
     text: str = ""
@@ -77,15 +78,19 @@ class Board:
                 what = (
                     self.names.get(keys[0], name) if len(keys) == 1 else f"{name}, {len(keys)} points at once"
                 )
-                self.lines[worker] = _Line(now, now, what)
+                self.lines[worker] = _Line(now, now, what, set(keys))
             line = self.lines.setdefault(worker, _Line(now, now))
             if kind == "progress":
                 _, line.done, line.total, line.text = content
             return line
 
     def finished(self, key: str, status: str) -> None:
-        """Count a point that is through."""
+        """Count a point that is through; a worker with nothing left has no line."""
         with self.lock:
+            for worker, line in list(self.lines.items()):
+                line.keys.discard(key)
+                if not line.keys:
+                    del self.lines[worker]
             self.counts[status] = self.counts.get(status, 0) + 1
 
     def summary(self) -> str:

@@ -141,6 +141,8 @@ class LocalExecutor(Executor):
             self._start(seat)
         assert seat.process is not None
         self._tell(seat, ("task", payload))
+        if self._stopping:  # asked for while this worker was started, which may not have heard it
+            self._tell(seat, ("stop", None))
         while True:
             try:
                 kind, *content = receive(seat.read)

@@ -336,6 +336,13 @@ def test_the_live_display_shows_one_line_a_worker():
     assert "loss 0.5" in text
     assert "2 points at once" in text
     assert "0/4" in text
+    for key in ("k1", "k2"):
+        live.finished(key, "train", "done")
+    console.print(live.table())
+    text = console.export_text()
+    assert "2/4" in text
+    assert "train n=1" not in text
+    assert "2 points at once" in text
     live.close()
 
 
