@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from datajuicer.cachable import Cachable
-from datajuicer.compute import Work, load_pickle
+from datajuicer.compute import Outcome, Work, load_pickle
 from datajuicer.errors import Failure, MissingResults, RunError, StoreWarning, UsageError
 from datajuicer.grid import Grid
 from datajuicer.plan import Item, Point, as_points, brief, complete, plan
@@ -179,7 +180,7 @@ def _usable(store: Store, function: Cachable, record: Record, warned: set[str], 
             "are used all the same. Give cachable a new version=… if they are wrong now, or "
             "on_code_change='recompute' or 'ignore'",
             StoreWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
     return True
 
@@ -236,10 +237,25 @@ def _compute(
         )
         for one in looked
     ]
+    items = [one.item for one in looked]
+    # closed here and now whatever happens: signal handlers and worker processes hang on it
+    with closing(compute_all(keep, items, works, order)) as outcomes:
+        return _take(store, keep, items, outcomes, results, failures)
+
+
+def _take(
+    store: Store,
+    keep: Store | None,
+    items: list[Item],
+    outcomes: Iterable[tuple[int, Outcome]],
+    results: list[Any],
+    failures: list[Failure],
+) -> BaseException | None:
+    """Fill in outcomes as they come."""
     cause: BaseException | None = None
     undeclared: dict[str, None] = {}
-    for place, outcome in compute_all(keep, [one.item for one in looked], works, order):
-        item = looked[place].item
+    for place, outcome in outcomes:
+        item = items[place]
         function = item.function
         for text in outcome.warnings:
             warnings.warn(text, StoreWarning, stacklevel=4)

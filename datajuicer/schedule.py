@@ -16,7 +16,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ class Order:
 
 def compute_all(
     keep: Store | None, items: Sequence[Item], works: Sequence[Work], order: Order
-) -> Iterator[tuple[int, Outcome]]:
+) -> Generator[tuple[int, Outcome]]:
     """Compute everything and yield place and outcome as they come.
 
     Raises:
@@ -79,18 +79,18 @@ def compute_all(
     try:
         with stop.listening(executor):
             yield from schedule.outcomes()
-    except BaseException:
+    except BaseException as error:
         if isinstance(executor, LocalExecutor):
             executor.kill()
+        if isinstance(error, KeyboardInterrupt) and stop.count:
+            raise schedule.interrupted() from None
         raise
     finally:
         display.close()
         if ours:
             executor.shutdown(cancel_futures=True)
     if stop.count:
-        raise Interrupted(
-            f"stopped: {schedule.through} of {len(works)} points are through; the same run goes on from here"
-        )
+        raise schedule.interrupted()
 
 
 class _Stop:
@@ -148,10 +148,16 @@ class _Schedule:
     stop: _Stop
     through: int = 0
     running: dict[Future[Any], tuple[int, ...]] = field(default_factory=dict)
-    elsewhere: dict[int, tuple[float, float]] = field(
-        default_factory=dict
-    )  # when to look again, and after what wait
+    # what another process computes: when to look again, and after what wait
+    elsewhere: dict[int, tuple[float, float]] = field(default_factory=dict)
     full: str = ""  # why the store takes no more
+
+    def interrupted(self) -> Interrupted:
+        """What a run that was stopped raises."""
+        total = len(self.works)
+        return Interrupted(
+            f"stopped: {self.through} of {total} points are through; the same run goes on from here"
+        )
 
     def outcomes(self) -> Iterator[tuple[int, Outcome]]:
         pending = deque(self._batches())
@@ -238,8 +244,8 @@ class _Schedule:
         """The outcomes of a task; None for a point that has to be tried alone."""
         try:
             outcomes = future.result()
-        except CancelledError:
-            return [Outcome("stopped")] * len(places)
+        except (CancelledError, Interrupted) as stopped:
+            return [Outcome("stopped", error=str(stopped))] * len(places)
         except WorkerDied as death:
             if self.stop.count:
                 return [Outcome("stopped")] * len(places)

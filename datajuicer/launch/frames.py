@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 from typing import Any, BinaryIO
 
+STOPPED = 143  # exit status of a worker that was asked to stop and had no checkpoint to write
+
 
 def send(pipe: BinaryIO, message: Any) -> None:
     """Write one message."""

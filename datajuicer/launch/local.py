@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer
-from datajuicer.errors import WorkerDied
+from datajuicer.errors import Interrupted, WorkerDied
 from datajuicer.job import LINK, Link
 from datajuicer.keys import module_name
-from datajuicer.launch.frames import receive, send
+from datajuicer.launch.frames import STOPPED, receive, send
 
 THREAD_SETTINGS = (
     "OMP_NUM_THREADS",
@@ -113,6 +113,7 @@ class LocalExecutor(Executor):
 
     def kill(self) -> None:
         """End every worker now."""
+        self._stopping = True
         for seat in self._seats:
             if seat.process is not None:
                 seat.process.kill()
@@ -147,9 +148,11 @@ class LocalExecutor(Executor):
             try:
                 kind, *content = receive(seat.read)
             except (EOFError, OSError):
-                reason = describe_exit(seat.process.wait())
+                status = seat.process.wait()
                 seat.process = None
-                raise WorkerDied(reason) from None
+                if status == STOPPED:
+                    raise Interrupted("the worker process was asked to stop") from None
+                raise WorkerDied(describe_exit(status)) from None
             if kind == "result":
                 return content[0], content[1]
             self.on_event(seat.number, kind, *content)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from datajuicer.job import LINK, Link
-from datajuicer.launch.frames import receive, send
+from datajuicer.launch.frames import STOPPED, receive, send
 
 PROGRESS_EVERY = 0.1  # seconds; a function may report every step
 ORPHAN_GRACE = 60.0  # seconds for a last checkpoint after the parent died
@@ -73,7 +73,7 @@ class Worker:
         """Ask the running function for a checkpoint; one that cannot be asked has none, so it ends here."""
         self.stop.set()
         if not self.can_stop:
-            os._exit(0)
+            os._exit(STOPPED)
 
     def started(self, name: str, keys: tuple[str, ...], can_stop: bool) -> None:
         """The running task reports what it computes."""

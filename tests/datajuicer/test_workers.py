@@ -285,6 +285,24 @@ def test_functions_without_a_checkpoint_stop_at_the_first_signal(tmp_path, n_thr
     assert not list(tmp_path.rglob("*.json"))
 
 
+def test_a_worker_that_is_asked_to_stop_by_others_is_no_recorded_failure(tmp_path):
+    """As on a cluster that wants its node back."""
+
+    @cachable(table_name="f")
+    def f(n):
+        if n == 1 and not (tmp_path / "once").exists():
+            (tmp_path / "once").touch()
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        return n
+
+    grid = split([{}], "n", range(3))
+    with pytest.raises(RunError, match="asked to stop") as caught:
+        run(grid, f, n_threads=2, progress=False, cache_dir=tmp_path / "s")("{n}")
+    assert caught.value.results == [0, None, 2]
+    assert run(grid, f, n_threads=2, progress=False, cache_dir=tmp_path / "s")("{n}") == [0, 1, 2]
+
+
 def test_workers_end_when_the_parent_is_killed(tmp_path):
     script = Script(tmp_path, "train", 2)
     started = script.wait_for("started-*", 2)
