@@ -1,6 +1,7 @@
 """Draw the figures and tables of experiments from their stored results; trains and computes nothing."""
 
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,37 +40,45 @@ def main(argv: Sequence[str]) -> int:
             return 0
         experiments = load_experiments(words.options["exp"])
         grids = {name: configured(it.train_grid(), words.settings) for name, it in experiments.items()}
+        changed = "".join(f" -{name}={value}" for name, value in words.settings.items())
     except (InputError, dj.UsageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    drawn = [_draw(name, experiment, grids[name], words.options) for name, experiment in experiments.items()]
+    drawn = []
+    for name, experiment in experiments.items():
+        how = {
+            "run_mode": "load",
+            "cache_dir": words.options["sessions"],
+            "hint": f"python train.py -exp={name}{changed}",
+        }
+        drawn.append(_draw(name, experiment, grids[name], how, Path(words.options["figures"])))
     return 0 if all(drawn) else 1
 
 
-def _draw(name: str, experiment: Experiment, grid: list[dict[str, Any]], options: dict[str, Any]) -> bool:
+def _draw(
+    name: str, experiment: Experiment, grid: list[dict[str, Any]], how: dict[str, Any], folder: Path
+) -> bool:
     """Draw one experiment; one that is broken or lacks results does not stop the others."""
     try:
-        evaluated = _results(name, experiment, grid, options["sessions"])
-        for path in experiment.visualize(evaluated, Path(options["figures"])):
+        for path in experiment.visualize(_results(experiment, grid, how), folder):
             print(path)
-    except (InputError, dj.UsageError) as error:
+    except (InputError, dj.UsageError, OSError) as error:
         print(f"error: {name}: {error}", file=sys.stderr)
+        return False
+    except Exception:
+        print(f"error: {name}: drawing failed; this is a bug of the experiment:", file=sys.stderr)
+        traceback.print_exc()
         return False
     return True
 
 
-def _results(
-    name: str, experiment: Experiment, grid: list[dict[str, Any]], sessions: str
-) -> list[dict[str, Any]]:
+def _results(experiment: Experiment, grid: list[dict[str, Any]], how: dict[str, Any]) -> list[dict[str, Any]]:
     """The stored results on real data or, where there are none at all, those on the built-in stand-ins."""
-    how = {"run_mode": "load", "cache_dir": sessions}
-    stand_ins = on_stand_ins(grid)
-    try:
-        trained = dj.run(grid, "train", store_key="*", **how)("{*}")
-    except dj.UsageError:
-        if dj.missing(stand_ins, "train", cache_dir=sessions)("{*}"):
-            raise
-        trained = dj.run(stand_ins, "train", store_key="*", **how)("{*}")
+    if dj.missing(grid, "train", cache_dir=how["cache_dir"])("{*}"):
+        stand_ins = on_stand_ins(grid)
+        if not dj.missing(stand_ins, "train", cache_dir=how["cache_dir"])("{*}"):
+            grid = stand_ins
+    trained = dj.run(grid, "train", store_key="*", **how)("{*}")
     return experiment.evaluate(trained, **how)
 
 
