@@ -1,7 +1,7 @@
 """Fixed windows around heartbeats: 100 samples at 180 Hz of two z-scored leads."""
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from jaxrobust.data.mitdb_records import Record
 
@@ -63,7 +63,7 @@ def published_windows(record: Record) -> tuple[Float32[np.ndarray, "beats time l
     return _stack(windows, labels)
 
 
-def z_score(signal: Float32[np.ndarray, "time leads"]) -> Float32[np.ndarray, "time leads"] | None:
+def z_score(signal: Float[np.ndarray, "time leads"]) -> Float32[np.ndarray, "time leads"] | None:
     """Each lead with mean 0 and standard deviation 1; None if a lead is flat, hence not connected."""
     spread = signal.std(axis=0, dtype=np.float64)
     if (spread < 1e-6).any():

@@ -32,8 +32,8 @@ class Sound:
     """
 
     duration: float
-    first: tuple[float, float]
-    second: tuple[float, float]
+    first: tuple[int, int]
+    second: tuple[int, int]
     hiss: float = 0.0
 
 

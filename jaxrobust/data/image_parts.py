@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Integer, UInt8
 
 from jaxrobust.data.dataset import Examples, Parts
 from jaxrobust.data.sampling import stratified_parts
@@ -21,9 +21,9 @@ class Images:
     """The images and labels of one data set as published: pixels 0..255, channels last."""
 
     train_images: UInt8[np.ndarray, "n h w c"]
-    train_labels: Int[np.ndarray, " n"]
+    train_labels: Integer[np.ndarray, " n"]
     test_images: UInt8[np.ndarray, "m h w c"]
-    test_labels: Int[np.ndarray, " m"]
+    test_labels: Integer[np.ndarray, " m"]
 
 
 def image_parts(source: str, classes: tuple[str, ...], images: Images, split: str) -> Parts:

@@ -24,7 +24,7 @@ _SHIFT = 1600  # samples: 0.1 s
 _NOISE_PROBABILITY, _NOISE_VOLUME = 0.8, 0.1
 SETTINGS = {"seed": _SEED, "extra": _EXTRA, "shift": _SHIFT, "noise": [_NOISE_PROBABILITY, _NOISE_VOLUME]}
 
-Audio = Float32[np.ndarray, " time"]
+Audio = Float32[np.ndarray, " _"]  # any length
 
 
 @dataclass(frozen=True)

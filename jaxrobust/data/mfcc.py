@@ -21,7 +21,7 @@ SETTINGS = {
 }
 
 
-def mfcc(audio: Float32[np.ndarray, " 16000"]) -> Float32[np.ndarray, "98 40"]:
+def mfcc(audio: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "98 40"]:
     """All 40 coefficients of 98 frames, without any normalisation.
 
     Frames of 480 samples every 160 under a periodic Hann window, 512-point magnitude spectrum, 40 mel filters
@@ -31,7 +31,7 @@ def mfcc(audio: Float32[np.ndarray, " 16000"]) -> Float32[np.ndarray, "98 40"]:
     bins.
 
     Args:
-        audio: one second at 16 kHz, in -1..1.
+        audio: `(16000,)`: one second at 16 kHz, in -1..1.
 
     Raises:
         InputError: another length, or samples that are not finite.

@@ -1,16 +1,14 @@
 """Prepared arrays on disk: written whole or not at all, then memory-mapped by every process."""
 
-import contextlib
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from jaxrobust.data.appearing import appearing
 from jaxrobust.data.dataset import Dataset, Examples, Parts
 from jaxrobust.errors import InputError
 
@@ -23,8 +21,8 @@ _ARRAYS = ("inputs", "labels", "groups")
 def prepare(folder: Path, build: Callable[[], Parts], facts: Mapping[str, object]) -> Dataset:
     """The data set in `folder`, made there first if it is not there yet.
 
-    The folder appears by one rename. Several processes may call this at once: one builds, the others wait for
-    it; where the file system knows no locks all of them build, and the first rename wins.
+    The folder appears whole or not at all. Several processes may call this at once: one builds, the others
+    wait for it.
 
     Args:
         folder: where the prepared arrays belong; its name must say everything that they depend on.
@@ -36,10 +34,9 @@ def prepare(folder: Path, build: Callable[[], Parts], facts: Mapping[str, object
     """
     if not folder.exists():
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with _lock(folder) as alone:
-                if not folder.exists():
-                    _write(folder, build, facts, sweep=alone)
+            with appearing(folder) as partial:
+                if partial is not None:
+                    _write(partial, build, facts)
         except OSError as error:
             raise InputError(
                 f"Prepared data cannot be written to {folder.parent} ({error.strerror or error}): "
@@ -102,48 +99,34 @@ def _read_part(folder: Path, part: str, arrays: Mapping[str, object]) -> Example
     return Examples(**loaded)
 
 
-def _write(folder: Path, build: Callable[[], Parts], facts: Mapping[str, object], *, sweep: bool) -> None:
-    prefix = f".{folder.name}."
-    if sweep:  # nobody else is at work here, so these are what killed processes left behind
-        for stale in folder.parent.glob(f"{prefix}*.partial"):
-            shutil.rmtree(stale, ignore_errors=True)
-    partial = Path(tempfile.mkdtemp(prefix=prefix, suffix=".partial", dir=folder.parent))
+def _write(folder: Path, build: Callable[[], Parts], facts: Mapping[str, object]) -> None:
     try:
-        try:
-            parts = build()
-        except OSError as error:  # told apart from trouble with writing, which asks for another remedy
-            raise InputError(
-                f"The files of {facts['name']} cannot be read ({error}): "
-                "check that they are complete and readable."
-            ) from error
-        _check_parts(str(facts["name"]), parts)
-        arrays: dict[str, dict[str, object]] = {}
-        for part in _PARTS:
-            for name in _ARRAYS:
-                array = getattr(getattr(parts, part), name)
-                if array is not None:
-                    arrays[f"{part}_{name}"] = _write_array(partial / f"{part}_{name}.npy", array)
-        digest = hashlib.sha256("".join(f"{n}{e['sha256']}" for n, e in sorted(arrays.items())).encode())
-        manifest = {
-            "format": FORMAT,
-            **facts,
-            "source": parts.source,
-            "classes": parts.classes,
-            "fingerprint": digest.hexdigest(),
-            "arrays": arrays,
-        }
-        with (partial / MANIFEST).open("w") as file:
-            json.dump(manifest, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.chmod(0o755)  # mkdtemp's 0700 would shut out the others who share this cache
-        try:
-            partial.rename(folder)
-        except OSError:
-            if not folder.exists():  # otherwise another process was first, with the same arrays
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        parts = build()
+    except OSError as error:  # told apart from trouble with writing, which asks for another remedy
+        raise InputError(
+            f"The files of {facts['name']} cannot be read ({error}): "
+            "check that they are complete and readable."
+        ) from error
+    _check_parts(str(facts["name"]), parts)
+    arrays: dict[str, dict[str, object]] = {}
+    for part in _PARTS:
+        for name in _ARRAYS:
+            array = getattr(getattr(parts, part), name)
+            if array is not None:
+                arrays[f"{part}_{name}"] = _write_array(folder / f"{part}_{name}.npy", array)
+    digest = hashlib.sha256("".join(f"{n}{e['sha256']}" for n, e in sorted(arrays.items())).encode())
+    manifest = {
+        "format": FORMAT,
+        **facts,
+        "source": parts.source,
+        "classes": parts.classes,
+        "fingerprint": digest.hexdigest(),
+        "arrays": arrays,
+    }
+    with (folder / MANIFEST).open("w") as file:
+        json.dump(manifest, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _write_array(path: Path, array: np.ndarray) -> dict[str, object]:
@@ -180,17 +163,3 @@ def _check_parts(name: str, parts: Parts) -> None:
         # Row by row: a mask for all of them at once would be as large as a byte a number.
         if not all(np.isfinite(row).all() for row in examples.inputs):
             raise InputError(f"{name} has inputs that are not finite in {part}: mend the data.")
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[bool]:
-    """Hold the lock that belongs to `folder`; yields False where the system has no such locks."""
-    with (folder.parent / f".{folder.name}.lock").open("w") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except (ImportError, OSError):
-            yield False
-        else:
-            yield True

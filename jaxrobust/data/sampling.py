@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Integer
 
 
 def draw_evenly(
-    groups: Int[np.ndarray, " samples"], count: int, random: np.random.Generator
-) -> Int[np.ndarray, " chosen"]:
+    groups: Integer[np.ndarray, " samples"], count: int, random: np.random.Generator
+) -> Integer[np.ndarray, " chosen"]:
     """Indices of at most `count` samples, as evenly from every group as the groups' sizes allow.
 
     Groups with few samples give all they have, the others share what is left. Sorted, without repetition.
@@ -25,8 +25,8 @@ def draw_evenly(
 
 
 def stratified_parts(
-    labels: Int[np.ndarray, " samples"], fractions: Sequence[float], random: np.random.Generator
-) -> list[Int[np.ndarray, " part"]]:
+    labels: Integer[np.ndarray, " samples"], fractions: Sequence[float], random: np.random.Generator
+) -> list[Integer[np.ndarray, " part"]]:
     """Divide all samples at random into parts of the given fractions, each class in the same proportion.
 
     Each sample lies in exactly one part. Within a part the order is that of the samples.

@@ -1,17 +1,18 @@
 """Where the files of a data set are looked for, and how they are downloaded."""
 
+import errno
 import hashlib
 import os
-import shutil
-import tempfile
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from jaxrobust.data.appearing import appearing
 from jaxrobust.data.recipe import Progress, Recipe
 from jaxrobust.errors import InputError
 
 _TIMEOUT = 20  # seconds without an answer after which a server counts as out of reach
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # our disk's fault, not the network's
 
 
 class DataNotFound(InputError):
@@ -70,37 +71,34 @@ def fetch(recipe: Recipe, cache: Path, progress: Progress) -> Path:
         )
     downloads = cache / "downloads"
     try:
-        downloads.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{recipe.name}.", suffix=".partial", dir=downloads))
+        with appearing(downloads / recipe.name) as partial:
+            if partial is not None:
+                _fetch(recipe, partial, looked, progress)
     except OSError as error:
         raise InputError(
-            f"{downloads} cannot be written ({error.strerror}): "
-            "name another folder in cache= or XDG_CACHE_HOME."
+            f"{downloads} cannot be written ({error.strerror or error}): "
+            "make room there, or name another folder in cache= or XDG_CACHE_HOME."
         ) from error
-    try:
-        try:
-            recipe.files.fetch(partial, progress)
-        except OSError as error:
-            raise DataNotFound(
-                f"{recipe.name} is in none of: {looked}, and could not be downloaded ({error}): "
-                f"{recipe.files.advice}."
-            ) from error
-        partial.chmod(0o755)
-        target = downloads / recipe.name
-        try:
-            partial.rename(target)
-        except OSError:
-            # Another process was first, or an incomplete folder of the user's stands in the way.
-            if recipe.files.locate(downloads) is None:
-                raise InputError(
-                    f"{target} is in the way of the download: move it away or complete it."
-                ) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     located = recipe.files.locate(downloads)
     if located is None:
-        raise InputError(f"The download of {recipe.name} is incomplete: {recipe.files.advice}.")
+        raise InputError(
+            f"{downloads / recipe.name} is incomplete and in the way of a download: delete it and try again."
+        )
     return located
+
+
+def _fetch(recipe: Recipe, folder: Path, looked: str, progress: Progress) -> None:
+    assert recipe.files is not None
+    assert recipe.files.fetch is not None
+    try:
+        recipe.files.fetch(folder, progress)
+    except OSError as error:
+        if error.errno in _STORAGE:
+            raise
+        raise DataNotFound(
+            f"{recipe.name} is in none of: {looked}, and could not be downloaded ({error}): "
+            f"{recipe.files.advice}."
+        ) from error
 
 
 def reach(url: str) -> None:

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Integer, UInt8
 
 from jaxrobust.data.image_parts import Images
 from jaxrobust.data.recipe import Files, Progress
 from jaxrobust.data.sources import below, reach
 from jaxrobust.errors import InputError
 
-Labelled = tuple[UInt8[np.ndarray, "n h w c"], Int[np.ndarray, " n"]]
+Labelled = tuple[UInt8[np.ndarray, "n h w c"], Integer[np.ndarray, " n"]]
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,7 @@ class TfdsImages:
         return images, np.array(labels)
 
 
-def _encoded(
-    part: str, images: np.ndarray, labels: np.ndarray, features: Mapping[str, object]
-) -> Iterator[tuple[int, dict]]:
+def _encoded(part: str, images: np.ndarray, labels: np.ndarray, features: Any) -> Iterator[tuple[int, dict]]:
     from PIL import Image
 
     for row, (image, label) in enumerate(zip(images, labels, strict=True)):

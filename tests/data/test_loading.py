@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -110,7 +111,7 @@ def test_a_download_is_kept_and_found_again(number, tmp_path: Path):
     assert data.load("number", cache=tmp_path).train.inputs[0, 0] == 8
     assert data.load("number", split="second", cache=tmp_path).train.inputs[0, 0] == 8
     assert len(calls) == 1
-    assert [path.name for path in (tmp_path / "downloads").iterdir()] == ["number"]
+    assert [path.name for path in (tmp_path / "downloads").iterdir() if path.is_dir()] == ["number"]
 
 
 def test_a_failed_download_says_why_and_leaves_nothing(number, tmp_path: Path):
@@ -121,7 +122,24 @@ def test_a_failed_download_says_why_and_leaves_nothing(number, tmp_path: Path):
     number(fetch)
     with pytest.raises(data.DataNotFound, match="no route to host"):
         data.load("number", cache=tmp_path)
-    assert list((tmp_path / "downloads").iterdir()) == []
+    assert not any(path.is_dir() for path in (tmp_path / "downloads").iterdir())
+
+
+def test_a_full_disk_is_not_taken_for_a_missing_network(number, tmp_path: Path):
+    def fetch(folder: Path, progress) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    number(fetch)
+    with pytest.raises(InputError, match=r"cannot be written .No space left on device.: make room") as caught:
+        data.load("number", cache=tmp_path)
+    assert not isinstance(caught.value, data.DataNotFound)
+
+
+def test_an_incomplete_download_of_another_kind_is_named(number, tmp_path: Path):
+    number(lambda folder, progress: None)
+    (tmp_path / "downloads" / "number").mkdir(parents=True)
+    with pytest.raises(InputError, match="is incomplete and in the way of a download: delete it"):
+        data.load("number", cache=tmp_path)
 
 
 def test_progress_is_reported(number, tmp_path: Path):

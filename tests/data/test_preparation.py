@@ -1,3 +1,4 @@
+import errno
 import json
 import multiprocessing
 import os
@@ -151,6 +152,16 @@ def test_an_unwritable_folder_is_named(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InputError, match=r"cannot be written to .*file.* cache="):
         prepare(tmp_path / "file" / "toy", toy, FACTS)
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*arguments) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(InputError, match=r"No space left on device.: make room there"):
+        prepare(tmp_path / "toy", toy, FACTS)
+    assert not any(path.is_dir() for path in tmp_path.iterdir())
 
 
 def test_an_unreadable_source_is_not_taken_for_an_unwritable_cache(tmp_path: Path):
