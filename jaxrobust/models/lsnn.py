@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from jaxrobust.errors import InputError
 from jaxrobust.models.adaptive_neurons import NeuronConstants, mean_rates, trajectories
+from jaxrobust.models.dropout import DropoutMask, check_dropout, kept
 from jaxrobust.models.network import Forward, Parameters, Statistics, Variables
 
 # The standard deviation of a standard normal distribution truncated to [-2, 2].
@@ -36,6 +37,9 @@ class LSNN:
         thr: Resting threshold.
         refr: Refractory period in time steps; ``refr - 1`` steps after a spike are blocked.
         dampening: Height of the surrogate gradient at threshold.
+        dropout: Probability of a unit to be silent for a whole training step, in all samples.
+        dropout_mask: ``"rescaled"`` multiplies what the others send, to each other and to the readout, by
+            ``1 / (1 - dropout)``; ``"published"`` by nothing (section 3.4).
     """
 
     n_in: int
@@ -48,6 +52,11 @@ class LSNN:
     thr: float = 0.01
     refr: int = 2
     dampening: float = 0.3
+    dropout: float = 0.0
+    dropout_mask: DropoutMask = "rescaled"
+
+    def __post_init__(self):
+        check_dropout(self.dropout, self.dropout_mask)
 
     @property
     def constants(self) -> NeuronConstants:
@@ -92,12 +101,18 @@ class LSNN:
         Raises:
             InputError: The inputs are not ``(batch, time, n_in)``.
         """
-        del key, training
-        rates: Array = mean_rates(
-            self._input_currents(parameters, inputs), without_diagonal(parameters["w_rec"]), self.constants
-        )
-        logits = rates @ parameters["w_out"] + parameters["b_out"]
-        return Forward(logits, rates, statistics)
+        w_rec, currents = without_diagonal(parameters["w_rec"]), self._input_currents(parameters, inputs)
+        if not (training and self.dropout):
+            rates: Array = mean_rates(currents, w_rec, self.constants)
+            return Forward(rates @ parameters["w_out"] + parameters["b_out"], rates, statistics)
+        # A silent unit is one that nobody hears: its own state reaches the others through its spikes alone.
+        # So a mask on the spikes (the published form) equals a mask on what leaves the unit, forwards and
+        # backwards, and the time loop knows nothing of it.
+        heard = kept(key, self.dropout, (self.n_hidden,), w_rec.dtype)
+        sent = heard if self.dropout_mask == "published" else heard / (1 - self.dropout)
+        rates = mean_rates(currents, sent[:, None] * w_rec, self.constants)
+        logits = (sent * rates) @ parameters["w_out"] + parameters["b_out"]
+        return Forward(logits, heard * rates, statistics)
 
     def trajectories(
         self, parameters: Parameters, inputs: Float[Array, "batch time features"]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxrobust.errors import InputError
+from jaxrobust.models.dropout import DropoutMask, check_dropout, dropout
 from jaxrobust.models.network import Forward, Parameters, Statistics, Variables
 
 
@@ -22,20 +24,35 @@ class MLP:
         n_in: Input features of a sample once flattened.
         n_hidden: Units of each hidden layer.
         n_out: Classes.
+        start: ``"he"`` draws weights of standard deviation ``sqrt(2 / fan_in)`` (He et al. 2015) and zero
+            biases; ``"published"`` draws both of standard deviation 0.1 (section 2.3, MNIST).
+        dropout: Probability of a hidden unit to be dropped in training.
+        dropout_mask: ``"rescaled"`` or ``"published"``; see ``dropout``.
     """
 
     n_in: int
     n_hidden: tuple[int, ...]
     n_out: int
+    start: Literal["he", "published"] = "he"
+    dropout: float = 0.0
+    dropout_mask: DropoutMask = "rescaled"
+
+    def __post_init__(self):
+        check_dropout(self.dropout, self.dropout_mask)
+        if self.start not in ("he", "published"):
+            raise InputError(f'The start of an MLP is "he" or "published", not {self.start!r}.')
 
     def init(self, key: Array) -> Variables:
-        """Draw weights of standard deviation ``sqrt(2 / fan_in)`` (He et al. 2015); biases are zero."""
+        """Draw weights and biases."""
         sizes = (self.n_in, *self.n_hidden, self.n_out)
         parameters = {}
         for layer, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
-            weights = jax.random.normal(jax.random.fold_in(key, layer), (fan_in, fan_out))
-            parameters[f"w{layer}"] = weights * (2 / fan_in) ** 0.5
-            parameters[f"b{layer}"] = jnp.zeros(fan_out)
+            layer_key = jax.random.fold_in(key, layer)
+            weights = jax.random.normal(layer_key, (fan_in, fan_out))
+            published = self.start == "published"
+            parameters[f"w{layer}"] = weights * (0.1 if published else (2 / fan_in) ** 0.5)
+            biases = 0.1 * jax.random.normal(jax.random.fold_in(layer_key, 1), (fan_out,))
+            parameters[f"b{layer}"] = biases if published else jnp.zeros(fan_out)
         return Variables(parameters, {})
 
     def forward(
@@ -52,7 +69,6 @@ class MLP:
         Raises:
             InputError: The inputs do not have ``n_in`` features.
         """
-        del key, training
         x = inputs.reshape(inputs.shape[0], -1)
         if x.shape[1] != self.n_in:
             raise InputError(
@@ -62,5 +78,10 @@ class MLP:
         last = len(self.n_hidden) + 1
         for layer in range(1, last + 1):
             x = x @ parameters[f"w{layer}"] + parameters[f"b{layer}"]
-            x = x if layer == last else jax.nn.relu(x)
-        return Forward(x, jnp.zeros((x.shape[0], 0)), statistics)
+            if layer == last:
+                break
+            x = jax.nn.relu(x)
+            if training and self.dropout:
+                mask_key = None if key is None else jax.random.fold_in(key, layer)
+                x = dropout(x, mask_key, rate=self.dropout, mask=self.dropout_mask)
+        return Forward(x, jnp.zeros((x.shape[0], 0), x.dtype), statistics)
