@@ -1,7 +1,8 @@
 """Heartbeats under mismatch: four training methods of a spiking network on MIT-BIH, with both splits.
 
 Expected (published, split by beat, 150 + 50 epochs): standard 99 % at mismatch 0 and 77 % at 0.5; forward
-noise + beta 99 % and 95 %. Time of the full schedule: see docs/results.md.
+noise + beta 99 % and 95 %. The split by patient has the two classes that occur in many patients, normal beats
+and premature ventricular contractions; of bundle branch blocks there are too few patients to learn from.
 Command: python train.py -exp=ecg_experiment (shorter: -n_epochs=30,10, for make_figures.py as well)
 """
 
@@ -19,7 +20,7 @@ class ecg_experiment:
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Sixteen models."""
-        grid = dj.split([ecg_lsnn.make()], "split", ["published", "patients"])
+        grid = dj.split([ecg_lsnn.make()], "split", ["published", "patients_normal_pvc"])
         return protocols.with_methods(
             grid,
             [protocols.STANDARD, protocols.FORWARD_NOISE, protocols.BETA, protocols.FORWARD_NOISE_BETA],
@@ -33,7 +34,9 @@ class ecg_experiment:
         """Split violins, a panel for each split of the data."""
         panels = {
             "a  Split by beat, as published": dj.query(grid, "*", where={"split": "published"}),
-            "b  Split by patient": dj.query(grid, "*", where={"split": "patients"}),
+            "b  Split by patient, normal against PVC": dj.query(
+                grid, "*", where={"split": "patients_normal_pvc"}
+            ),
         }
         return compare_under_mismatch(
             panels, folder, "ecg_experiment", left="Standard", right="Forward noise + beta"

@@ -104,7 +104,11 @@ ecg_lsnn = Architecture(
     about="spiking network (LSNN) that tells four kinds of heartbeats apart, MIT-BIH Arrhythmia Database",
     settings={
         "dataset": Setting("mitdb", "mitdb, or generated_ecg for synthetic heartbeats"),
-        "split": Setting("patients", "patients (no patient in two parts) or published (split by beat)"),
+        "split": Setting(
+            "patients",
+            "patients (no patient in two parts), patients_normal_pvc (the same, two classes) or published "
+            "(by beat)",
+        ),
         "n_epochs": Setting((150.0, 50.0), "epochs of each phase"),
         "learning_rate": Setting((1e-3, 1e-4), "learning rate of each phase"),
         "eval_step_interval": Setting(400, "training steps between validations"),
