@@ -1,6 +1,6 @@
 """Trees of parameters and of settings: a value and a random draw for every leaf, and checks of numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import field, fields
 from functools import partial
 from typing import Any, TypeVar
@@ -42,7 +42,7 @@ def settings_tree(kind: type[Settings]) -> type[Settings]:
         keyed = tuple((jax.tree_util.GetAttrKey(name), getattr(settings, name)) for name in names)
         return keyed, structure_of(settings)
 
-    def unflatten(structure: tuple[Any, ...], branches: tuple[Any, ...]) -> Settings:
+    def unflatten(structure: tuple[Any, ...], branches: Iterable[Any]) -> Settings:
         return kind(
             **dict(zip(names, branches, strict=True)), **dict(zip(static_names, structure[1:], strict=True))
         )

@@ -15,6 +15,14 @@ from jaxrobust.robustness.divergences import DIVERGENCES, kl
 from jaxrobust.robustness.loss import robust_loss
 
 
+@pytest.fixture(autouse=True, scope="module")
+def quick_compilation():
+    """These programs run once on tiny arrays: compiling them is all that takes time."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 def softmax(x):
     e = np.exp(x - x.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)

@@ -27,6 +27,14 @@ from jaxrobust.robustness.perturbations import (
 from jaxrobust.robustness.phase_change_memory import PhaseChangeMemory
 
 
+@pytest.fixture(autouse=True, scope="module")
+def quick_compilation():
+    """These programs run once on tiny arrays: compiling them is all that takes time."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 class Attacking(NamedTuple):
     """An attack in the dress of a perturbation, on a smooth loss."""
 
