@@ -64,7 +64,12 @@ def main(argv: Sequence[str]) -> int:
         )
         if run_mode is None:
             raise InputError("Give either -force or -retry, not both.")
-        how = {"n_threads": options["n_threads"], "run_mode": run_mode, "cache_dir": options["sessions"]}
+        how = {
+            "n_threads": options["n_threads"],
+            "run_mode": run_mode,
+            "cache_dir": options["sessions"],
+            "progress": True,
+        }
         if options["arch"]:
             grid = configured([architecture_named(options["arch"]).make()], words.settings)
             return _report_status(grid, options) if options["status"] else _train(grid, how, options)

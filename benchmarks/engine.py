@@ -116,7 +116,7 @@ def both(function: Callable[[], Any]) -> str:
 def cached_calls(root: Path, count: int) -> list[list[str]]:
     grid = points(count)
     fill(root / "ours", grid)
-    ours = each(accuracy.cached(root / "ours"), grid)
+    ours = each(dj.cached(accuracy, root / "ours"), grid)
     amortised = min(seconds(lambda: dj.run(grid, accuracy, cache_dir=root / "ours")("{*}")) for _ in range(3))
     memory = joblib.Memory(root / "joblib", verbose=0).cache(plain_accuracy)
     cache = diskcache.Cache(str(root / "diskcache"))
@@ -195,7 +195,7 @@ def flipped_bit(root: Path, count: int) -> list[list[str]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         start = time.perf_counter()
-        report = Store(root).verify()
+        report = dj.verify(Store(root))
         spent = time.perf_counter() - start
     found = report.quarantined == (f"accuracy/{victim.stem}",) and report.sound == count - 1
     told = f"{'that one' if found else 'WRONG'}, {spent:.1f} s"

@@ -13,11 +13,12 @@ from datajuicer.errors import (
 )
 from datajuicer.grid import Grid, configure, make_unique, query, reduce_keys, split
 from datajuicer.job import Job
-from datajuicer.run import run
+from datajuicer.run import cached, run
 from datajuicer.status import Explanation, Status, explain, missing, status
 from datajuicer.store import Store
 from datajuicer.table import Table, latex, to_dataframe
 from datajuicer.template import Literal, format_template, get
+from datajuicer.upkeep import copy_results, gc, verify
 from datajuicer.values import Artifact
 
 __version__ = "0.1.0"
@@ -41,9 +42,12 @@ __all__ = [
     "UsageError",
     "WorkerDied",
     "cachable",
+    "cached",
     "configure",
+    "copy_results",
     "explain",
     "format_template",
+    "gc",
     "get",
     "latex",
     "make_unique",
@@ -54,4 +58,5 @@ __all__ = [
     "split",
     "status",
     "to_dataframe",
+    "verify",
 ]

@@ -107,17 +107,6 @@ class Cachable:
         """Call the function, without any store."""
         return self.function(*args, **kwargs)
 
-    def cached(self, cache_dir: Any = "sessions") -> Callable[..., Any]:
-        """The function as one that looks into a store first and keeps what it computes: a grid of one, made
-        fast.
-
-        Args:
-            cache_dir: the folder of the store.
-        """
-        from datajuicer.run import Cached
-
-        return Cached(self, cache_dir)
-
     def __repr__(self) -> str:
         return f"<cachable {self.table_name}>"
 

@@ -106,13 +106,27 @@ def complete(item: Item, function: Cachable) -> None:
     item.key = function.key(item.dependencies)
 
 
-def brief(point: Mapping[Any, Any], limit: int = 100) -> str:
-    """A point in one short line, plain values only."""
-    shown = [
-        f"{k}={v!r}" for k, v in point.items() if isinstance(v, (bool, int, float, str)) and len(repr(v)) < 40
-    ]
-    text = ", ".join(shown)
+def telling_keys(points: Sequence[Mapping[Any, Any]]) -> tuple[Any, ...]:
+    """The keys whose plain values set the points of a grid apart, those with the most values first."""
+    seen: dict[Any, set[str]] = {}
+    for point in points:
+        for key, value in point.items():
+            if _is_plain(value):
+                seen.setdefault(key, set()).add(repr(value))
+    apart = [key for key, values in seen.items() if len(values) > 1]
+    return tuple(sorted(apart, key=lambda key: -len(seen[key])))
+
+
+def brief(point: Mapping[Any, Any], limit: int = 100, keys: Sequence[Any] = ()) -> str:
+    """A point in one short line: its plain values, or only those under `keys` if it has any."""
+    plain = {key: value for key, value in point.items() if _is_plain(value)}
+    told = {key: plain[key] for key in keys if key in plain} or plain
+    text = ", ".join(f"{key}={value!r}" for key, value in told.items())
     return text if len(text) <= limit else text[:limit].rpartition(",")[0] + ", …"
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, bool | int | float | str | tuple) and len(repr(value)) < 40
 
 
 def _hint(point: Point) -> str:

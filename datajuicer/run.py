@@ -16,7 +16,7 @@ from datajuicer.cachable import Cachable
 from datajuicer.compute import Outcome, Work, load_pickle
 from datajuicer.errors import Failure, MissingResults, RunError, StoreWarning, UsageError
 from datajuicer.grid import Grid
-from datajuicer.plan import Item, Point, as_points, brief, complete, plan
+from datajuicer.plan import Item, Point, as_points, brief, complete, plan, telling_keys
 from datajuicer.record import Record
 from datajuicer.schedule import Order, compute_all
 from datajuicer.store import LOG, MISSING, Store
@@ -322,7 +322,8 @@ def as_data(value: Any) -> Any:
 
 
 def _nothing_stored(points: list[Point], missing: list[int], hint: str) -> MissingResults:
-    lines = [f"  point {index}: {brief(points[index])}" for index in missing]
+    keys = telling_keys(points)
+    lines = [f"  point {index}: {brief(points[index], keys=keys)}" for index in missing]
     remedy = hint or 'the same call with run_mode="normal"'
     text = (
         f"{len(missing)} of {len(points)} points have no result; compute them with: {remedy}\n"
@@ -334,10 +335,11 @@ def _nothing_stored(points: list[Point], missing: list[int], hint: str) -> Missi
 def _explained(failures: list[Failure], total: int) -> str:
     count = sum(len(f.indices) for f in failures)
     lines = [f"{count} of {total} points failed; the results of the others are kept (and in .results)"]
+    keys = telling_keys([failure.point for failure in failures])
     for failure in failures[:_SHOWN]:
         places = ", ".join(map(str, failure.indices))
         log = f" (log: {failure.log})" if failure.log else ""
-        lines.append(f"  point {places} ({brief(failure.point)}): {failure.error}{log}")
+        lines.append(f"  point {places} ({brief(failure.point, keys=keys)}): {failure.error}{log}")
     if len(failures) > _SHOWN:
         lines.append(f"  … and {len(failures) - _SHOWN} more (in .failures)")
     if any(f.recorded for f in failures):
@@ -347,31 +349,32 @@ def _explained(failures: list[Failure], total: int) -> str:
     return "\n".join(lines)
 
 
-class Cached:
-    """A cachable function bound to a store: called, it looks there first. Made by `Cachable.cached`."""
+def cached(function: Cachable, cache_dir: str | os.PathLike[str] = "sessions") -> Callable[..., Any]:
+    """A cachable function bound to a store: called, it looks there first and keeps what it computes.
 
-    def __init__(self, function: Cachable, cache_dir: str | os.PathLike[str]):
-        self.function = function
-        self.store = Store(Path(cache_dir))
+    A grid of one, made fast. Text among the arguments is taken as it is, not as a template. A failure that
+    was recorded earlier is raised as a RunError.
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The result, from the store if it is there. Text among the arguments is taken as it is, not as a
-        template.
+    Args:
+        function: made by `cachable`.
+        cache_dir: the folder of the store.
+    """
+    if not isinstance(function, Cachable):
+        raise UsageError(f"{function!r} is not cachable; put @cachable() above it")
+    store = Store(Path(cache_dir))
 
-        Raises:
-            Exception: what the function raises; a failure that was recorded earlier is a RunError.
-        """
-        function = self.function
+    def call(*args: Any, **kwargs: Any) -> Any:
         item = Item(function, args, kwargs, {}, [0])
         complete(item, function)
         results: list[Any] = [MISSING]
         failures: list[Failure] = []
-        looked = _look_up(self.store, [item], "normal", results, failures)
+        looked = _look_up(store, [item], "normal", results, failures)
         if looked:
-            order = Order(progress=False)
-            cause = _compute(self.store, self.store, looked, order, results, failures)
+            cause = _compute(store, store, looked, Order(progress=False), results, failures)
             if cause is not None:
                 raise cause
         if failures:
             raise RunError(_explained(failures, 1), [None], failures)
         return results[0]
+
+    return call

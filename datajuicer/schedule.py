@@ -30,7 +30,7 @@ from datajuicer.compute import Outcome, Task, Work, compute, compute_pickled, re
 from datajuicer.errors import Interrupted, WorkerDied
 from datajuicer.job import Link
 from datajuicer.launch.local import InProcess, LocalExecutor
-from datajuicer.plan import Item, brief
+from datajuicer.plan import Item, brief, telling_keys
 from datajuicer.progress import Progress, make_progress
 from datajuicer.store import Store
 
@@ -65,8 +65,9 @@ def compute_all(
         wanted = order.progress
     else:
         wanted = False  # in one process and without a terminal, what the functions print is progress enough
-    names = ((w.key, f"{i.name} {brief(i.point, 60)}".strip()) for i, w in zip(items, works, strict=True))
-    display = make_progress(wanted, names)
+    telling = telling_keys([item.point for item in items])
+    names = [f"{item.name} {brief(item.point, 80, telling)}".strip() for item in items]
+    display = make_progress(wanted, zip([work.key for work in works], names, strict=True))
     stop = _Stop()
     executor, ours = order.executor, False
     if executor is None:
@@ -75,7 +76,7 @@ def compute_all(
             executor = LocalExecutor(min(order.n_threads, len(items)), display.event)
         else:
             executor = InProcess(stop.link(display))
-    schedule = _Schedule(keep, items, works, order, executor, display, stop)
+    schedule = _Schedule(keep, items, works, names, order, executor, display, stop)
     try:
         with stop.listening(executor):
             yield from schedule.outcomes()
@@ -142,6 +143,7 @@ class _Schedule:
     keep: Store | None
     items: Sequence[Item]
     works: Sequence[Work]
+    names: Sequence[str]
     order: Order
     executor: Executor
     display: Progress
@@ -234,8 +236,7 @@ class _Schedule:
 
     def _told(self, place: int, outcome: Outcome) -> tuple[int, Outcome]:
         self.through += 1
-        work, item = self.works[place], self.items[place]
-        self.display.finished(work.key, f"{item.name} {brief(item.point, 60)}".strip(), outcome.status)
+        self.display.finished(self.works[place].key, self.names[place], outcome.status)
         return place, outcome
 
     def _results(  # noqa: PLR0911 - one a way to end

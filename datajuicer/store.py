@@ -2,12 +2,11 @@
 
 ::
 
-    sessions/<function>/<first two of key>/<key>.json           the record of a finished result, its only
-    proof sessions/<function>/<first two of key>/<key>.failed.json    the record of a failure
-    sessions/<function>/<first two of key>/<key>/               artifacts, checkpoints, log.txt
-    sessions/<function>/<first two of key>/<key>.claim.<n>      somebody computes this now (advisory, see
-    claims.py) sessions/quarantine/                                        what turned out corrupt, each with
-    its reason
+    sessions/<function>/<first two of key>/<key>.json         the record of a finished result, its only proof
+    sessions/<function>/<first two of key>/<key>.failed.json  the record of a failure
+    sessions/<function>/<first two of key>/<key>/             artifacts, checkpoints, log.txt
+    sessions/<function>/<first two of key>/<key>.claim.<n>    somebody computes this now (see claims.py)
+    sessions/quarantine/                                      what turned out corrupt, each with its reason
 
 Artifacts are complete and on the disk before the record appears, and the record appears in one step, so a
 reader sees a whole result or none. Whoever comes first wins; nothing is deleted and nothing is evicted.
@@ -25,15 +24,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datajuicer import values
 from datajuicer.disk import cannot_write, sync_file, sync_folder, unique, write_file
 from datajuicer.errors import StoreWarning, UsageError
 from datajuicer.record import FORMAT, Record, difference, format_record, parse_record
-
-if TYPE_CHECKING:
-    from datajuicer.upkeep import Copied, Verified
 
 QUARANTINE = "quarantine"
 LOG = "log.txt"
@@ -330,43 +326,6 @@ class Store:
             folder = self.folder(function, key)
             folder.mkdir(exist_ok=True)
             os.replace(path, folder / f"failed-{time.time_ns()}.json")
-
-    # -- upkeep (see upkeep.py)
-    # ---------------------------------------------------------------------------------
-
-    def verify(self) -> Verified:
-        """Read everything again; what is corrupt is quarantined and listed."""
-        from datajuicer.upkeep import verify
-
-        return verify(self)
-
-    def gc(self, dry_run: bool = True, older_than: float = 3600.0) -> list[Path]:
-        """Sweep what crashes left behind: temporaries, stale claims, files that no record names.
-
-        Args:
-            dry_run: only list it.
-            older_than: seconds; what is younger may still be in use.
-        """
-        from datajuicer.upkeep import gc
-
-        return gc(self, dry_run, older_than)
-
-    def export(self, target: str | os.PathLike[str], functions: list[str] | None = None) -> Copied:
-        """Copy results, with the files they name, to another store; see `import_from`."""
-        from datajuicer.upkeep import copy_results
-
-        return copy_results(self, Store(target), functions)
-
-    def import_from(self, source: str | os.PathLike[str], functions: list[str] | None = None) -> Copied:
-        """Copy results from another store; what is here already stays.
-
-        Args:
-            source: the other store.
-            functions: only these; default: all.
-        """
-        from datajuicer.upkeep import copy_results
-
-        return copy_results(Store(source), self, functions)
 
     # -- quarantine
     # ---------------------------------------------------------------------------------------------

@@ -104,8 +104,14 @@ def _artifacts(tree: Any) -> Iterator[tuple[str, str, int]]:
                 yield from _artifacts(item)
 
 
-def gc(store: Store, dry_run: bool, older_than: float) -> list[Path]:
-    """Sweep temporaries, stale claims and files of ours that no record names; checkpoints and logs stay."""
+def gc(store: Store, dry_run: bool = True, older_than: float = 3600.0) -> list[Path]:
+    """Sweep temporaries, stale claims and files of ours that no record names; checkpoints and logs stay.
+
+    Args:
+        store: the store.
+        dry_run: only list them.
+        older_than: seconds; what is younger may still be in use.
+    """
     if not store.root.is_dir():
         return []
     now = claims.server_time(store.root)
@@ -139,8 +145,14 @@ def _value_names(record: Record) -> set[str]:
     return names | ({value["$files"]["folder"]} if type(value) is dict and "$files" in value else set())
 
 
-def copy_results(source: Store, target: Store, functions: list[str] | None) -> Copied:
-    """Copy the finished results of a store, checked on the way, files first and records last."""
+def copy_results(source: Store, target: Store, functions: list[str] | None = None) -> Copied:
+    """Copy the finished results of a store, checked on the way, files first and records last.
+
+    Args:
+        source: where from.
+        target: where to; what is there already stays.
+        functions: only these; default: all.
+    """
     if not source.root.is_dir():
         raise UsageError(
             f"there is no store {source.root}; name the folder that holds the functions' folders"

@@ -208,7 +208,7 @@ def test_cached_binds_a_function_to_a_store(tmp_path):
             raise ZeroDivisionError("by zero")
         return {"{a}": a}
 
-    cached = f.cached(tmp_path)
+    cached = dj.cached(f, tmp_path)
     assert cached("{not a template}") == {"{a}": "{not a template}"}
     assert cached("{not a template}", b=0) == {"{a}": "{not a template}"}
     assert calls == ["{not a template}"]

@@ -92,7 +92,7 @@ def kill_at_random_moments(folder, times, count):
         known = now
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a quarantined file would warn
-            assert dj.Store(folder / "sessions").verify().sound == len(now)
+            assert dj.verify(dj.Store(folder / "sessions")).sound == len(now)
         if len(known) == count:
             for path in (folder / "sessions").glob("compute/??/*.json"):
                 path.unlink()  # go on with an empty store
@@ -104,7 +104,7 @@ def kill_at_random_moments(folder, times, count):
         value = dj.Store(folder / "sessions").value(record)
         np.testing.assert_array_equal(value["w"], np.full(500, value["n"]))
         assert value["file"].path().read_bytes() == bytes([value["n"] % 256]) * 3000
-    dj.Store(folder / "sessions").gc(dry_run=False, older_than=0)
+    dj.gc(dj.Store(folder / "sessions"), dry_run=False, older_than=0)
     left = [p for p in (folder / "sessions").rglob("*") if ".tmp" in p.name or ".claim." in p.name]
     assert left == []
 

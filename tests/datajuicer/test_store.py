@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import datajuicer as dj
-from datajuicer import Store, StoreWarning, UsageError
+from datajuicer import Store, StoreWarning, UsageError, copy_results, gc, verify
 from datajuicer.disk import StoreFull
 from datajuicer.record import format_record, parse_record
 
@@ -258,7 +258,7 @@ def test_a_full_disk_is_told_and_the_store_stays_valid(tmp_path):
         assert str(root) in error.failures[0].error
         assert len(called) == sum(done) + 1  # nothing more is computed in vain
         assert not any(f.recorded for f in error.failures)
-        report = Store(root).verify()
+        report = verify(Store(root))
         assert (report.sound, report.quarantined) == (sum(done), ())
         assert not list(root.rglob("*.tmp"))
         status = dj.status(grid, large, cache_dir=root)("{n}")
@@ -288,7 +288,7 @@ def test_one_flipped_bit_in_a_large_store_is_the_one_that_is_found(tmp_path):
     data[len(data) // 2] ^= 16
     victim.write_bytes(data)
     with pytest.warns(StoreWarning) as caught:
-        report = Store(tmp_path).verify()
+        report = verify(Store(tmp_path))
     assert report.sound == 199
     assert report.quarantined == (f"arrays/{victim.parent.name}",)
     assert len(caught) == 1
@@ -298,7 +298,7 @@ def test_one_flipped_bit_in_a_large_store_is_the_one_that_is_found(tmp_path):
 def test_verify_counts_artifacts_that_were_left_behind(tmp_path):
     results = fill(tmp_path, weights)
     results[0]["params"].path().unlink()
-    report = Store(tmp_path).verify()
+    report = verify(Store(tmp_path))
     assert (report.sound, len(report.without_files)) == (5, 1)
     assert "1 lack files" in str(report)
 
@@ -318,9 +318,9 @@ def test_gc_lists_and_sweeps_only_what_crashes_left(tmp_path):
     checkpoint = folder / "checkpoint.bin"
     checkpoint.write_bytes(b"kept")
     store = Store(tmp_path)
-    assert set(store.gc()) == set(orphans)
+    assert set(gc(store)) == set(orphans)
     assert all(p.exists() for p in orphans)
-    assert set(store.gc(dry_run=False)) == set(orphans)
+    assert set(gc(store, dry_run=False)) == set(orphans)
     assert {p for p in tmp_path.rglob("*") if p.is_file()} == before | {young, checkpoint}
     assert fill(tmp_path, arrays)[0]["n"] == 1
 
@@ -330,18 +330,18 @@ def test_export_and_import(tmp_path):
     fill(here, arrays)
     fill(here, weights)
     fill(there, arrays, GRID[:2])
-    copied = Store(here).export(there)
+    copied = copy_results(Store(here), Store(there))
     assert (len(copied.new), len(copied.same), copied.different) == (8, 2, [])
     shutil.rmtree(here)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert dj.status(GRID, arrays, cache_dir=there)("{n}").missing == []
         assert fill(there, weights)[3]["params"].path().read_bytes() == bytes(4)
-    assert Store(there).verify().sound == 10
-    copied = Store(tmp_path / "third").import_from(there, ["arrays"])
+    assert verify(Store(there)).sound == 10
+    copied = copy_results(Store(there), Store(tmp_path / "third"), ["arrays"])
     assert len(copied.new) == 5
     with pytest.raises(UsageError, match="there is no store"):
-        Store(there).import_from(here)
+        copy_results(Store(here), Store(there))
 
 
 def test_import_keeps_what_is_here_and_reports_differences(tmp_path):
@@ -349,7 +349,7 @@ def test_import_keeps_what_is_here_and_reports_differences(tmp_path):
         function = dj.cachable(table_name="f", on_code_change="ignore")(lambda n, v=value: v)
         function = dj.cachable(["n"], table_name="f", on_code_change="ignore")(function.function)
         dj.run([{"n": 0}], function, cache_dir=tmp_path / root)("{n}")
-    copied = Store(tmp_path / "here").import_from(tmp_path / "there")
+    copied = copy_results(Store(tmp_path / "there"), Store(tmp_path / "here"))
     assert len(copied.different) == 1
     assert next(Store(tmp_path / "here").records("f"))["value"] == 1
 
@@ -375,7 +375,7 @@ def test_savers_and_loaders(tmp_path):
     victim.write_text("7")
     with pytest.warns(StoreWarning, match="missing or corrupt"):
         assert fill(tmp_path, saved) == [101, 102, 103, 104, 105]
-    copied = Store(tmp_path).export(tmp_path / "copy")
+    copied = copy_results(Store(tmp_path), Store(tmp_path / "copy"))
     assert len(copied.new) == 5
     assert fill(tmp_path / "copy", saved) == [101, 102, 103, 104, 105]
 
