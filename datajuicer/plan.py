@@ -114,6 +114,8 @@ def telling_keys(points: Sequence[Mapping[Any, Any]]) -> tuple[Any, ...]:
             if _is_plain(value):
                 seen.setdefault(key, set()).add(repr(value))
     apart = [key for key, values in seen.items() if len(values) > 1]
+    # Of equally telling keys those that were set last come first: people set what they compare last.
+    apart.reverse()
     return tuple(sorted(apart, key=lambda key: -len(seen[key])))
 
 
