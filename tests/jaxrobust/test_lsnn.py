@@ -9,6 +9,7 @@ import pytest
 
 from jaxrobust.errors import InputError
 from jaxrobust.models.adaptive_neurons import mean_rates, mean_rates_by_autodiff
+from jaxrobust.models.dropout import kept
 from jaxrobust.models.lsnn import LSNN
 
 SMALL = LSNN(n_in=3, n_out=4, n_hidden=12)
@@ -23,8 +24,9 @@ VARIANTS = [
 class SlowLSNN:
     """One unit after the other, one step after the other, in float64."""
 
-    def __init__(self, network: LSNN, parameters, inputs):
+    def __init__(self, network: LSNN, parameters, inputs, mask=None):
         self.network = network
+        self.mask = np.ones(network.n_hidden) if mask is None else np.asarray(mask, np.float64)
         self.w_in, self.w_rec, self.w_out, self.b_out = (
             np.asarray(parameters[name], np.float64) for name in ("w_in", "w_rec", "w_out", "b_out")
         )
@@ -53,7 +55,7 @@ class SlowLSNN:
                     )
                     u[i] = (potential - threshold) / threshold
                     can[i] = r[k, i] <= 0.1
-                    spike = (1 / net.dt) if can[i] and u[i] > 0 else 0.0
+                    spike = self.mask[i] * ((1 / net.dt) if can[i] and u[i] > 0 else 0.0)
                     counter = min(max(r[k, i] + net.refr * spike - 1, 0), net.refr)
                     new[:, i] = potential, spike, adaptation, counter
                 v[k], z[k], b[k], r[k] = new
@@ -84,7 +86,7 @@ class SlowLSNN:
             threshold = net.thr + net.beta * self.b[t]
             surrogate = net.dampening * np.maximum(1 - np.abs(self.u[t]), 0)
             z_bar = z_bar_later + rates_bar / time
-            u_bar = z_bar * self.open[t] * surrogate / net.dt
+            u_bar = z_bar * self.mask * self.open[t] * surrogate / net.dt
             v_bar = v_bar_later + u_bar / threshold  # u = v / B - 1
             threshold_bar = -u_bar * self.v[t] / threshold**2
             threshold_bar = threshold_bar - v_bar * z_before * net.dt  # v = ... - z B dt
@@ -201,13 +203,60 @@ def test_second_derivatives_equal_those_of_automatic_differentiation():
 
         # Forward mode innermost, as JAX forgets the rule of `spike` in the reverse mode of a scan.
         plain = squared(mean_rates_by_autodiff)
-        expected = jax.grad(lambda w: jax.jvp(plain, (w,), (direction,))[1])(w_rec)
+        expected = jax.jit(jax.grad(lambda w: jax.jvp(plain, (w,), (direction,))[1]))(w_rec)
         gradient = jax.grad(squared(mean_rates))
         assert np.abs(expected).max() > 1e-3
-        twice_reverse = jax.grad(lambda w: jnp.sum(gradient(w) * direction))(w_rec)
+        twice_reverse = jax.jit(jax.grad(lambda w: jnp.sum(gradient(w) * direction)))(w_rec)
         np.testing.assert_allclose(twice_reverse, expected, atol=1e-12)
-        forward_over_reverse = jax.jvp(gradient, (w_rec,), (direction,))[1]
+        forward_over_reverse = jax.jit(lambda w: jax.jvp(gradient, (w,), (direction,))[1])(w_rec)
         np.testing.assert_allclose(forward_over_reverse, expected, atol=1e-12)
+
+
+def test_published_dropout_is_a_mask_on_the_spikes_forwards_and_backwards():
+    network = replace(SMALL, dropout=0.4, dropout_mask="published")
+    parameters, inputs = example(network)
+    key = jax.random.key(7)
+    with jax.enable_x64(True):  # the random bits depend on it
+        mask = kept(key, 0.4, (12,), jnp.float64)
+    assert 0 < mask.sum() < 12
+    slow = SlowLSNN(network, parameters, inputs, mask)
+    rng = np.random.default_rng(1)
+    logits_bar, rates_bar = rng.standard_normal((4, 4)), rng.standard_normal((4, 12))
+
+    def weighted(parameters, inputs):
+        result = network.forward(parameters, {}, inputs, key=key, training=True)
+        return jnp.sum(result.logits * logits_bar) + jnp.sum(result.rates * rates_bar), result
+
+    with jax.enable_x64(True):
+        gradients, result = jax.grad(weighted, has_aux=True)(
+            in_double(parameters), jnp.asarray(inputs, jnp.float64)
+        )
+    np.testing.assert_allclose(result.rates, slow.rates, atol=1e-12)
+    np.testing.assert_allclose(result.logits, slow.logits, atol=1e-12)
+    for name, expected in slow.gradients(logits_bar, rates_bar).items():
+        assert np.abs(expected).max() > 1e-3
+        np.testing.assert_allclose(gradients[name], expected, atol=1e-11, err_msg=name)
+
+
+def test_rescaled_dropout_makes_up_for_the_silent_units():
+    parameters, inputs = example()
+    key = jax.random.key(7)
+    rescaled = replace(SMALL, dropout=0.4)
+    louder = {**parameters, "w_rec": parameters["w_rec"] / 0.6, "w_out": parameters["w_out"] / 0.6}
+    published = replace(rescaled, dropout_mask="published")
+    one = rescaled.forward(parameters, {}, inputs, key=key, training=True)
+    other = published.forward(louder, {}, inputs, key=key, training=True)
+    np.testing.assert_allclose(one.logits, other.logits, atol=1e-6)
+    np.testing.assert_allclose(one.rates, other.rates, atol=1e-6)
+    plain = SMALL.forward(parameters, {}, inputs)
+    assert np.abs(one.logits - plain.logits).max() > 1e-3
+    np.testing.assert_array_equal(rescaled.forward(parameters, {}, inputs, key=key).logits, plain.logits)
+
+
+@pytest.mark.parametrize("change", [{"dropout": 1.0}, {"dropout": -0.1}, {"dropout_mask": "inverted"}])
+def test_dropout_that_makes_no_sense_is_refused(change):
+    with pytest.raises(InputError):
+        replace(SMALL, **change)
 
 
 def test_init_has_the_published_widths():

@@ -1,0 +1,402 @@
+"""Each method's gradient against its formula, written out in float64; each optimizer's step in NumPy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import optax.contrib
+import pytest
+
+from jaxrobust.models.cnn import CNN
+from jaxrobust.models.lsnn import LSNN
+from jaxrobust.models.mlp import MLP
+from jaxrobust.robustness.attack import ParameterAttack
+from jaxrobust.training.methods import (
+    AdversarialWeights,
+    ContractivePenalty,
+    ForwardNoise,
+    GradientDifference,
+    InputAttack,
+    ModelPerturbation,
+    NormPenalty,
+    ParameterAttackTraining,
+    SharpnessAware,
+    Standard,
+    Task,
+    WeightMagnitude,
+)
+from jaxrobust.training.optimizers import (
+    SGD,
+    Adam,
+    BlockCoordinateDescent,
+    EntropySGD,
+    Evaluation,
+    WeightClipping,
+)
+from jaxrobust.training.optimizers.block_coordinate import random_half
+
+NETWORK = LSNN(n_in=2, n_out=3, n_hidden=5)
+KEY = jax.random.key(5)
+# Without a random start, so that the attack can be written out in two lines.
+ATTACK = ParameterAttack(relative_size=0.1, initial_relative_std=0.0, n_steps=1)
+
+
+@pytest.fixture(autouse=True)
+def _in_double():
+    with jax.enable_x64(True):
+        yield
+
+
+def problem(network=NETWORK, shape=(12, 2), seed=0):
+    rng = np.random.default_rng(seed)
+    parameters, statistics = network.init(jax.random.key(seed))
+    parameters = jax.tree.map(
+        lambda p: jnp.asarray(p + 0.1 * rng.standard_normal(p.shape), jnp.float64), parameters
+    )
+    inputs, labels = jnp.asarray(rng.standard_normal((6, *shape))), jnp.arange(6) % 3
+    return Task(network, statistics, inputs, labels, rate_regularisation=0.001), parameters
+
+
+with jax.enable_x64(True):
+    TASK, PARAMETERS = problem()
+
+
+def task_loss(p, inputs=None):
+    """Section 1.3, written out."""
+    logits, rates, _ = NETWORK.forward(p, {}, TASK.inputs if inputs is None else inputs)
+    log_p = logits - jax.scipy.special.logsumexp(logits, axis=1, keepdims=True)
+    return -jnp.mean(log_p[np.arange(6), TASK.labels]) + 0.001 * jnp.sum((rates - 0.01) ** 2)
+
+
+@jax.jit
+def gradient_of(method, epoch=0.0):
+    return jax.grad(lambda p: method.loss(TASK._replace(epoch=epoch), p, KEY)[0])(PARAMETERS)
+
+
+def assert_close(one, other, atol=1e-12):
+    assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(other)) > 1e-4
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=atol)
+
+
+GRADIENT = jax.jit(jax.grad(task_loss))
+
+
+def sign_step(gradient, size=0.1):
+    return jax.tree.map(lambda p, g: p + size * jnp.abs(p) * jnp.sign(g), PARAMETERS, gradient)
+
+
+def test_standard_is_the_task_loss():
+    assert_close(gradient_of(Standard()), GRADIENT(PARAMETERS))
+
+
+def test_weight_perturbation_is_the_gradient_at_part_of_the_attack():
+    attacked = sign_step(GRADIENT(PARAMETERS))
+    moved = jax.tree.map(lambda p, a: p + 0.3 * (a - p), PARAMETERS, attacked)
+    assert_close(gradient_of(AdversarialWeights(Standard(), ATTACK, gamma=0.3)), GRADIENT(moved))
+
+
+def test_input_attack_is_on_the_perturbed_network_and_inside_its_box():
+    inputs = TASK.inputs
+
+    def loss(x):
+        return jnp.sum(jnp.sin(x))
+
+    found = InputAttack(0.2, n_steps=3)(loss, inputs, KEY)
+    assert np.abs(found - inputs).max() <= 0.2 + 1e-12
+    assert jnp.sum(jnp.sin(found)) > jnp.sum(jnp.sin(inputs)) + 1
+    inside = InputAttack(0.2, n_steps=3, bounds=(-0.1, 0.3))(loss, inputs, KEY)
+    assert inside.min() >= -0.1
+    assert inside.max() <= 0.3
+
+    method = AdversarialWeights(Standard(), ATTACK, gamma=0.3, input_attack=InputAttack(0.2))
+    attacked = sign_step(GRADIENT(PARAMETERS))
+    moved = jax.tree.map(lambda p, a: p + 0.3 * (a - p), PARAMETERS, attacked)
+    key_inputs = jax.random.split(KEY, 3)[2]
+    changed = jax.jit(lambda: InputAttack(0.2)(lambda x: task_loss(moved, x), inputs, key_inputs))()
+    assert_close(gradient_of(method), jax.jit(jax.grad(task_loss))(moved, changed))
+
+
+def test_model_perturbation_is_the_gradient_uphill_and_not_inert():
+    gradient = GRADIENT(PARAMETERS)
+    moved = jax.tree.map(lambda p, g: p + 0.5 * g / np.linalg.norm(g), PARAMETERS, gradient)
+    expected = GRADIENT(moved)
+    assert_close(gradient_of(ModelPerturbation(Standard(), size=0.5)), expected)
+    assert (
+        max(np.abs(a - b).max() for a, b in zip(*map(jax.tree.leaves, (expected, gradient)), strict=True))
+        > 1e-3
+    )
+
+
+def test_sharpness_aware_equals_optax():
+    task, parameters = problem(MLP(n_in=4, n_hidden=(5,), n_out=3), (4,))
+
+    def loss(p):
+        return task.loss(p, KEY)[0]
+
+    sam = optax.contrib.sam(
+        optax.sgd(0.1),
+        optax.chain(optax.contrib.normalize(), optax.sgd(0.3)),
+        sync_period=2,
+        opaque_mode=True,
+    )
+
+    @jax.jit
+    def both(p):
+        updates, _ = sam.update(jax.grad(loss)(p), sam.init(p), p, grad_fn=lambda p, _: jax.grad(loss)(p))
+        method = SharpnessAware(Standard(), rho=0.3)
+        return updates, jax.grad(lambda p: method.loss(task, p, KEY)[0])(p)
+
+    updates, ours = both(parameters)
+    assert_close(jax.tree.map(lambda g: -0.1 * g, ours), updates)
+
+
+def test_adaptive_sharpness_scales_with_the_parameters():
+    gradient = GRADIENT(PARAMETERS)
+    t = jax.tree.map(lambda p: np.abs(p) + 0.01, PARAMETERS)
+    length = np.sqrt(
+        sum(np.sum((a * b) ** 2) for a, b in zip(*map(jax.tree.leaves, (t, gradient)), strict=True))
+    )
+    moved = jax.tree.map(lambda p, t, g: p + 0.5 * t**2 * g / length, PARAMETERS, t, gradient)
+    assert_close(gradient_of(SharpnessAware(Standard(), rho=0.5, adaptive=True)), GRADIENT(moved))
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_gradient_difference_equals_its_formula(constant):
+    """With the task loss attacked: a divergence has no gradient at a start without noise."""
+    signs = jax.tree.map(jnp.sign, GRADIENT(PARAMETERS))
+
+    def robust(p):
+        still = jax.lax.stop_gradient(p) if constant else p
+        attacked = jax.tree.map(lambda q, s: q + 0.1 * jnp.abs(q) * s, still, signs)
+        pairs = zip(
+            *map(jax.tree.leaves, (jax.grad(task_loss)(p), jax.grad(task_loss)(attacked))), strict=True
+        )
+        return task_loss(p) + 0.7 * jnp.sqrt(sum(jnp.sum((a - b) ** 2) for a, b in pairs))
+
+    method = GradientDifference(Standard(), 0.7, ATTACK, boundary_loss="madry", treat_as_constant=constant)
+    assert_close(gradient_of(method), jax.jit(jax.grad(robust))(PARAMETERS), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("norm", "slope"),
+    [("l1", np.sign), ("l2", lambda x: x / np.linalg.norm(x)), ("l2_squared", lambda x: 2 * x)],
+)
+def test_norm_penalties_act_on_the_tensors_they_name(norm, slope):
+    gradient = gradient_of(NormPenalty(Standard(), 0.3, norm=norm, parameters=("w_.*", "nothing|b_out")))
+    named = gradient_of(NormPenalty(Standard(), 0.3, norm=norm, parameters=("w_in",)))
+    plain = GRADIENT(PARAMETERS)
+    for name, p in PARAMETERS.items():
+        added = 0.3 * slope(np.asarray(p))
+        np.testing.assert_allclose(gradient[name], plain[name] + added, atol=1e-12)
+        np.testing.assert_allclose(named[name], plain[name] + added * (name == "w_in"), atol=1e-12)
+
+
+def test_contractive_penalty_equals_finite_differences():
+    """On a smooth network: the surrogate gradient of a spike is no derivative that differences could see."""
+    task, parameters = problem(MLP(n_in=4, n_hidden=(5,), n_out=3), (4,))
+    method = ContractivePenalty(Standard(), 0.5, parameters=("w1", "b2"))
+
+    def written_out(p):
+        gradient = jax.grad(lambda p: task.loss(p, KEY)[0])(p)
+        return task.loss(p, KEY)[0] + 0.5 * (jnp.abs(gradient["w1"]).max() + jnp.abs(gradient["b2"]).max())
+
+    rng = np.random.default_rng(0)
+    direction = jax.tree.map(lambda p: jnp.asarray(rng.standard_normal(p.shape)), parameters)
+
+    @jax.jit
+    def at(size):
+        return written_out(jax.tree.map(lambda p, d: p + size * d, parameters, direction))
+
+    value, gradient = jax.jit(jax.value_and_grad(lambda p: method.loss(task, p, KEY)[0]))(parameters)
+    slope = sum(jnp.sum(g * d) for g, d in zip(*map(jax.tree.leaves, (gradient, direction)), strict=True))
+    np.testing.assert_allclose(value, at(0.0), rtol=1e-12)
+    np.testing.assert_allclose(slope, (at(1e-6) - at(-1e-6)) / 2e-6, rtol=1e-6)
+
+
+def test_contractive_penalty_of_a_spiking_network_equals_autodiff():
+    def written_out(p):
+        return task_loss(p) + 0.5 * jnp.max(jnp.abs(jax.grad(task_loss)(p)["w_rec"]))
+
+    gradient = gradient_of(ContractivePenalty(Standard(), 0.5, parameters=("w_rec",)))
+    assert_close(gradient, jax.jit(jax.grad(written_out))(PARAMETERS))
+
+
+def test_weight_magnitude_pushes_up_to_its_target_and_no_further():
+    target = float(np.abs(PARAMETERS["w_in"]).mean() + np.abs(PARAMETERS["w_rec"]).mean())
+    names = ("w_in", "w_rec")
+    below = gradient_of(WeightMagnitude(Standard(), 10.0, target=target + 0.1, parameters=names))
+    above = gradient_of(WeightMagnitude(Standard(), 10.0, target=target - 0.1, parameters=names))
+    plain = GRADIENT(PARAMETERS)
+    assert_close(above, plain)
+    for name in PARAMETERS:
+        push = -10 * np.sign(PARAMETERS[name]) / PARAMETERS[name].size * (name in names)
+        np.testing.assert_allclose(below[name], plain[name] + push, atol=1e-12)
+
+
+def test_forward_noise_is_constant_in_the_gradient():
+    keys = jax.random.split(jax.random.split(KEY)[0], 4)  # one for each tensor, in the order of their names
+    moved = {
+        name: p + 0.3 * jnp.abs(p) * jax.random.normal(key, p.shape)
+        for key, (name, p) in zip(keys, sorted(PARAMETERS.items()), strict=True)
+    }
+    assert_close(gradient_of(ForwardNoise(std=0.3)), GRADIENT(moved))
+
+
+def test_penalties_and_attacks_compose():
+    attack = ParameterAttackTraining(
+        ForwardNoise(std=0.1), 0.5, ParameterAttack(relative_size=0.1, n_steps=2)
+    )
+    alone = gradient_of(attack)
+    with_penalty = gradient_of(NormPenalty(attack, 0.3))
+    for name, p in PARAMETERS.items():
+        np.testing.assert_allclose(with_penalty[name], alone[name] + 0.6 * p, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        ParameterAttackTraining(Standard(), 0.5, ParameterAttack(relative_size=0.1, n_steps=1), warmup=2.0),
+        AdversarialWeights(Standard(), ATTACK, gamma=0.5, warmup=2.0),
+        ModelPerturbation(Standard(), size=0.1, warmup=2.0),
+    ],
+)
+def test_warmup_counts_epochs(method):
+    plain = GRADIENT(PARAMETERS)
+    method = jax.tree.map(jnp.float64, method)
+    assert_close(gradient_of(method, epoch=1.99), plain)
+    robust = gradient_of(method, epoch=2.0)
+    assert max(np.abs(robust[name] - plain[name]).max() for name in plain) > 1e-5
+
+
+def test_running_statistics_come_from_the_natural_forward_pass():
+    with jax.enable_x64(False):
+        _check_running_statistics()
+
+
+def _check_running_statistics():
+    network = CNN(image=(12, 12, 1), n_out=3, kernels=(2, 2), dense=(4, 4))
+    parameters, statistics = network.init(jax.random.key(0))
+    inputs = jnp.asarray(np.random.default_rng(0).uniform(size=(6, 12, 12, 1)), jnp.float32)
+    task = Task(network, statistics, inputs, jnp.arange(6) % 3)
+    method = AdversarialWeights(Standard(), ATTACK, gamma=1.0, input_attack=InputAttack(0.5))
+    _, forward = jax.jit(lambda p: method.loss(task, p, KEY))(parameters)
+    natural = network.forward(parameters, statistics, inputs, key=KEY, training=True)
+    for one, other in zip(jax.tree.leaves(forward), jax.tree.leaves(natural), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+# --- optimizers on a quadratic bowl, step by step ---
+
+CURVATURE = np.array([[1.0, 0.5, 2.0], [0.3, 1.5, 0.7]])
+START = {"w": np.array([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]])}
+
+
+def bowl(parameters, key):
+    del key
+    w = parameters["w"]
+    return Evaluation(0.5 * jnp.sum(CURVATURE * w**2), jnp.sum(w)[None, None], {"w": CURVATURE * w})
+
+
+def steps(optimizer, n, rate=0.1):
+    """Parameters after each step, and what the optimizer remembers at the end."""
+    parameters = jax.tree.map(jnp.asarray, START)
+    memory, seen = optimizer.init(parameters), []
+    take = jax.jit(lambda p, m, k: optimizer.step(bowl, p, m, rate, k)[:2])
+    for i in range(n):
+        parameters, memory = take(parameters, memory, jax.random.key(i))
+        seen.append(np.asarray(parameters["w"]))
+    return seen, memory
+
+
+def test_nesterov_momentum_with_weight_decay():
+    w, m = START["w"], 0
+    for found in steps(SGD(momentum=0.9, nesterov=True, weight_decay=0.01), 4)[0]:
+        g = CURVATURE * w + 0.01 * w
+        m = 0.9 * m + g
+        w = w - 0.1 * (g + 0.9 * m)
+        np.testing.assert_allclose(found, w, rtol=1e-12)
+
+
+def test_adam():
+    w, mean, square = START["w"], 0, 0
+    for t, found in enumerate(steps(Adam(), 4)[0], start=1):
+        g = CURVATURE * w
+        mean, square = 0.9 * mean + 0.1 * g, 0.999 * square + 0.001 * g**2
+        w = w - 0.1 * (mean / (1 - 0.9**t)) / (np.sqrt(square / (1 - 0.999**t)) + 1e-8)
+        np.testing.assert_allclose(found, w, rtol=1e-9)
+
+
+def test_entropy_sgd_and_its_scope():
+    """Without noise, written out in NumPy; the scope grows from step to step."""
+    optimizer = EntropySGD(noise=0.0, scope=2.0, scope_growth=0.5, n_langevin=4)
+    found, memory = steps(optimizer, 4)
+    assert memory.n_steps == 4
+    w, outer = START["w"], 0
+    for t in range(4):
+        gamma = 2.0 * 1.5**t
+        x, mu, m = w, w, 0
+        for _ in range(4):
+            g = CURVATURE * x
+            m = 0.9 * m + g
+            x = x - 0.1 * (g + 0.9 * m - gamma * (w - x))
+            mu = 0.75 * mu + 0.25 * x
+        outer = 0.9 * outer + (w - mu)
+        w = w - 0.1 * ((w - mu) + 0.9 * outer)
+        np.testing.assert_allclose(found[t], w, rtol=1e-12)
+    constant, _ = steps(EntropySGD(noise=0.0, scope=2.0, scope_growth=0.0, n_langevin=4), 4)
+    np.testing.assert_allclose(constant[0], found[0], rtol=1e-12)
+    assert np.abs(constant[1] - found[1]).max() > 1e-4
+
+
+def test_entropy_sgd_noise_has_the_published_size():
+    optimizer = EntropySGD(noise=1.0, scope=0.0, n_langevin=1, averaging=0.0, momentum=0.0)
+    flat = jnp.zeros(20_000)
+    step = jax.jit(
+        lambda key: optimizer.step(
+            lambda p, k: Evaluation(jnp.float64(0), p["w"][None, :1], {"w": jnp.zeros_like(p["w"])}),
+            {"w": flat},
+            optimizer.init({"w": flat}),
+            1.0,
+            key,
+        )
+    )(KEY)
+    assert np.std(step.parameters["w"]) == pytest.approx(0.1 / np.sqrt(0.05), rel=0.02)
+
+
+def test_block_coordinate_descent_stays_in_its_box():
+    optimizer = BlockCoordinateDescent(ascent_rate=0.3, size=0.2)
+    parameters = jax.tree.map(jnp.asarray, START)
+    gradient = bowl(parameters, KEY).gradient
+    everywhere = {"w": np.ones((2, 3), bool)}
+    raised = optimizer.ascend(parameters, gradient, everywhere)["w"]
+    free = START["w"] + 0.3 * np.asarray(gradient["w"])
+    radius = 0.2 * np.abs(START["w"])
+    np.testing.assert_allclose(raised, np.clip(free, START["w"] - radius, START["w"] + radius))
+    assert (np.abs(free - START["w"]) > radius).any()
+
+
+def test_block_coordinate_descent_raises_one_half_and_lowers_the_other():
+    optimizer = BlockCoordinateDescent(ascent_rate=0.3, size=0.2, n_cycles=2)
+    (found,), _ = steps(optimizer, 1)
+    w, mean, square = START["w"], 0, 0
+    for t, key in enumerate(jax.random.split(jax.random.key(0), 2), start=1):
+        mask = np.asarray(random_half(jax.random.split(key, 3)[0], START)["w"])
+        assert 0 < mask.sum() < mask.size
+        radius = 0.2 * np.abs(w)
+        raised = np.where(mask, w + np.clip(0.3 * CURVATURE * w, -radius, radius), w)
+        g = CURVATURE * raised
+        mean, square = 0.9 * mean + 0.1 * g, 0.999 * square + 0.001 * g**2
+        adam = (mean / (1 - 0.9**t)) / (np.sqrt(square / (1 - 0.999**t)) + 1e-8)
+        w = np.where(mask, raised, raised - 0.1 * adam)
+    np.testing.assert_allclose(found, w, rtol=1e-9)
+
+
+def test_weights_are_clipped_around_their_mean():
+    clipped, _ = steps(WeightClipping(SGD(), alpha=1.2), 1)
+    plain, _ = steps(SGD(), 1)
+    mean, reach = plain[0].mean(), 1.2 * plain[0].std()
+    np.testing.assert_allclose(clipped[0], np.clip(plain[0], mean - reach, mean + reach), rtol=1e-12)
+    assert np.abs(clipped[0] - plain[0]).max() > 0.1
+    biases = jnp.array([0.0, 0.0, 9.0])
+    np.testing.assert_array_equal(WeightClipping(SGD(), alpha=0.1).clip(biases), biases)
