@@ -192,6 +192,18 @@ def test_derivative_is_finite_and_equals_the_closed_form(case):
             np.testing.assert_allclose(g, case.derivative(p, q) * w, rtol=1e-10, atol=1e-12)
 
 
+def test_no_two_kinds_of_settings_have_the_same_structure():
+    """Or a compiled program might be run on settings it was not compiled for (see ``settings_tree``)."""
+    structures = {type(c.perturbation).__name__: jax.tree.structure(c.perturbation) for c in CASES.values()}
+    kinds = list(structures.values())
+    assert len(kinds) > 10
+    for index, kind in enumerate(kinds):
+        assert kind not in kinds[:index]
+    by_value = [jax.tree.structure(StuckAt(0.1, at=at)) for at in ("zero", "minimum")]
+    assert by_value[0] != by_value[1]
+    assert jax.tree.structure(StuckAt(0.1)) == jax.tree.structure(StuckAt(0.2))
+
+
 @every_case
 def test_keeps_dtypes_and_shapes(case):
     assert isinstance(case.perturbation, Perturbation)

@@ -1,5 +1,7 @@
 """Each perturbation against its formula in NumPy or the statistics it must have."""
 
+from typing import Any, cast
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -72,7 +74,7 @@ def test_additive_noise_has_its_absolute_size():
 def test_weight_range_noise_scales_with_the_largest_weight_or_half_the_range():
     theta = jnp.concatenate([jnp.zeros(N), jnp.asarray([0.5, -2.0])])
     for of, width in (("absolute_maximum", 2.0), ("half_width", 1.25)):
-        _, std, _ = moments(WeightRangeNoise(0.1, of=of).perturb(KEY, theta)[:N])
+        _, std, _ = moments(WeightRangeNoise(0.1, of=cast(Any, of)).perturb(KEY, theta)[:N])
         assert std == pytest.approx(0.1 * width, rel=STD)
 
 
@@ -127,7 +129,7 @@ def test_bit_flips_flip_bits_of_the_stored_code(bits):
 def test_stuck_cells_are_as_many_as_said():
     theta = jnp.asarray(np.random.default_rng(0).uniform(1, 3, N), jnp.float32)
     for at, value in (("zero", 0.0), ("minimum", theta.min()), ("maximum", theta.max())):
-        moved = np.asarray(StuckAt(0.3, at=at).perturb(KEY, theta))
+        moved = np.asarray(StuckAt(0.3, at=cast(Any, at)).perturb(KEY, theta))
         is_stuck = moved == value
         assert np.mean(is_stuck) == pytest.approx(0.3, abs=0.46 * MEAN)
         np.testing.assert_array_equal(moved[~is_stuck], np.asarray(theta)[~is_stuck])

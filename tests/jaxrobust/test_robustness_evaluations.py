@@ -1,12 +1,14 @@
-"""Full-set losses, mismatch accuracy, worst case, landscapes, spectra and path rules against slow versions."""
+"""Full-set losses, accuracies, worst case, landscapes, spectra and path rules against slow versions."""
 
 import logging
 from collections import namedtuple
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from jaxrobust.errors import InputError
 from jaxrobust.robustness.attack import ParameterAttack, attack
@@ -95,7 +97,9 @@ def test_gradient_memory_does_not_grow_with_the_number_of_chunks():
             return jnp.tanh(jnp.tile(x @ p["w"], 50)) @ jnp.tile(p["out"], (50, 1))
 
         gradient = jax.jit(jax.grad(cross_entropy(wide, inputs, labels, batch_size=64)))
-        return gradient.lower(THETA).compile().memory_analysis().temp_size_in_bytes
+        analysis = gradient.lower(THETA).compile().memory_analysis()
+        assert analysis is not None
+        return analysis.temp_size_in_bytes
 
     # Each chunk makes intermediate results of 64 * 400 * 4 bytes = 100 kB; inputs and labels are constants.
     assert scratch(16) < scratch(2) + 100_000
@@ -116,7 +120,7 @@ def test_bad_samples_are_refused(samples, batch_size, says):
 
 def slow_accuracy(parameters):
     x = np.tanh(np.asarray(INPUTS) @ parameters["w"]) @ parameters["out"] + parameters["b"]
-    return np.mean(np.argmax(x, -1) == LABELS)
+    return float(np.mean(np.argmax(x, -1) == LABELS))
 
 
 def test_accuracies_of_devices_do_not_depend_on_chunks_or_company():
@@ -152,7 +156,8 @@ ATTACK = ParameterAttack(relative_size=0.3, initial_relative_std=0.05, n_steps=4
 @pytest.mark.parametrize("loss", ["madry", "kl"])
 def test_worst_case_is_the_worst_of_plain_attacks_on_the_whole_set(loss):
     plain = {"madry": plain_cross_entropy, "kl": lambda p: kl(apply(THETA, INPUTS), apply(p, INPUTS))}[loss]
-    runs = [attack(plain, THETA, jax.random.fold_in(KEY, i), ATTACK) for i in range(3)]
+    run_plain = jax.jit(lambda i: attack(plain, THETA, jax.random.fold_in(KEY, i), ATTACK))
+    runs = [run_plain(i) for i in range(3)]
     found = jax.jit(
         lambda: worst_case(
             apply,
@@ -184,7 +189,7 @@ def test_bad_worst_cases_are_refused():
         worst_case(apply, THETA, INPUTS, LABELS, KEY, ATTACK, loss="mardy")
     with pytest.raises(InputError, match="n_restarts and restarts_at_once must be at least 1"):
         worst_case(apply, THETA, INPUTS, LABELS, KEY, ATTACK, n_restarts=0)
-    with pytest.raises(InputError, match="There is no divergence 'kll'.*Did you mean 'kl'"):
+    with pytest.raises(InputError, match=r"There is no divergence 'kll'.*Did you mean 'kl'"):
         divergence_from(apply, THETA, INPUTS, "kll")
 
 
@@ -209,10 +214,8 @@ def test_directions_have_the_relative_size():
 def test_adversarial_landscape_meets_the_attacked_network():
     alphas = jnp.asarray([0.0, 0.5, 1.0])
     found = adversarial_landscapes(plain_cross_entropy, THETA, KEY, alphas, ATTACK, scale=2.0, n_repeats=2)
-    ends = []
-    for repeat in range(2):
-        star = attack(plain_cross_entropy, THETA, jax.random.fold_in(KEY, repeat), ATTACK).parameters
-        ends.append(plain_cross_entropy(star))
+    run = jax.jit(lambda i: attack(plain_cross_entropy, THETA, jax.random.fold_in(KEY, i), ATTACK).parameters)
+    ends = [plain_cross_entropy(run(repeat)) for repeat in range(2)]
     np.testing.assert_allclose(found[:, 0], plain_cross_entropy(THETA), rtol=1e-6)
     np.testing.assert_allclose(found[:, 1], ends, rtol=1e-4)
     straight = jax.tree.map(jnp.ones_like, THETA)
@@ -226,7 +229,7 @@ def test_mean_slope_equals_the_published_steps():
     mean = curves.mean(0)
     smooth = [None] * 2 + [mean[i - 2 : i + 3].mean() for i in range(2, 19)] + [None] * 2
     whole = [value for value in smooth if value is not None]
-    expected = np.mean([abs(b - a) for a, b in zip(whole, whole[1:], strict=False)]) / (alphas[1] - alphas[0])
+    expected = np.mean([abs(b - a) for a, b in pairwise(whole)]) / (alphas[1] - alphas[0])
     found = mean_slope(jnp.asarray(curves, jnp.float32), jnp.asarray(alphas, jnp.float32))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     line = mean_slope(3 * jnp.asarray(alphas, jnp.float32)[None], jnp.asarray(alphas, jnp.float32))
@@ -259,7 +262,7 @@ def test_lanczos_finds_all_eigenvalues_in_as_many_steps_as_there_are():
     # A probe's moments are Rayleigh quotients; their mean over probes is the trace over n.
     many = hessian_spectrum(loss, parameters, KEY, n_steps=6, n_probes=200, probes_at_once=50)
     mean = np.sum(many.nodes * many.weights, axis=1)
-    assert mean.mean() == pytest.approx(eigenvalues.mean(), abs=5 * mean.std() / np.sqrt(200))
+    assert mean.mean() == pytest.approx(eigenvalues.mean(), abs=float(5 * mean.std() / np.sqrt(200)))
     np.testing.assert_allclose(many.nodes[:2, -1], 20, rtol=1e-3)
 
 
@@ -279,7 +282,7 @@ def test_spectrum_of_a_network_equals_its_dense_hessian():
     loss = cross_entropy(apply, INPUTS, LABELS, batch_size=8)
     small = {"w": THETA["w"][:, :8] * 0.5, "out": THETA["out"], "b": THETA["b"]}
     spectrum = jax.jit(lambda: hessian_spectrum(loss, small, KEY, n_steps=30))()
-    flat, unravel = jax.flatten_util.ravel_pytree(small)
+    flat, unravel = ravel_pytree(small)
     dense = np.linalg.eigvalsh(jax.hessian(lambda v: plain_cross_entropy(unravel(v)))(flat))
     assert top_eigenvalue(spectrum) == pytest.approx(dense[-1], rel=1e-3)
     assert spectrum.nodes.min() == pytest.approx(dense[0], rel=0.02, abs=1e-3)
@@ -327,7 +330,8 @@ def test_rules_that_fit_nothing_and_leaves_without_a_rule_are_refused(rules, say
 
 
 def test_sizes_by_rules_attack_layer_by_layer():
-    settings = ParameterAttack(relative_size=assign([("out", 0.2), (".*", 0.0)], THETA), n_steps=2)
+    sizes = assign([("out", 0.2), (".*", 0.0)], THETA)
+    settings = ParameterAttack(relative_size=sizes, initial_relative_std=0.0, n_steps=1)
     found = attack(plain_cross_entropy, THETA, KEY, settings).parameters
     np.testing.assert_array_equal(found["w"], THETA["w"])
-    np.testing.assert_allclose(np.abs(found["out"] - THETA["out"]), 0.2 * np.abs(THETA["out"]), rtol=0.02)
+    np.testing.assert_allclose(np.abs(found["out"] - THETA["out"]), 0.2 * np.abs(THETA["out"]), rtol=1e-4)
