@@ -91,7 +91,7 @@ def describe_options(options: Mapping[str, Option]) -> str:
 
 def describe_architecture(name: str) -> str:
     """What an architecture is and every setting with its default."""
-    architecture = architecture_named(name)
+    architecture = architectures.architecture_named(name)
     lines = _columns(
         (f"-{key}={as_text(setting.default)}", setting.help) for key, setting in architecture.settings.items()
     )
@@ -102,16 +102,6 @@ def _columns(rows: Iterable[tuple[str, str]]) -> str:
     rows = list(rows)
     width = max(len(left) for left, _ in rows)
     return "\n".join(f"  {left:{width}}  {right}" for left, right in rows)
-
-
-def architecture_named(name: str) -> architectures.Architecture:
-    """Look an architecture up."""
-    if name not in architectures.ARCHITECTURES:
-        known = architectures.ARCHITECTURES
-        raise InputError(
-            f"There is no architecture {name!r}; there are {', '.join(known)}.{nearest(name, known)}"
-        )
-    return architectures.ARCHITECTURES[name]
 
 
 def experiment_names() -> list[str]:
@@ -161,7 +151,7 @@ def configured(grid: list[dict[str, Any]], settings: Mapping[str, str]) -> list[
         }
         result.append({**point, **values})
     for point in result:
-        architectures.check(point)
+        architectures.architecture_of(point).check(point)
     return dj.make_unique(result)
 
 

@@ -16,7 +16,6 @@ import datajuicer as dj
 from command_line import (
     Experiment,
     Option,
-    architecture_named,
     configured,
     describe_architecture,
     describe_options,
@@ -24,7 +23,7 @@ from command_line import (
     load_experiments,
     read_words,
 )
-from jaxrobust.architectures import ARCHITECTURES, with_available_data
+from jaxrobust.architectures import ARCHITECTURES, architecture_named, with_available_data
 from jaxrobust.errors import InputError
 
 OPTIONS = {

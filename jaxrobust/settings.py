@@ -8,10 +8,17 @@ from jaxrobust.errors import InputError
 
 
 class Setting(NamedTuple):
-    """A setting's default value, which fixes its type, and what it means."""
+    """A setting's default value, which fixes its type, and what it means.
+
+    Attributes:
+        default: Its value if nothing else is said.
+        help: What it means.
+        optional: Left out of a result's key while at its default, as results from before it existed are.
+    """
 
     default: Any
     help: str
+    optional: bool = False
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -30,7 +37,7 @@ def check_names(given: Iterable[str], known: Iterable[str], of: str) -> None:
 
 def check_types(point: Mapping[str, Any], settings: Mapping[str, Setting], of: str) -> None:
     """Raise ``InputError`` for a setting of a grid point that is absent or not of its default's type."""
-    for name, (default, _) in settings.items():
+    for name, (default, *_) in settings.items():
         if name not in point:
             raise InputError(f"A grid point of {of} lacks the setting {name!r}; begin with {of}.make().")
         value = point[name]

@@ -1,0 +1,119 @@
+"""From the settings of a grid point to its method, optimizer and schedule."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxrobust.errors import InputError
+from jaxrobust.robustness.attack import ParameterAttack
+from jaxrobust.training.methods import (
+    AdversarialWeights,
+    ContractivePenalty,
+    ForwardNoise,
+    GradientDifference,
+    InputAttack,
+    Method,
+    ModelPerturbation,
+    NormPenalty,
+    ParameterAttackTraining,
+    SharpnessAware,
+    Standard,
+    WeightMagnitude,
+)
+from jaxrobust.training.optimizers import (
+    BlockCoordinateDescent,
+    Optimizer,
+    WeightClipping,
+    optimizer_named,
+)
+from jaxrobust.training.schedule import Schedule
+
+Settings = Mapping[str, Any]
+
+# The weights of parts that are left out where they are zero.
+WEIGHTS = (
+    "noisy_forward_std",
+    "beta_robustness",
+    "reg",
+    "amp_size",
+    "sam_rho",
+    "eps_pga",
+    "l1_weight_decay",
+    "l2_weight_decay",
+    "contractive",
+    "weight_clipping",
+)
+
+
+def schedule_of(model: Settings) -> Schedule:
+    """The learning rates of a grid point."""
+    return Schedule(n_epochs=model["n_epochs"], learning_rates=model["learning_rate"])
+
+
+def optimizer_of(model: Settings) -> Optimizer:
+    """The optimizer of a grid point."""
+    optimizer = optimizer_named(model["optimizer"])
+    if isinstance(optimizer, BlockCoordinateDescent):
+        optimizer = BlockCoordinateDescent(
+            ascent_rate=model["abcd_etaA"], size=model["attack_size_mismatch"], n_cycles=model["abcd_L"]
+        )
+    return WeightClipping(optimizer, model["weight_clipping"]) if model["weight_clipping"] else optimizer
+
+
+def attack_of(model: Settings) -> ParameterAttack:
+    """The attack on the parameters of a grid point."""
+    return ParameterAttack(
+        relative_size=model["attack_size_mismatch"],
+        absolute_size=model["attack_size_constant"],
+        initial_relative_std=model["initial_std_mismatch"],
+        initial_absolute_std=model["initial_std_constant"],
+        n_steps=model["n_attack_steps"],
+        norm=model["p_norm"],
+    )
+
+
+def method_of(model: Settings, together_with: tuple[Settings, ...] = ()) -> Method:
+    """The training method of a grid point.
+
+    Parts of weight zero are left out, unless a model that trains in the same program has them.
+
+    Raises:
+        InputError: A weight is negative or not finite, or the parts do not go together.
+    """
+    for name in WEIGHTS:
+        if not 0 <= model[name] < float("inf"):
+            raise InputError(f"{name} must be a finite number of at least 0, not {model[name]!r}.")
+    around = [name for name in ("awp", "amp_size", "sam_rho") if model[name]]
+    if len(around) > 1:
+        raise InputError(f"{' and '.join(around)} each choose where the gradient is taken; set one of them.")
+
+    def has(name: str) -> bool:
+        return any(point[name] > 0 for point in (model, *together_with))
+
+    method: Method = ForwardNoise(model["noisy_forward_std"]) if has("noisy_forward_std") else Standard()
+    warmup = model["warmup"]
+    if has("beta_robustness"):
+        robust = GradientDifference if model["hessian_robustness"] else ParameterAttackTraining
+        method = robust(
+            natural=method,
+            beta=model["beta_robustness"],
+            attack=attack_of(model),
+            boundary_loss=model["boundary_loss"],
+            treat_as_constant=model["treat_as_constant"],
+            warmup=warmup,
+        )
+    if model["awp"]:
+        inputs = InputAttack(size=model["eps_pga"], n_steps=model["nb_iter"]) if model["eps_pga"] else None
+        method = AdversarialWeights(method, attack_of(model), model["awp_gamma"], inputs, warmup)
+    elif model["amp_size"]:
+        method = ModelPerturbation(method, model["amp_size"], warmup)
+    elif model["sam_rho"]:
+        method = SharpnessAware(method, model["sam_rho"], model["sam_adaptive"], warmup=warmup)
+    if model["l1_weight_decay"]:
+        method = NormPenalty(method, model["l1_weight_decay"], "l1", model["l1_weight_decay_params"])
+    if model["l2_weight_decay"]:
+        method = NormPenalty(method, model["l2_weight_decay"], "l2", model["l2_weight_decay_params"])
+    if model["contractive"]:
+        method = ContractivePenalty(method, model["contractive"], model["contractive_params"])
+    if model.get("weight_increase"):
+        method = WeightMagnitude(method, model["weight_increase"])
+    return method

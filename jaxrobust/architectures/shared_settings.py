@@ -1,0 +1,67 @@
+"""Settings that many architectures share, with the published names and defaults (section 4)."""
+
+from jaxrobust.settings import Setting
+
+TRAINING = {
+    "seed": Setting(0, "seed of the parameters, the order of the data and all random draws"),
+    "batch_size": Setting(100, "samples a training step"),
+    "optimizer": Setting("adam", "adam, sgd, nesterov, esgd (Entropy-SGD) or abcd"),
+    "reg": Setting(0.001, "weight of the firing-rate regulariser"),
+    "beta_robustness": Setting(0.125, "weight of the robust term (beta); 0 trains without attack"),
+    "boundary_loss": Setting("kl", "what the attack increases: kl, reverse_kl, js, l2 or madry"),
+    "n_attack_steps": Setting(10, "steps of the attack"),
+    "p_norm": Setting("inf", "direction of the attack's steps: inf (sign) or 2 (normalised gradient)"),
+    "attack_size_mismatch": Setting(0.2, "size of the attack relative to each parameter (zeta)"),
+    "attack_size_constant": Setting(0.0, "size of the attack, the same for all parameters"),
+    "initial_std_mismatch": Setting(0.001, "random start of the attack, relative to each parameter"),
+    "initial_std_constant": Setting(0.0, "random start of the attack, the same for all parameters"),
+    "treat_as_constant": Setting(False, "hold the attacked parameters fixed in the gradient"),
+    "noisy_forward_std": Setting(0.0, "forward noise relative to each parameter; 0 trains without"),
+    # From here on: left out of a result's key while at their defaults, so that results from before they
+    # existed stay valid.
+    "warmup": Setting(0.0, "epochs before the robust term, AWP, AMP or SAM sets in", optional=True),
+    "awp": Setting(False, "adversarial weight perturbation: train at theta + gamma (theta* - theta)", True),
+    "awp_gamma": Setting(0.1, "which part of the way to the attacked parameters AWP goes", True),
+    "eps_pga": Setting(0.0, "largest change of an input in AWP's attack on the inputs; 0 for none", True),
+    "nb_iter": Setting(3, "steps of AWP's attack on the inputs", True),
+    "amp_size": Setting(0.0, "adversarial model perturbation: length of a tensor step; 0 for none", True),
+    "hessian_robustness": Setting(False, "robust term: difference of gradients instead of answers", True),
+    "sam_rho": Setting(0.0, "sharpness-aware minimisation: length of the step; 0 for none", True),
+    "sam_adaptive": Setting(False, "scale that step with the parameters (ASAM)", True),
+    "dropout_prob": Setting(0.0, "probability of a unit to be dropped in training", True),
+    "dropout_mask": Setting("rescaled", "rescaled (inverted dropout) or published (not rescaled)", True),
+    "l1_weight_decay": Setting(0.0, "weight of the sum of absolute values", True),
+    "l1_weight_decay_params": Setting((".*",), "patterns of the parameters that it counts", True),
+    "l2_weight_decay": Setting(0.0, "weight of the sum of Euclidean norms, not squared as published", True),
+    "l2_weight_decay_params": Setting((".*",), "patterns of the parameters that it counts", True),
+    "contractive": Setting(0.0, "weight of the largest gradient of each tensor", True),
+    "contractive_params": Setting((".*",), "patterns of the parameters that it counts", True),
+    "weight_clipping": Setting(0.0, "clip weights to so many standard deviations; 0 for never", True),
+    "abcd_etaA": Setting(0.1, "abcd: learning rate uphill", True),
+    "abcd_L": Setting(2, "abcd: ascents and descents a step", True),
+}
+
+NEURONS = {
+    "n_hidden": Setting(256, "spiking units"),
+    "dt": Setting(1.0, "length of a time step in ms"),
+    "tau": Setting(20.0, "membrane time constant in ms"),
+    "tau_adaptation": Setting(98.0, "time constant of the adaptive threshold in ms"),
+    "beta": Setting(2.0, "strength of the threshold's adaptation"),
+    "thr": Setting(0.01, "resting threshold"),
+    "refr": Setting(2, "refractory period in time steps; refr - 1 steps after a spike are blocked"),
+}
+
+# Settings that are numbers inside one compiled program; models that differ in these alone train together.
+NUMBERS = {
+    "seed",
+    "reg",
+    "beta_robustness",
+    "attack_size_mismatch",
+    "attack_size_constant",
+    "initial_std_mismatch",
+    "initial_std_constant",
+    "noisy_forward_std",
+    "warmup",
+    "awp_gamma",
+    "abcd_etaA",
+}
