@@ -125,7 +125,7 @@ def bilinear(product: Callable[[Array, Array], Array], x: Operand, w: Operand, *
 
     ``x`` is divided by sign. Where no entry of ``x`` changes its sign, as after a rectified linear unit, or
     where ``x`` or ``w`` is exact, this gives the smallest and largest of the four products of each term and
-    so the tightest bounds; otherwise bounds at most twice as wide.
+    so the tightest bounds; otherwise bounds at most 1.5 times as wide, the better ones of two kinds.
 
     Args:
         product: ``product(x, w)``, bilinear, with no negative coefficients, in full precision.
@@ -139,21 +139,23 @@ def bilinear(product: Callable[[Array, Array], Array], x: Operand, w: Operand, *
         return outwards(_of_point(lambda a, b: given(b, a), x, w), slack)
     if not isinstance(x, Interval):
         return outwards(_of_point(product, x, w), slack)
-    return outwards(
-        # A branch at run time: half of the products are zero wherever x comes from a rectified linear unit.
-        jax.lax.cond(
-            jnp.all(x.lower >= 0),
-            lambda: _of_positive(product, x, w),
-            lambda: _of_mixed(product, x, w),
-        ),
-        slack,
+    ranges = (x, w)
+
+    def of_mixed() -> Interval:
+        by_sign = outwards(_of_mixed(product, *ranges), slack)
+        by_centre = bilinear_by_centre(product, *ranges, n_terms=n_terms)
+        return Interval(jnp.fmax(by_sign.lower, by_centre.lower), jnp.fmin(by_sign.upper, by_centre.upper))
+
+    # A branch at run time: wherever x comes from a rectified linear unit, four products are enough.
+    return jax.lax.cond(
+        jnp.all(x.lower >= 0), lambda: outwards(_of_positive(product, *ranges), slack), of_mixed
     )
 
 
 def bilinear_by_centre(
     product: Callable[[Array, Array], Array], x: Interval, w: Interval, *, n_terms: int
 ) -> Interval:
-    """As ``bilinear``, by centres and radii (Rump 1999): fewer products, looser bounds."""
+    """As ``bilinear``, by centres and radii (Rump 1999): fewer products, bounds up to 1.5 times as wide."""
     x_centre, x_radius = (x.upper + x.lower) / 2, (x.upper - x.lower) / 2
     w_centre, w_radius = (w.upper + w.lower) / 2, (w.upper - w.lower) / 2
     centre = product(x_centre, w_centre)

@@ -59,7 +59,9 @@ def output_bounds(apply: Apply, box: Interval, inputs: PyTree[Array]) -> Interva
     program = jax.make_jaxpr(apply)(box.lower, inputs)
     ranges = [Interval(a, b) for a, b in zip(*map(jax.tree.leaves, box), strict=True)]
     (bounds,) = _evaluate(program.jaxpr, program.consts, [*ranges, *jax.tree.leaves(inputs)])
-    return as_interval(bounds)
+    lower, upper = as_interval(bounds)
+    # Differences and products of infinite bounds are no numbers: there is no bound.
+    return Interval(jnp.where(jnp.isnan(lower), -jnp.inf, lower), jnp.where(jnp.isnan(upper), jnp.inf, upper))
 
 
 def _evaluate(program: Jaxpr, constants: Sequence[Any], arguments: Sequence[Operand]) -> list[Operand]:
