@@ -44,7 +44,7 @@ def check_types(point: Mapping[str, Any], settings: Mapping[str, Setting], of: s
         wanted = type(default)
         fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
         if isinstance(default, tuple) and isinstance(value, tuple):
-            fits = all(isinstance(item, type(default[0])) for item in value)
+            fits = all(isinstance(item, _item_type(default)) for item in value)
         if not fits:
             raise InputError(
                 f"{name} of {of} must be {_type_name(default)} such as {default!r}, but it is {value!r} "
@@ -78,14 +78,18 @@ def _parse(text: str, default: Any) -> Any:
             raise ValueError(text)
         return words[text.lower()]
     if isinstance(default, tuple):
-        return tuple(_parse(item, default[0]) for item in text.strip("()[] ").split(",") if item.strip())
+        kind = _item_type(default)
+        return tuple(kind(item.strip()) for item in text.strip("()[] ").split(",") if item.strip())
     return type(default)(text)
 
 
 def _type_name(default: Any) -> str:
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
     if isinstance(default, tuple):
-        return {int: "whole numbers", float: "numbers", str: "words"}[
-            type(default[0])
-        ] + " separated by commas"
-    return names[type(default)]
+        plural = {int: "whole numbers", float: "numbers", str: "words"}
+        return plural[_item_type(default)] + " separated by commas"
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}[type(default)]
+
+
+def _item_type(default: tuple) -> type:
+    """The type of a tuple's items; an empty one is of words."""
+    return type(default[0]) if default else str

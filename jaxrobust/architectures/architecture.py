@@ -94,10 +94,12 @@ class Architecture:
             self.check(point)
         dataset = dataset_of(model[0])
         network = self.network(model[0], dataset)
+        is_image = dataset.train.inputs.ndim == 4
+        input_bounds = (0.0, 1.0) if is_image else None
         trainings = [
             Training(
                 network=network,
-                method=method_of(point, together_with=tuple(model)),
+                method=method_of(point, together_with=tuple(model), input_bounds=input_bounds),
                 schedule=schedule_of(point),
                 optimizer=optimizer_of(point),
                 batch_size=point["batch_size"],

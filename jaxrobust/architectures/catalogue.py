@@ -48,6 +48,7 @@ def _cnn(model: Settings, dataset: Dataset) -> CNN:
         image=_image(dataset),
         n_out=len(dataset.classes),
         normalisation=model["normalisation"],
+        channel_biases=model["channel_biases"],
         **_dropout(model),
     )
 
@@ -96,6 +97,9 @@ speech_lsnn = Architecture(
     network=_lsnn,
 )
 
+_CHANNEL_BIASES = Setting(
+    True, "one bias a channel in the first convolution; false for a single, as published"
+)
 _NORMALISATION = Setting("running", "running statistics, or batch: those of the batch at hand, as published")
 
 cnn = Architecture(
@@ -106,6 +110,7 @@ cnn = Architecture(
         "split": Setting("clean", "clean, or published for the published proportions"),
         **_schedule((35.0, 5.0), (1e-4, 1e-5), 1000),
         "normalisation": _NORMALISATION,
+        "channel_biases": _CHANNEL_BIASES,
         **TRAINING,
     },
     network=_cnn,
@@ -119,6 +124,7 @@ cifar_cnn = Architecture(
         "split": Setting("clean", "how the data are divided"),
         **_schedule((35.0, 5.0), (1e-4, 1e-5), 1000),
         "normalisation": _NORMALISATION,
+        "channel_biases": _CHANNEL_BIASES,
         **TRAINING,
     },
     network=_cnn,
@@ -136,6 +142,7 @@ resnet32 = Architecture(
         "optimizer": Setting("nesterov", "nesterov (momentum and weight decay as published), adam or sgd"),
         "batch_size": Setting(256, "samples a training step"),
         "n_attack_steps": Setting(3, "steps of the attack"),
+        "weight_clipping": Setting(2.0, "clip weights to so many standard deviations; 0 for never"),
     },
     network=_resnet,
 )

@@ -71,10 +71,18 @@ def attack_of(model: Settings) -> ParameterAttack:
     )
 
 
-def method_of(model: Settings, together_with: tuple[Settings, ...] = ()) -> Method:
+def method_of(
+    model: Settings,
+    together_with: tuple[Settings, ...] = (),
+    input_bounds: tuple[float, float] | None = None,
+) -> Method:
     """The training method of a grid point.
 
-    Parts of weight zero are left out, unless a model that trains in the same program has them.
+    Args:
+        model: Its settings.
+        together_with: Models that train in the same program: parts of weight zero are left out unless one of
+            them has such a part.
+        input_bounds: The range of the inputs, which an attack on them does not leave.
 
     Raises:
         InputError: A weight is negative or not finite, or the parts do not go together.
@@ -85,6 +93,10 @@ def method_of(model: Settings, together_with: tuple[Settings, ...] = ()) -> Meth
     around = [name for name in ("awp", "amp_size", "sam_rho") if model[name]]
     if len(around) > 1:
         raise InputError(f"{' and '.join(around)} each choose where the gradient is taken; set one of them.")
+    if around and model["beta_robustness"]:
+        raise InputError(
+            f"{around[0]} attacks the parameters in its own way; set beta_robustness=0.0 to use it alone."
+        )
 
     def has(name: str) -> bool:
         return any(point[name] > 0 for point in (model, *together_with))
@@ -102,7 +114,7 @@ def method_of(model: Settings, together_with: tuple[Settings, ...] = ()) -> Meth
             warmup=warmup,
         )
     if model["awp"]:
-        inputs = InputAttack(size=model["eps_pga"], n_steps=model["nb_iter"]) if model["eps_pga"] else None
+        inputs = InputAttack(model["eps_pga"], model["nb_iter"], input_bounds) if model["eps_pga"] else None
         method = AdversarialWeights(method, attack_of(model), model["awp_gamma"], inputs, warmup)
     elif model["amp_size"]:
         method = ModelPerturbation(method, model["amp_size"], warmup)
@@ -111,9 +123,11 @@ def method_of(model: Settings, together_with: tuple[Settings, ...] = ()) -> Meth
     if model["l1_weight_decay"]:
         method = NormPenalty(method, model["l1_weight_decay"], "l1", model["l1_weight_decay_params"])
     if model["l2_weight_decay"]:
-        method = NormPenalty(method, model["l2_weight_decay"], "l2", model["l2_weight_decay_params"])
+        norm = "l2_squared" if model["l2_squared"] else "l2"
+        method = NormPenalty(method, model["l2_weight_decay"], norm, model["l2_weight_decay_params"])
     if model["contractive"]:
         method = ContractivePenalty(method, model["contractive"], model["contractive_params"])
     if model.get("weight_increase"):
-        method = WeightMagnitude(method, model["weight_increase"])
+        hidden = tuple(f"w{layer}" for layer in range(1, len(model["n_hidden"]) + 1))
+        method = WeightMagnitude(method, model["weight_increase"], parameters=hidden)
     return method

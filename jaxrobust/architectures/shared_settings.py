@@ -34,6 +34,7 @@ TRAINING = {
     "l1_weight_decay_params": Setting((".*",), "patterns of the parameters that it counts", True),
     "l2_weight_decay": Setting(0.0, "weight of the sum of Euclidean norms, not squared as published", True),
     "l2_weight_decay_params": Setting((".*",), "patterns of the parameters that it counts", True),
+    "l2_squared": Setting(False, "square those norms: the usual weight decay", True),
     "contractive": Setting(0.0, "weight of the largest gradient of each tensor", True),
     "contractive_params": Setting((".*",), "patterns of the parameters that it counts", True),
     "weight_clipping": Setting(0.0, "clip weights to so many standard deviations; 0 for never", True),
@@ -49,6 +50,7 @@ NEURONS = {
     "beta": Setting(2.0, "strength of the threshold's adaptation"),
     "thr": Setting(0.01, "resting threshold"),
     "refr": Setting(2, "refractory period in time steps; refr - 1 steps after a spike are blocked"),
+    "neuron_parameters": Setting((), "which of tau,tau_adaptation,thr,beta are parameters", True),
 }
 
 # Settings that are numbers inside one compiled program; models that differ in these alone train together.

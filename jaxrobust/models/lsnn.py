@@ -9,12 +9,19 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxrobust.errors import InputError
-from jaxrobust.models.adaptive_neurons import NeuronConstants, mean_rates, trajectories
+from jaxrobust.models.adaptive_neurons import (
+    NeuronConstants,
+    mean_rates,
+    mean_rates_by_autodiff,
+    trajectories,
+)
 from jaxrobust.models.dropout import DropoutMask, check_dropout, kept
 from jaxrobust.models.network import Forward, Parameters, Statistics, Variables
 
 # The standard deviation of a standard normal distribution truncated to [-2, 2].
 TRUNCATED_NORMAL_STD = 0.87962566103423978
+# What may be a parameter of each unit instead of a constant of all.
+NEURON_PARAMETERS = ("tau", "tau_adaptation", "thr", "beta")
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,9 @@ class LSNN:
         dropout: Probability of a unit to be silent for a whole training step, in all samples.
         dropout_mask: ``"rescaled"`` multiplies what the others send, to each other and to the readout, by
             ``1 / (1 - dropout)``; ``"published"`` by nothing (section 3.4).
+        neuron_parameters: Which of ``tau``, ``tau_adaptation``, ``thr`` and ``beta`` are parameters, one
+            value a unit, that are trained, attacked and mismatched like the weights. Their time loop is
+            differentiated by JAX and about twice as slow.
     """
 
     n_in: int
@@ -54,22 +64,43 @@ class LSNN:
     dampening: float = 0.3
     dropout: float = 0.0
     dropout_mask: DropoutMask = "rescaled"
+    neuron_parameters: tuple[str, ...] = ()
 
     def __post_init__(self):
         check_dropout(self.dropout, self.dropout_mask)
+        for name in self.neuron_parameters:
+            if name not in NEURON_PARAMETERS:
+                raise InputError(
+                    f"neuron_parameters are among {', '.join(NEURON_PARAMETERS)}, but {name!r} is not."
+                )
 
     @property
     def constants(self) -> NeuronConstants:
-        """The neurons' constants for one time step."""
+        """The neurons' constants for one time step, as numbers."""
+        return self._constants({})
+
+    def _constants(self, parameters: Parameters) -> NeuronConstants:
+        """The constants, those among the parameters as arrays with one value a unit."""
+        values = {name: parameters.get(name, getattr(self, name)) for name in NEURON_PARAMETERS}
+
+        def decay(time_constant: Array | float) -> Array | float:
+            exponent = -self.dt / time_constant
+            return math.exp(exponent) if isinstance(exponent, float) else jnp.exp(exponent)
+
         return NeuronConstants(
-            membrane_decay=math.exp(-self.dt / self.tau),
-            adaptation_decay=math.exp(-self.dt / self.tau_adaptation),
-            threshold=self.thr,
-            adaptation_strength=self.beta,
+            membrane_decay=decay(values["tau"]),
+            adaptation_decay=decay(values["tau_adaptation"]),
+            threshold=values["thr"],
+            adaptation_strength=values["beta"],
             dt=self.dt,
             refractory=float(self.refr),
             dampening=self.dampening,
         )
+
+    def _mean_rates(self, parameters: Parameters, currents: Array, w_rec: Array) -> Array:
+        if self.neuron_parameters:
+            return mean_rates_by_autodiff(currents, w_rec, self._constants(parameters))
+        return mean_rates(currents, w_rec, self.constants)
 
     def init(self, key: Array) -> Variables:
         """Draw parameters from truncated normal distributions of the published widths (section 1.1)."""
@@ -84,6 +115,7 @@ class LSNN:
             "w_rec": without_diagonal(w_rec),
             "w_out": draw(key_out, (self.n_hidden, self.n_out), 0.01 * TRUNCATED_NORMAL_STD),
             "b_out": jnp.zeros(self.n_out),
+            **{name: jnp.full(self.n_hidden, getattr(self, name)) for name in self.neuron_parameters},
         }
         return Variables(parameters, {})
 
@@ -103,14 +135,14 @@ class LSNN:
         """
         w_rec, currents = without_diagonal(parameters["w_rec"]), self._input_currents(parameters, inputs)
         if not (training and self.dropout):
-            rates: Array = mean_rates(currents, w_rec, self.constants)
+            rates = self._mean_rates(parameters, currents, w_rec)
             return Forward(rates @ parameters["w_out"] + parameters["b_out"], rates, statistics)
         # A silent unit is one that nobody hears: its own state reaches the others through its spikes alone.
         # So a mask on the spikes (the published form) equals a mask on what leaves the unit, forwards and
         # backwards, and the time loop knows nothing of it.
         heard = kept(key, self.dropout, (self.n_hidden,), w_rec.dtype)
         sent = heard if self.dropout_mask == "published" else heard / (1 - self.dropout)
-        rates = mean_rates(currents, sent[:, None] * w_rec, self.constants)
+        rates = self._mean_rates(parameters, currents, sent[:, None] * w_rec)
         logits = (sent * rates) @ parameters["w_out"] + parameters["b_out"]
         return Forward(logits, heard * rates, statistics)
 
@@ -119,7 +151,9 @@ class LSNN:
     ) -> tuple[Float[Array, "batch time units"], Float[Array, "batch time units"]]:
         """Spikes and membrane potentials of every unit at every time step."""
         spikes, potentials = trajectories(
-            self._input_currents(parameters, inputs), without_diagonal(parameters["w_rec"]), self.constants
+            self._input_currents(parameters, inputs),
+            without_diagonal(parameters["w_rec"]),
+            self._constants(parameters),
         )
         return jnp.swapaxes(spikes, 0, 1), jnp.swapaxes(potentials, 0, 1)
 

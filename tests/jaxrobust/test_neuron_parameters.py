@@ -1,0 +1,55 @@
+"""Time constants and thresholds as parameters: trained, attacked and mismatched like the weights."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrobust.errors import InputError
+from jaxrobust.models.lsnn import LSNN, NEURON_PARAMETERS
+from jaxrobust.robustness.attack import ParameterAttack, attack
+from jaxrobust.robustness.mismatch import gaussian_mismatch
+
+INPUTS = jax.random.normal(jax.random.key(1), (6, 30, 2))
+PLAIN = LSNN(n_in=2, n_out=3, n_hidden=10)
+OPEN = LSNN(n_in=2, n_out=3, n_hidden=10, neuron_parameters=NEURON_PARAMETERS)
+
+
+def test_at_their_constants_nothing_changes():
+    plain, opened = PLAIN.init(jax.random.key(0)), OPEN.init(jax.random.key(0))
+    assert set(opened.parameters) == set(plain.parameters) | set(NEURON_PARAMETERS)
+    np.testing.assert_allclose(
+        OPEN.forward(*opened, INPUTS).logits, PLAIN.forward(*plain, INPUTS).logits, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", NEURON_PARAMETERS)
+def test_each_has_an_effect_and_a_gradient(name):
+    variables = OPEN.init(jax.random.key(0))
+
+    def loss(parameters):
+        return jnp.sum(OPEN.forward(parameters, {}, INPUTS).rates ** 2)
+
+    gradient = jax.grad(loss)(variables.parameters)[name]
+    assert np.all(np.isfinite(gradient))
+    assert np.any(gradient != 0)
+    changed = {**variables.parameters, name: 0.5 * variables.parameters[name]}
+    assert loss(changed) != loss(variables.parameters)
+
+
+def test_attacks_and_mismatch_reach_them():
+    parameters = OPEN.init(jax.random.key(0)).parameters
+
+    def loss(p):
+        return jnp.sum(OPEN.forward(p, {}, INPUTS).rates)
+
+    attacked = attack(loss, parameters, jax.random.key(2), ParameterAttack(0.1, n_steps=2)).parameters
+    device = gaussian_mismatch(jax.random.key(3), parameters, 0.1)
+    for name in NEURON_PARAMETERS:
+        assert np.max(np.abs(attacked[name] / parameters[name] - 1)) == pytest.approx(0.1, rel=1e-3)
+        assert np.any(device[name] != parameters[name])
+
+
+def test_a_name_that_is_no_constant():
+    with pytest.raises(InputError, match="'rho' is not"):
+        LSNN(n_in=2, n_out=3, neuron_parameters=("rho",))
