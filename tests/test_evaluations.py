@@ -105,3 +105,21 @@ def test_an_untrained_point_is_told_to_be_trained():
 def test_levels_are_sizes(trained, level):
     with pytest.raises(dj.RunError, match="at least 0"):
         evaluate(trained, "mlp", evaluations.mismatch_accuracy, level)
+
+
+@pytest.mark.parametrize("which", ["mlp", "lsnn"])
+def test_verified_accuracy_is_bounded_by_the_accuracy_and_falls_with_the_box(trained, which):
+    (plain,) = evaluate(trained, which, evaluations.mismatch_accuracy, 0.0)
+    verified = [
+        evaluate(trained, which, evaluations.verified_test_accuracy, size) for size in (0.0, 1e-3, 1.0)
+    ]
+    assert plain + 1e-6 >= verified[0] >= verified[1] >= verified[2] == 0
+    assert verified[0] > 0.9 * plain
+
+
+def test_phase_change_memory_after_a_year(trained):
+    fresh, old = (
+        np.mean(evaluate(trained, "mlp", evaluations.phase_change_accuracy, seconds, n_draws=5))
+        for seconds in (25.0, 31536000.0)
+    )
+    assert 0.1 < old <= fresh

@@ -98,7 +98,7 @@ speech_lsnn = Architecture(
 )
 
 _CHANNEL_BIASES = Setting(
-    True, "one bias a channel in the first convolution; false for a single, as published"
+    True, "one bias a channel in the first convolution; false: a single one, as published"
 )
 _NORMALISATION = Setting("running", "running statistics, or batch: those of the batch at hand, as published")
 

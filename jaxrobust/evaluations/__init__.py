@@ -8,13 +8,16 @@ from jaxrobust.evaluations.mismatch import (
     box_corner_accuracy,
     mismatch_accuracy,
     mismatch_sweep,
+    phase_change_accuracy,
     quantized_accuracy,
 )
 from jaxrobust.evaluations.spectrum import loss_spectrum
+from jaxrobust.evaluations.verified import BOX_SIZES, verified_test_accuracy
 from jaxrobust.evaluations.worst_case import ATTACK_SIZES, worst_case_accuracy
 
 __all__ = [
     "ATTACK_SIZES",
+    "BOX_SIZES",
     "MISMATCH_LEVELS",
     "N_DRAWS",
     "adversarial_landscape",
@@ -23,7 +26,9 @@ __all__ = [
     "mismatch_accuracy",
     "mismatch_sweep",
     "neuron_activity",
+    "phase_change_accuracy",
     "quantized_accuracy",
     "random_landscape",
+    "verified_test_accuracy",
     "worst_case_accuracy",
 ]

@@ -15,6 +15,7 @@ from jaxrobust.evaluations.trained import BATCH_SIZE, Trained, apply_of, bring_b
 from jaxrobust.robustness.faults import Quantization
 from jaxrobust.robustness.mismatch import perturbed_accuracies
 from jaxrobust.robustness.perturbations import BoxCorner, GaussianMismatch, Perturbation
+from jaxrobust.robustness.phase_change_memory import PhaseChangeMemory
 
 # The published protocol: 100 devices a level (section 7).
 MISMATCH_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
@@ -90,6 +91,21 @@ def box_corner_accuracy(model: dict[str, Any], size: float, n_draws: int = 5, se
 def quantized_accuracy(model: dict[str, Any], bits: int) -> float:
     """Test accuracy with every tensor rounded to ``bits`` bits between its smallest and largest value."""
     return accuracies_under(bring_back(model), Quantization(bits), n_draws=1, seed=0)[0]
+
+
+@dj.cachable(dependencies=["model:trained", "time", "n_draws", "seed"])
+def phase_change_accuracy(
+    model: dict[str, Any], time: float, n_draws: int = 25, seed: int = 0
+) -> list[float]:
+    """Test accuracy of ``n_draws`` chips of phase-change memory, ``time`` seconds after programming.
+
+    Args:
+        model: A trained grid point.
+        time: Seconds, at least 25; ``phase_change_memory.TIMES`` are the published ones.
+        n_draws: Number of chips.
+        seed: Seed of the chips.
+    """
+    return accuracies_under(bring_back(model), PhaseChangeMemory(time), n_draws=n_draws, seed=seed)
 
 
 def mismatch_sweep(

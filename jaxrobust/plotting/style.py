@@ -1,11 +1,13 @@
 """Colours, names and files of all figures."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
 matplotlib.use("Agg")  # figures are files; no screen is needed
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 # The published colours of the methods.
@@ -20,7 +22,7 @@ METHOD_COLOURS = {
     "Entropy-SGD": "#aaa2b8",
 }
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -33,7 +35,7 @@ STYLE = {
 }
 
 
-def new_figure(n_rows: int, n_columns: int, *, width: float, height: float) -> tuple[Figure, list[plt.Axes]]:
+def new_figure(n_rows: int, n_columns: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]:
     """A figure and its panels in reading order; sizes in inches."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(

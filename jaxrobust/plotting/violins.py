@@ -1,6 +1,7 @@
 """Split violins: two distributions of accuracy at each mismatch level, left against right."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -54,7 +55,8 @@ def _half(axes: Axes, values: np.ndarray, position: float, *, side: int, colour:
         showextrema=False,
         side="low" if side < 0 else "high",
     )
-    for body in parts["bodies"]:
+    bodies: Any = parts["bodies"]
+    for body in bodies:
         body.set(facecolor=colour, alpha=0.9, edgecolor="none")
     for fraction, dashes in ((0.25, (2, 2)), (0.5, (None, None)), (0.75, (2, 2))):
         height = np.quantile(values, fraction)

@@ -1,5 +1,6 @@
 """Every training method through the same checks, on a toy problem; a new method is one line in METHODS."""
 
+import dataclasses
 from functools import partial
 
 import jax
@@ -247,3 +248,19 @@ def test_penalties_on_parameters_that_do_not_exist_are_refused():
     task = Task(PLAIN, {}, *data())
     with pytest.raises(InputError, match="'w_rec' fits no parameter"):
         NormPenalty(Standard(), 0.1, parameters=("w_rec",)).loss(task, parameters, jax.random.key(0))
+
+
+def test_no_two_methods_or_optimizers_share_a_structure():
+    kinds = [
+        kind for module in (methods, optimizers) for kind in vars(module).values() if isinstance(kind, type)
+    ]
+    settings = [kind for kind in kinds if dataclasses.is_dataclass(kind)]
+    assert len(settings) > 10
+    structures = []
+    for kind in settings:
+        made = object.__new__(kind)
+        for each in dataclasses.fields(kind):
+            object.__setattr__(made, each.name, None if each.metadata.get("static") else 0.0)
+        structures.append(jax.tree.structure(made))
+    for i, one in enumerate(structures):
+        assert all(one != other for other in structures[:i]), settings[i]

@@ -11,11 +11,11 @@ from jaxtyping import Float
 from jaxrobust.errors import InputError
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.attack import ParameterAttack, attack, static
-from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class InputAttack:
     """Gradient ascent on the inputs inside the box of half-width ``size`` around them (section 3.4).
@@ -54,7 +54,7 @@ class InputAttack:
         return jax.lax.stop_gradient(found)
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class AdversarialWeights:
     """The gradient of the task loss at ``theta' = theta + gamma (theta* - theta)`` (AWP, section 3.4).

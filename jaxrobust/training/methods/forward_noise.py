@@ -8,11 +8,11 @@ from jax import Array
 
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.mismatch import normal_like
-from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.methods.task import Loss, Task
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class ForwardNoise:
     """Training under fresh Gaussian mismatch at every step (section 3.3).

@@ -10,11 +10,11 @@ from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.attack import ParameterAttack, attack, static
 from jaxrobust.robustness.divergences import DIVERGENCES
 from jaxrobust.robustness.loss import BoundaryLoss, check_boundary_loss
-from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class GradientDifference:
     """The task loss plus ``beta |grad L(theta) - grad L(theta*)|``, "Hessian robustness" (section 3.3).

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.methods.ascent import loss_uphill, normalised
 from jaxrobust.training.methods.task import Loss, Method, Task
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class ModelPerturbation:
     """The gradient of the task loss at ``theta + size g / |g|``, tensor by tensor (AMP, section 3.4).

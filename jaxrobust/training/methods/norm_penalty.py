@@ -10,7 +10,7 @@ from jax import Array
 from jaxrobust.errors import InputError
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.attack import static
-from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.methods.selection import selected
 from jaxrobust.training.methods.task import Loss, Method, Task
 
@@ -31,7 +31,7 @@ def _l2(x: Array) -> Array:
 NORMS = {"l1": _l1, "l2": _l2, "l2_squared": _l2_squared}
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class NormPenalty:
     """A method's loss plus ``weight`` times the summed norms of some tensors (section 1.3).

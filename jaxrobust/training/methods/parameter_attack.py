@@ -9,12 +9,12 @@ from jax import Array
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.attack import ParameterAttack, static
 from jaxrobust.robustness.loss import BoundaryLoss, check_boundary_loss, robust_loss
-from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.methods.standard import Standard
 from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class ParameterAttackTraining:
     """The task loss plus ``beta`` times the robust term of a parameter attack (section 3.3, "beta").

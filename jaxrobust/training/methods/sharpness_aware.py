@@ -9,12 +9,12 @@ from jax import Array
 
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.attack import static
-from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.methods.ascent import loss_uphill, normalised
 from jaxrobust.training.methods.task import Loss, Method, Task
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class SharpnessAware:
     """The gradient of the task loss one step uphill from the parameters, for comparison.

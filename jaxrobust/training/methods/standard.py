@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-import jax
 from jax import Array
 
 from jaxrobust.models.network import Parameters
+from jaxrobust.robustness.trees import settings_tree
 from jaxrobust.training.methods.task import Loss, Task
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class Standard:
     """Plain training on the task loss."""

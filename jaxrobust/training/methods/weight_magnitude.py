@@ -8,12 +8,12 @@ from jax import Array
 
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.attack import static
-from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.methods.selection import selected
 from jaxrobust.training.methods.task import Loss, Method, Task
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class WeightMagnitude:
     """A method's loss plus ``weight * max(0, target - sum of mean |W|)`` (section 2.3, MNIST MLP).

@@ -3,17 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import optax
 from jax import Array
 from jaxtyping import Float
 
 from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.optimizers.optimizer import Evaluate, Memory, Step, descend
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class Adam:
     """Adam (Kingma and Ba 2015) with the published constants (section 1.5).

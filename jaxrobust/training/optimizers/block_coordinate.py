@@ -9,12 +9,12 @@ from jaxtyping import Float
 
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.attack import static
-from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.optimizers.adam import Adam
 from jaxrobust.training.optimizers.optimizer import Evaluate, Memory, Step, descend
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class BlockCoordinateDescent:
     """ABCD (section 3.4), ``n_cycles`` times a step, with a fresh random half ``M`` of all parameters::

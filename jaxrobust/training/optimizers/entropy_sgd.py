@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.attack import static
 from jaxrobust.robustness.mismatch import normal_like
-from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.optimizers.optimizer import Evaluate, Step, descend, momentum_step
 
 
@@ -28,7 +28,7 @@ class _Chain(NamedTuple):
     mean: Parameters
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class EntropySGD:
     """A chain of Langevin steps ``x`` around the parameters ``w``, then a step to its mean (section 3.4)::

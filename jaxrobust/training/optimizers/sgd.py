@@ -9,11 +9,11 @@ from jaxtyping import Float
 
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.attack import static
-from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.optimizers.optimizer import Evaluate, Memory, Step, descend, momentum_step
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class SGD:
     """Stochastic gradient descent.

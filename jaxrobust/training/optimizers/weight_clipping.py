@@ -8,11 +8,11 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.trees import Number, check_numbers
+from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.optimizers.optimizer import Evaluate, Memory, Optimizer, Step
 
 
-@jax.tree_util.register_dataclass
+@settings_tree
 @dataclass(frozen=True)
 class WeightClipping:
     """Any optimizer, its weights clipped after each step to ``mean +- alpha std`` (section 2.4).
