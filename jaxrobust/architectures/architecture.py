@@ -14,6 +14,7 @@ from jaxrobust.data.dataset import Dataset
 from jaxrobust.models.network import Network
 from jaxrobust.robustness.loss import check_boundary_loss
 from jaxrobust.settings import Setting, check_types
+from jaxrobust.training.augmentation import augmentation_named
 from jaxrobust.training.checkpoints import save_tree
 from jaxrobust.training.loop import CHECKPOINT, Trained, Training, TrainingDiverged, TrainingStopped, train
 
@@ -107,6 +108,7 @@ class Architecture:
                 eval_step_interval=point["eval_step_interval"],
                 reg=point["reg"],
                 folder=its_job.folder,
+                augmentation=augmentation_named(point["augmentation"], dataset.train.inputs.ndim),
             )
             for point, its_job in zip(model, job, strict=True)
         ]

@@ -13,6 +13,7 @@ from jax import Array
 from jaxrobust.data.dataset import Examples
 from jaxrobust.errors import InputError
 from jaxrobust.models.network import Network, Parameters, Statistics
+from jaxrobust.training.augmentation import Augmentation
 from jaxrobust.training.batches import batch_indices
 from jaxrobust.training.checkpoints import load_tree, save_tree
 from jaxrobust.training.methods import Method
@@ -54,6 +55,7 @@ class Training:
         eval_step_interval: Steps between validations.
         reg: Weight of the firing-rate regulariser.
         folder: Where checkpoints and metrics go.
+        augmentation: What changes the training batches, if anything.
     """
 
     network: Network
@@ -65,6 +67,7 @@ class Training:
     eval_step_interval: int
     reg: float
     folder: Path
+    augmentation: Augmentation | None = None
 
     def __post_init__(self):
         _optimizer(self)
@@ -244,6 +247,7 @@ def _what_they_share(trainings: Sequence[Training]) -> Training:
         for name, one, another in (
             ("method", first.method, other.method),
             ("optimizer", _optimizer(first), _optimizer(other)),
+            ("augmentation", first.augmentation, other.augmentation),
         ):
             if jax.tree.structure(one) != jax.tree.structure(another):
                 raise InputError(
@@ -264,7 +268,9 @@ def _keys(training: Training) -> tuple[Array, Array]:
 
 
 def _model(training: Training) -> Model:
-    numbers = jax.tree.map(jnp.float32, (training.method, _optimizer(training), training.reg))
+    numbers = jax.tree.map(
+        jnp.float32, (training.method, _optimizer(training), training.reg, training.augmentation)
+    )
     return Model(_keys(training)[1], *numbers)
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 
 from jaxrobust.models.network import Forward, Network, Parameters, Statistics
 from jaxrobust.robustness.mismatch import accuracy
+from jaxrobust.training.augmentation import Augmentation
 from jaxrobust.training.methods import Batch, Method, Number, task_of
 from jaxrobust.training.optimizers import Evaluation, Memory, Optimizer
 
@@ -90,12 +91,14 @@ class Model(NamedTuple):
         method: Its training method.
         optimizer: Its optimizer.
         rate_regularisation: Weight of the firing-rate term.
+        augmentation: What changes its batches, if anything.
     """
 
     key: Array
     method: Method
     optimizer: Optimizer
     rate_regularisation: Number
+    augmentation: Augmentation | None = None
 
 
 def initial_state(network: Network, optimizer: Optimizer, key: Array) -> TrainState:
@@ -144,6 +147,9 @@ def train_block(
         epoch = state.step * indices.shape[0] / labels.shape[0]
         task = task_of(network, state.statistics, batch, model.rate_regularisation, epoch)
         key = jax.random.fold_in(model.key, state.step)
+        if model.augmentation is not None:
+            key, key_augmentation = jax.random.split(key)
+            task = task._replace(inputs=model.augmentation(key_augmentation, batch.inputs))
 
         def evaluate(parameters: Parameters, key: Array) -> Evaluation:
             def loss_of(p: Parameters) -> tuple[Array, Forward]:
