@@ -82,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
             return _report_status(everything, options)
         failed = _train(everything, how, options)
         for name, experiment in experiments.items():
-            failed |= _evaluate(name, experiment, grids[name], how)
+            failed = _evaluate(name, experiment, grids[name], how) or failed
         return failed
     except (InputError, dj.UsageError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -111,12 +111,16 @@ def _evaluate(name: str, experiment: Experiment, grid: list[dict[str, Any]], how
 
 
 def _explained(compute: Callable[[], object]) -> int:
-    """Run something; each failed point is explained in a line, and the others are kept."""
+    """Run something; each failed point is explained in a line, and the others are kept.
+
+    Gives 1 for failures of the computation, which are recorded, and 2 if all that stood in the way was
+    something that the user can mend, such as a full disk.
+    """
     try:
         compute()
     except dj.RunError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 1 if any(failure.recorded for failure in error.failures) else 2
     return 0
 
 

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from datajuicer import claims, values
 from datajuicer.cachable import JOB, Cachable
-from datajuicer.disk import StoreFull
+from datajuicer.disk import StoreFull, cannot_write, is_full
 from datajuicer.errors import UsageError
 from datajuicer.job import LINK, Job, Link
 from datajuicer.lint import watch
@@ -232,6 +232,8 @@ def _call_batched(
 def _keep(task: Task, work: Work, job: Job, result: Any, started: float, duration: float) -> Outcome:
     try:
         if isinstance(result, _Raised):
+            if task.store is not None and is_full(result.error):  # what the function wrote found no room
+                raise cannot_write(job.folder, None, result.error)
             return _keep_failure(task, work, job, result.error, started, duration)
         if task.store is None:
             return Outcome("done", result)

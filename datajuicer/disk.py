@@ -7,6 +7,7 @@ import os
 import socket
 import uuid
 from pathlib import Path
+from typing import TypeGuard
 
 from datajuicer.errors import UsageError
 
@@ -51,10 +52,15 @@ def unique() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
+def is_full(error: BaseException) -> TypeGuard[OSError]:
+    """Whether an error says that there is no room left."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def cannot_write(path: Path, need: int | None, error: OSError) -> StoreFull:
     """The error for a write that failed: where, how much room it needs, what to do."""
     size = f" ({need} bytes are needed)" if need is not None else ""
-    remedy = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that"
+    remedy = "make room" if is_full(error) else "mend that"
     return StoreFull(
         f"{path} cannot be written{size}: {error.strerror or error}. Nothing that was finished is lost; "
         f"{remedy} or name another store, and run the same command again"

@@ -134,6 +134,23 @@ def test_an_unwritable_store_is_said_before_anything_is_computed(train, tmp_path
     assert "Traceback" not in done.stderr
 
 
+def test_a_full_disk_is_said_with_its_place(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs rights that this process does not have")
+    try:
+        words = ["-arch=digits_mlp", *TINY, f"-sessions={disk / 'sessions'}"]
+        done = run(str(ROOT / "train.py"), *words, cwd=tmp_path, status=2)
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    assert "No space left" in done.stderr
+    assert str(disk) in done.stderr
+    assert "make room" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_diverging_training_names_step_and_settings_and_keeps_its_neighbour(train, tmp_path):
     done = train(
         "-arch=digits_mlp",
