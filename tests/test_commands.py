@@ -83,6 +83,37 @@ def test_results_hold_their_data_source(train, tmp_path):
     assert "generated heartbeats (synthetic)" in json.dumps(json.loads(text))
 
 
+@pytest.fixture
+def heartbeats() -> str:
+    folder = Path(os.environ.get("JAXROBUST_DATA", ROOT.parent / "shared" / "data")) / "mitdb" / "flac"
+    if not folder.is_dir():
+        pytest.skip(f"no MIT-BIH records in {folder}: name the folder of the data in JAXROBUST_DATA")
+    return f"-data_folder={folder}"
+
+
+@pytest.mark.data
+def test_real_heartbeats_are_named_in_the_record(train, tmp_path, heartbeats):
+    train("-arch=ecg_lsnn", *SMALL_LSNN, heartbeats, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    (text,) = records(tmp_path).values()
+    notes = json.loads(text)["notes"]
+    assert notes["data_source"] == "MIT-BIH Arrhythmia Database 1.0.0"
+    assert notes["data_split"] == "patients"
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_the_ecg_experiment_on_real_heartbeats(train, tmp_path, heartbeats):
+    words = ["-exp=ecg_experiment", "-n_epochs=0.02,0.01", "-n_hidden=8", "-n_attack_steps=1", heartbeats]
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    assert "16 missing" in train(*words, "-status", **cache).stdout
+    train(*words, "-n_threads=2", **cache)
+    assert "16 done" in train(*words, "-status", **cache).stdout
+    run(str(ROOT / "make_figures.py"), *words, cwd=tmp_path, **cache)
+    table = (tmp_path / "figures" / "ecg_experiment.md").read_text()
+    assert table.count("MIT-BIH Arrhythmia Database") == 2
+    assert table.count("| 0.5 |") == 2
+
+
 def test_missing_data_are_replaced_with_a_notice_and_never_mixed(train, tmp_path):
     # An empty cache and no network: downloads fail at once because the proxy does not exist.
     offline = {
