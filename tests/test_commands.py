@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ["-n_epochs=2,1", "-n_attack_steps=2"]
+SMALL_LSNN = ["-n_epochs=0.1,0.1", "-n_hidden=8", "-beta_robustness=0"]
 
 
 def run(*words: str, cwd: Path, status: int = 0, **environment: str) -> subprocess.CompletedProcess:
