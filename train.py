@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import platformdirs
@@ -71,7 +72,9 @@ def main(argv: Sequence[str]) -> int:
         }
         if options["arch"]:
             grid = configured([architecture_named(options["arch"]).make()], words.settings)
-            return _report_status(grid, options) if options["status"] else _train(grid, how, options)
+            return (
+                _report_status(grid, options) if options["status"] else _train(_obtained(grid), how, options)
+            )
         experiments = load_experiments(options["exp"])
         grids = {
             name: configured(experiment.train_grid(), words.settings)
@@ -80,7 +83,10 @@ def main(argv: Sequence[str]) -> int:
         everything = [point for grid in grids.values() for point in grid]
         if options["status"]:
             return _report_status(everything, options)
+        everything = _obtained(everything)
         failed = _train(everything, how, options)
+        points = iter(everything)
+        grids = {name: list(islice(points, len(grid))) for name, grid in grids.items()}
         for name, experiment in experiments.items():
             failed = _evaluate(name, experiment, grids[name], how) or failed
         return failed
@@ -94,13 +100,11 @@ def main(argv: Sequence[str]) -> int:
 
 def _train(grid: list[dict[str, Any]], how: dict[str, Any], options: dict[str, Any]) -> int:
     """Train the grid; 0 if all went well."""
-    grid = with_available_data(grid, notice=_notice)
     return _explained(lambda: dj.run(grid, "train", batch=options["models_per_job"], **how)("{*}"))
 
 
 def _evaluate(name: str, experiment: Experiment, grid: list[dict[str, Any]], how: dict[str, Any]) -> int:
     """Evaluate what of an experiment is trained; 0 if all went well."""
-    grid = with_available_data(grid, notice=lambda text: None)
     trained = dj.run(grid, "train", run_mode="load_any", cache_dir=how["cache_dir"], store_key="*")("{*}")
     if not trained:
         return 0
@@ -134,6 +138,11 @@ def _report_status(grid: list[dict[str, Any]], options: dict[str, Any]) -> int:
         for point in parts[name]:
             print(f"  {name:8} {described(point)}")
     return 0
+
+
+def _obtained(grid: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The grid with its data sets at hand, or their stand-ins in their place."""
+    return with_available_data(grid, notice=_notice)
 
 
 def _notice(text: str) -> None:

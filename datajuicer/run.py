@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from datajuicer.cachable import Cachable
 from datajuicer.compute import Outcome, Work, load_pickle
@@ -108,7 +108,7 @@ def _check(
         raise UsageError(f"n_threads={n_threads!r} must be a whole number of worker processes, at least 1")
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise UsageError(f"batch={batch!r} must be a whole number of points, at least 1")
-    modes = RunMode.__args__  # type: ignore[attr-defined]
+    modes = get_args(RunMode)
     if run_mode not in modes:
         raise UsageError(f"run_mode={run_mode!r} must be one of {', '.join(modes)}")
     if cache_mode not in ("normal", "no_save"):

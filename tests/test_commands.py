@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -74,6 +75,23 @@ def test_an_experiment_trains_evaluates_and_draws_from_numbers_alone(train, tmp_
     assert "| 0.7 |" in table
     assert "synthetic" in table
     assert "2 networks a method, 100 devices" in table
+
+
+def test_the_readme_shows_what_the_shipped_results_say(tmp_path):
+    """Every row of the ECG tables is drawn from sessions/ by the command beside it."""
+    readme = (ROOT / "README.md").read_text()
+    (command,) = re.findall(
+        r"^python make_figures.py (-exp=ecg_experiment -n_epochs.*)$", readme, re.MULTILINE
+    )
+    run(str(ROOT / "make_figures.py"), *command.split(), f"-sessions={ROOT / 'sessions'}", cwd=tmp_path)
+    rows = [
+        line
+        for line in (tmp_path / "figures" / "ecg_experiment.md").read_text().splitlines()
+        if line.startswith("| 0")
+    ]
+    assert len(rows) == 12
+    for page in (readme, (ROOT / "docs" / "results.md").read_text()):
+        assert not [row for row in rows if row not in page]
 
 
 def test_results_hold_their_data_source(train, tmp_path):
