@@ -3,13 +3,15 @@
 import importlib
 import re
 import sys
+import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import datajuicer as dj
 from jaxrobust import architectures
 from jaxrobust.errors import InputError
+from jaxrobust.protocols import PUBLISHED, Protocol
 from jaxrobust.settings import as_text, check_names, from_text, nearest
 
 EXPERIMENTS = Path(__file__).resolve().parent / "experiments"
@@ -22,8 +24,11 @@ class Option(NamedTuple):
     help: str
 
 
-class Experiment(Protocol):
-    """What a class in experiments/ offers; all of it works on grids of plain dicts."""
+class Experiment(typing.Protocol):
+    """What a class in experiments/ offers; all of it works on grids of plain dicts.
+
+    It may also name a ``short`` protocol for machines that cannot run the published one.
+    """
 
     def train_grid(self) -> list[dict[str, Any]]:
         """The models of the experiment."""
@@ -36,6 +41,30 @@ class Experiment(Protocol):
     def visualize(self, grid: list[dict[str, Any]], folder: Path) -> list[Path]:
         """Draw the evaluated models; gives the files it wrote."""
         ...
+
+
+def protocols_of(experiment: Experiment) -> dict[str, Protocol]:
+    """The protocols under which an experiment can be run, the published one first.
+
+    An experiment that names no ``short`` protocol is short as it is.
+    """
+    short = getattr(experiment, "short", None)
+    return {"published": PUBLISHED} | ({"short": short} if short else {})
+
+
+def grid_of(experiment: Experiment, protocol: str, settings: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The models of an experiment under a protocol and the typed settings.
+
+    Raises:
+        InputError: There is no such protocol or setting, or a value is of the wrong type.
+    """
+    known = ("published", "short")
+    if protocol not in known:
+        raise InputError(
+            f"There is no protocol {protocol!r}; there are {' and '.join(known)}.{nearest(protocol, known)}"
+        )
+    chosen = protocols_of(experiment).get(protocol, PUBLISHED)
+    return configured(chosen.applied(experiment.train_grid()), settings)
 
 
 class Words(NamedTuple):

@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ import datajuicer as dj
 from command_line import (
     Experiment,
     Option,
-    configured,
     describe_options,
+    grid_of,
     load_experiments,
+    protocols_of,
     read_words,
 )
 from jaxrobust.architectures import on_stand_ins
@@ -20,6 +21,7 @@ from jaxrobust.errors import InputError
 
 OPTIONS = {
     "exp": Option((), "experiments to draw, by name; all if not given"),
+    "protocol": Option("", "published or short; if not given, the first of them that has all its results"),
     "sessions": Option("sessions", "folder of the results"),
     "figures": Option("figures", "folder of the figures"),
     "help": Option(False, "this text"),
@@ -39,7 +41,10 @@ def main(argv: Sequence[str]) -> int:
             print(f"{__doc__}\n\n{USAGE}\nOptions:\n{describe_options(OPTIONS)}")
             return 0
         experiments = load_experiments(words.options["exp"])
-        grids = {name: configured(it.train_grid(), words.settings) for name, it in experiments.items()}
+        grids = {
+            name: _grid_with_results(experiment, words.options, words.settings)
+            for name, experiment in experiments.items()
+        }
         changed = "".join(f" -{name}={value}" for name, value in words.settings.items())
     except (InputError, dj.UsageError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -55,12 +60,28 @@ def main(argv: Sequence[str]) -> int:
     return 0 if all(drawn) else 1
 
 
+def _grid_with_results(
+    experiment: Experiment, options: dict[str, Any], settings: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The grid under the protocol asked for or, if none is, under the first whose models are all trained.
+
+    On real data before the built-in stand-ins; the published protocol if no models are trained.
+    """
+    names = [options["protocol"]] if options["protocol"] else list(protocols_of(experiment))
+    grids = [grid_of(experiment, name, settings) for name in names]
+    for grid in [*grids, *(on_stand_ins(grid) for grid in grids)]:
+        if not dj.missing(grid, "train", cache_dir=options["sessions"])("{*}"):
+            return grid
+    return grids[0]
+
+
 def _draw(
     name: str, experiment: Experiment, grid: list[dict[str, Any]], how: dict[str, Any], folder: Path
 ) -> bool:
     """Draw one experiment; one that is broken or lacks results does not stop the others."""
     try:
-        for path in experiment.visualize(_results(experiment, grid, how), folder):
+        trained = dj.run(grid, "train", store_key="*", **how)("{*}")
+        for path in experiment.visualize(experiment.evaluate(trained, **how), folder):
             print(path)
     except (InputError, dj.UsageError, OSError) as error:
         print(f"error: {name}: {error}", file=sys.stderr)
@@ -70,16 +91,6 @@ def _draw(
         traceback.print_exc()
         return False
     return True
-
-
-def _results(experiment: Experiment, grid: list[dict[str, Any]], how: dict[str, Any]) -> list[dict[str, Any]]:
-    """The stored results on real data or, where there are none at all, those on the built-in stand-ins."""
-    if dj.missing(grid, "train", cache_dir=how["cache_dir"])("{*}"):
-        stand_ins = on_stand_ins(grid)
-        if not dj.missing(stand_ins, "train", cache_dir=how["cache_dir"])("{*}"):
-            grid = stand_ins
-    trained = dj.run(grid, "train", store_key="*", **how)("{*}")
-    return experiment.evaluate(trained, **how)
 
 
 if __name__ == "__main__":

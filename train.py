@@ -21,6 +21,7 @@ from command_line import (
     describe_architecture,
     describe_options,
     described,
+    grid_of,
     load_experiments,
     read_words,
 )
@@ -30,6 +31,9 @@ from jaxrobust.errors import InputError
 OPTIONS = {
     "exp": Option((), "experiments to run, by name; all if neither -exp nor -arch is given"),
     "arch": Option("", f"train one model of an architecture: {', '.join(ARCHITECTURES)}"),
+    "protocol": Option(
+        "published", "published, or short: less data, fewer epochs and networks, for two cores"
+    ),
     "n_threads": Option(1, "worker processes"),
     "models_per_job": Option(1, "models trained side by side in one program; more pay on a GPU"),
     "status": Option(False, "say what is done, running, failed and missing; compute nothing"),
@@ -42,6 +46,7 @@ OPTIONS = {
 USAGE = """\
 python train.py                                     every experiment
 python train.py -exp=quickstart -n_threads=2        one experiment, two workers
+python train.py -exp=ecg_experiment -protocol=short what two cores can train in an hour
 python train.py -exp=ecg_experiment -n_epochs=30,10 a setting changed for all its models
 python train.py -exp=quickstart -status             what is done and what is missing
 python train.py -arch=ecg_lsnn -beta_robustness=0.25 -seed=1
@@ -77,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
             )
         experiments = load_experiments(options["exp"])
         grids = {
-            name: configured(experiment.train_grid(), words.settings)
+            name: grid_of(experiment, options["protocol"], words.settings)
             for name, experiment in experiments.items()
         }
         everything = [point for grid in grids.values() for point in grid]

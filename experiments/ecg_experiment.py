@@ -3,7 +3,7 @@
 Expected (published, split by beat, 150 + 50 epochs): standard 99 % at mismatch 0 and 77 % at 0.5; forward
 noise + beta 99 % and 95 %. The split by patient has the two classes that occur in many patients, normal beats
 and premature ventricular contractions; of bundle branch blocks there are too few patients to learn from.
-Command: python train.py -exp=ecg_experiment (shorter: -n_epochs=30,10, for make_figures.py as well)
+Command: python train.py -exp=ecg_experiment (-protocol=short for two cores)
 """
 
 from pathlib import Path
@@ -17,6 +17,8 @@ from jaxrobust.plotting.comparison import compare_under_mismatch
 
 class ecg_experiment:
     """Four methods, two seeds, two splits."""
+
+    short = protocols.SHORT
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Sixteen models."""

@@ -1,35 +1,161 @@
 """Named protocols: everything that must be fixed for two numbers to be comparable.
 
-The methods of the published comparison (section 3.4) are settings on top of an architecture's defaults. Each
-grid point also carries the method's name under ``"method"``, for tables and figures.
+A *method* is what the published comparison varies (section 3.4): settings on top of an architecture's
+defaults. Each grid point carries the method's name under ``"method"``, for tables and figures. A *protocol*
+is how much is computed: which data, how long a training, how many networks and devices stand behind a number.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import datajuicer as dj
+from jaxrobust.architectures import architecture_of
 
-STANDARD: Mapping[str, Any] = {"method": "Standard", "beta_robustness": 0.0}
-FORWARD_NOISE: Mapping[str, Any] = {
-    "method": "Forward noise",
-    "beta_robustness": 0.0,
-    "noisy_forward_std": 0.3,
-}
-BETA: Mapping[str, Any] = {"method": "Beta", "beta_robustness": 0.25, "attack_size_mismatch": 0.1}
-FORWARD_NOISE_BETA: Mapping[str, Any] = {
+Method = Mapping[str, Any]
+Grid = Sequence[Mapping[str, Any]]
+
+STANDARD: Method = {"method": "Standard", "beta_robustness": 0.0}
+FORWARD_NOISE: Method = {"method": "Forward noise", "beta_robustness": 0.0, "noisy_forward_std": 0.3}
+BETA: Method = {"method": "Beta", "beta_robustness": 0.25, "attack_size_mismatch": 0.1}
+FORWARD_NOISE_BETA: Method = {
     "method": "Forward noise + beta",
     "beta_robustness": 0.1,
     "noisy_forward_std": 0.3,
     "attack_size_mismatch": 0.1,
 }
+DROPOUT: Method = {"method": "Dropout", "beta_robustness": 0.0, "dropout_prob": 0.3}
+AWP: Method = {
+    "method": "AWP",
+    "beta_robustness": 0.0,
+    "awp": True,
+    "awp_gamma": 0.1,
+    "boundary_loss": "madry",
+    "attack_size_mismatch": 0.2,
+}
+
+# Speech was trained with a larger weight of the robust term than ECG and images.
+_SPEECH = {"Beta": {"beta_robustness": 0.5}, "Forward noise + beta": {"beta_robustness": 0.5}}
 
 # Seeds of the networks behind each published number.
 SEEDS = (0, 1)
 
 
-def with_methods(
-    grid: Sequence[dict[str, Any]], methods: Sequence[Mapping[str, Any]], seeds: Sequence[int] = SEEDS
-) -> list[dict[str, Any]]:
-    """Every grid point under every method and seed."""
-    points = [point for method in methods for point in dj.configure(list(grid), dict(method))]
+def adversarial_model_perturbation(size: float) -> Method:
+    """AMP with steps of length ``size`` for each tensor."""
+    return {"method": f"AMP {size:g}", "beta_robustness": 0.0, "amp_size": size}
+
+
+def with_methods(grid: Grid, methods: Sequence[Method], seeds: Sequence[int] = SEEDS) -> list[dict[str, Any]]:
+    """Every grid point under every method, as published for its architecture, and seed."""
+    points = [
+        {
+            **point,
+            **method,
+            **(_SPEECH.get(method["method"], {}) if point["architecture"] == "speech_lsnn" else {}),
+        }
+        for method in methods
+        for point in grid
+    ]
     return dj.split(points, "seed", list(seeds))
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How much is computed for an experiment.
+
+    Attributes:
+        settings: For each architecture what replaces its defaults: data, epochs, learning rates and, for the
+            evaluations, ``n_draws`` (devices a network) and ``n_samples`` (test samples, evenly drawn; 0 for
+            all).
+        seeds: The networks that are trained; those of the experiment if None.
+    """
+
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    seeds: tuple[int, ...] | None = None
+
+    def applied(self, grid: Grid) -> list[dict[str, Any]]:
+        """The grid under this protocol.
+
+        Training schedules that an experiment sets itself are shortened in proportion and keep their learning
+        rates.
+        """
+        points = [
+            self._replaced(point) for point in grid if self.seeds is None or point["seed"] in self.seeds
+        ]
+        return dj.make_unique(points)
+
+    def _replaced(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        architecture = architecture_of(point)
+        own = dict(self.settings.get(architecture.name, {}))
+        usual = architecture.settings["n_epochs"].default
+        if "n_epochs" in own and point["n_epochs"] != usual:
+            share = sum(own.pop("n_epochs")) / sum(usual)
+            own.pop("learning_rate", None)
+            own["n_epochs"] = tuple(_rounded(epochs * share) for epochs in point["n_epochs"])
+        return {**point, **own}
+
+
+def _rounded(epochs: float) -> float:
+    """Two significant digits: what a caption can say."""
+    return round(epochs, 1 - math.floor(math.log10(epochs))) if epochs else 0.0
+
+
+PUBLISHED = Protocol()
+
+# For two cores without a GPU: what the results that come with the project were trained with.
+SHORT = Protocol(
+    {
+        "ecg_lsnn": {
+            "n_epochs": (10.0, 4.0),
+            "learning_rate": (5e-3, 5e-4),
+            "eval_step_interval": 100,
+        },
+        "speech_lsnn": {
+            "dataset": "arabic_speech",
+            "n_epochs": (8.0, 2.0),
+            "learning_rate": (5e-3, 5e-4),
+            "eval_step_interval": 100,
+            "n_attack_steps": 4,
+        },
+        "cnn": {
+            "n_epochs": (1.0, 0.25),
+            "learning_rate": (1e-3, 1e-4),
+            "eval_step_interval": 225,
+            "n_attack_steps": 4,
+            "n_draws": 50,
+            "n_samples": 2000,
+        },
+    }
+)
+
+# The same for experiments that sweep a setting over many networks.
+SHORT_SWEEP = Protocol(
+    {
+        "ecg_lsnn": {
+            "n_epochs": (2.0, 0.5),
+            "learning_rate": (5e-3, 5e-4),
+            "eval_step_interval": 50,
+            "n_attack_steps": 3,
+            "n_draws": 50,
+        },
+        "speech_lsnn": {
+            "dataset": "arabic_speech",
+            "n_epochs": (2.5, 0.5),
+            "learning_rate": (5e-3, 5e-4),
+            "eval_step_interval": 50,
+            "n_attack_steps": 3,
+            "n_draws": 50,
+        },
+        "cnn": {
+            "n_epochs": (0.3, 0.1),
+            "learning_rate": (1e-3, 1e-4),
+            "eval_step_interval": 100,
+            "n_attack_steps": 3,
+            "n_draws": 25,
+            "n_samples": 1000,
+        },
+    },
+    seeds=(0,),
+)

@@ -11,7 +11,7 @@ from jaxrobust.evaluations.trained import bring_back
 from jaxrobust.models.lsnn import LSNN
 
 
-@dj.cachable(dependencies=["model:trained", "n_samples", "n_bins", "lowest"])
+@dj.cachable(dependencies=["model:trained", "n_samples", "n_bins", "lowest"], on_code_change="ignore")
 def neuron_activity(
     model: dict[str, Any], n_samples: int = 100, n_bins: int = 100, lowest: float = -20.0
 ) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def neuron_activity(
 
     Args:
         model: A trained grid point with a spiking network.
-        n_samples: The first so many samples of the test set.
+        n_samples: Test samples, taken at even distances; 0 for all.
         n_bins: Bins of the histogram.
         lowest: Potentials below are counted in the lowest bin, as in the published figure.
 
@@ -29,11 +29,11 @@ def neuron_activity(
     Raises:
         InputError: The network has no neurons that spike.
     """
-    trained = bring_back(model)
+    trained = bring_back(model, n_samples=n_samples)
     if not isinstance(trained.network, LSNN):
         raise InputError(f"{model['architecture']} has no spiking neurons; only LSNNs have firing rates.")
     run = jax.jit(trained.network.trajectories)
-    spikes, potentials = run(trained.variables.parameters, trained.inputs[:n_samples])
+    spikes, potentials = run(trained.variables.parameters, trained.inputs)
     counts, edges = np.histogram(np.maximum(np.asarray(potentials), lowest), bins=n_bins)
     return {
         "rates": np.asarray(spikes).mean(axis=(0, 1)).tolist(),

@@ -40,7 +40,10 @@ def _adversarial(
     return curves, mean_slope(curves, alphas)
 
 
-@dj.cachable(dependencies=["model:trained", "std", "reach", "n_points", "n_repeats", "part", "seed"])
+@dj.cachable(
+    dependencies=["model:trained", "std", "reach", "n_points", "n_repeats", "part", "seed", "n_samples?=0"],
+    on_code_change="ignore",
+)
 def random_landscape(
     model: dict[str, Any],
     std: float = 0.2,
@@ -49,6 +52,7 @@ def random_landscape(
     n_repeats: int = 5,
     part: str = "test",
     seed: int = 0,
+    n_samples: int = 0,
 ) -> dict[str, Any]:
     """Cross-entropy along random directions ``alpha |theta| std N(0, 1)``, alpha from -reach to reach.
 
@@ -60,19 +64,31 @@ def random_landscape(
         n_repeats: Directions.
         part: Which data: ``"test"``, ``"validation"`` or ``"train"``.
         seed: Seed of the directions.
+        n_samples: Samples, taken at even distances; 0 for all.
 
     Returns:
         ``alphas``, ``losses`` (a list a direction) and ``slope`` of their smoothed mean.
     """
     alphas = jnp.linspace(-reach, reach, n_points)
     losses, slope = _random(
-        *bring_back(model, part), jax.random.key(seed), alphas, jnp.float32(std), n_repeats
+        *bring_back(model, part, n_samples), jax.random.key(seed), alphas, jnp.float32(std), n_repeats
     )
     return {"alphas": alphas.tolist(), "losses": losses.tolist(), "slope": float(slope)}
 
 
 @dj.cachable(
-    dependencies=["model:trained", "size", "n_steps", "scale", "reach", "n_points", "n_repeats", "seed"]
+    dependencies=[
+        "model:trained",
+        "size",
+        "n_steps",
+        "scale",
+        "reach",
+        "n_points",
+        "n_repeats",
+        "seed",
+        "n_samples?=0",
+    ],
+    on_code_change="ignore",
 )
 def adversarial_landscape(
     model: dict[str, Any],
@@ -83,6 +99,7 @@ def adversarial_landscape(
     n_points: int = 50,
     n_repeats: int = 1,
     seed: int = 0,
+    n_samples: int = 0,
 ) -> dict[str, Any]:
     """Cross-entropy along ``alpha scale (theta* - theta)``, where theta* is what an attack on it finds.
 
@@ -95,6 +112,7 @@ def adversarial_landscape(
         n_points: Points of a line.
         n_repeats: Attacks, each from a random start of its own.
         seed: Seed of the starts.
+        n_samples: Test samples, taken at even distances; 0 for all.
 
     Returns:
         ``alphas``, ``losses`` (a list an attack) and ``slope`` of their smoothed mean.
@@ -102,6 +120,11 @@ def adversarial_landscape(
     alphas = jnp.linspace(-reach, reach, n_points)
     attack = jax.tree.map(jnp.float32, ParameterAttack(relative_size=size, n_steps=n_steps))
     losses, slope = _adversarial(
-        *bring_back(model), jax.random.key(seed), alphas, attack, jnp.float32(scale), n_repeats
+        *bring_back(model, n_samples=n_samples),
+        jax.random.key(seed),
+        alphas,
+        attack,
+        jnp.float32(scale),
+        n_repeats,
     )
     return {"alphas": alphas.tolist(), "losses": losses.tolist(), "slope": float(slope)}

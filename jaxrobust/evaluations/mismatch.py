@@ -53,9 +53,11 @@ def accuracies_under(trained: Trained, perturbation: Perturbation, *, n_draws: i
     return _accuracies(*trained, key, numbers, n_draws, side_by_side(n_draws)).tolist()
 
 
-@dj.cachable(dependencies=["model:trained", "level", "n_draws", "seed"])
+@dj.cachable(
+    dependencies=["model:trained", "level", "n_draws", "seed", "n_samples?=0"], on_code_change="ignore"
+)
 def mismatch_accuracy(
-    model: dict[str, Any], level: float, n_draws: int = N_DRAWS, seed: int = 0
+    model: dict[str, Any], level: float, n_draws: int = N_DRAWS, seed: int = 0, n_samples: int = 0
 ) -> list[float]:
     """Test accuracy of ``n_draws`` devices whose parameters deviate by ``level`` times their size.
 
@@ -64,17 +66,24 @@ def mismatch_accuracy(
         level: Relative standard deviation of the mismatch (zeta).
         n_draws: Number of devices; at level 0 all are the same, and one is computed.
         seed: Seed of the devices.
+        n_samples: Test samples, taken at even distances; 0 for all.
 
     Returns:
         One accuracy a device, as a fraction.
     """
     _check_size(level, "mismatch level")
     draws = 1 if level == 0 else n_draws
-    return accuracies_under(bring_back(model), GaussianMismatch(level), n_draws=draws, seed=seed)
+    return accuracies_under(
+        bring_back(model, n_samples=n_samples), GaussianMismatch(level), n_draws=draws, seed=seed
+    )
 
 
-@dj.cachable(dependencies=["model:trained", "size", "n_draws", "seed"])
-def box_corner_accuracy(model: dict[str, Any], size: float, n_draws: int = 5, seed: int = 0) -> list[float]:
+@dj.cachable(
+    dependencies=["model:trained", "size", "n_draws", "seed", "n_samples?=0"], on_code_change="ignore"
+)
+def box_corner_accuracy(
+    model: dict[str, Any], size: float, n_draws: int = 5, seed: int = 0, n_samples: int = 0
+) -> list[float]:
     """Test accuracy at random corners of the box ``theta (1 +- size)``: how an attack without aim does.
 
     Args:
@@ -82,20 +91,25 @@ def box_corner_accuracy(model: dict[str, Any], size: float, n_draws: int = 5, se
         size: Half the width of the box, relative to each parameter.
         n_draws: Number of corners (the published system takes the mean of 5).
         seed: Seed of the corners.
+        n_samples: Test samples, taken at even distances; 0 for all.
     """
     _check_size(size, "size of a box")
-    return accuracies_under(bring_back(model), BoxCorner(size), n_draws=n_draws, seed=seed)
+    return accuracies_under(
+        bring_back(model, n_samples=n_samples), BoxCorner(size), n_draws=n_draws, seed=seed
+    )
 
 
-@dj.cachable(dependencies=["model:trained", "bits"])
-def quantized_accuracy(model: dict[str, Any], bits: int) -> float:
+@dj.cachable(dependencies=["model:trained", "bits", "n_samples?=0"], on_code_change="ignore")
+def quantized_accuracy(model: dict[str, Any], bits: int, n_samples: int = 0) -> float:
     """Test accuracy with every tensor rounded to ``bits`` bits between its smallest and largest value."""
-    return accuracies_under(bring_back(model), Quantization(bits), n_draws=1, seed=0)[0]
+    return accuracies_under(bring_back(model, n_samples=n_samples), Quantization(bits), n_draws=1, seed=0)[0]
 
 
-@dj.cachable(dependencies=["model:trained", "time", "n_draws", "seed"])
+@dj.cachable(
+    dependencies=["model:trained", "time", "n_draws", "seed", "n_samples?=0"], on_code_change="ignore"
+)
 def phase_change_accuracy(
-    model: dict[str, Any], time: float, n_draws: int = 25, seed: int = 0
+    model: dict[str, Any], time: float, n_draws: int = 25, seed: int = 0, n_samples: int = 0
 ) -> list[float]:
     """Test accuracy of ``n_draws`` chips of phase-change memory, ``time`` seconds after programming.
 
@@ -104,8 +118,11 @@ def phase_change_accuracy(
         time: Seconds, at least 25; ``phase_change_memory.TIMES`` are the published ones.
         n_draws: Number of chips.
         seed: Seed of the chips.
+        n_samples: Test samples, taken at even distances; 0 for all.
     """
-    return accuracies_under(bring_back(model), PhaseChangeMemory(time), n_draws=n_draws, seed=seed)
+    return accuracies_under(
+        bring_back(model, n_samples=n_samples), PhaseChangeMemory(time), n_draws=n_draws, seed=seed
+    )
 
 
 def mismatch_sweep(
@@ -114,12 +131,15 @@ def mismatch_sweep(
     """Evaluate trained points at several levels: a point each, with ``level`` and ``accuracies``.
 
     Args:
-        grid: Trained grid points.
+        grid: Trained grid points; ``n_draws`` and ``n_samples`` of a point replace the published 100 and all.
         levels: Mismatch levels.
         how: Options of ``datajuicer.run``.
     """
-    points = dj.split(list(grid), "level", list(levels))
-    return dj.run(points, mismatch_accuracy, store_key="accuracies", **how)("{*}", "{level}")
+    counted = [{"n_draws": N_DRAWS, "n_samples": 0, **point} for point in grid]
+    points = dj.split(counted, "level", list(levels))
+    return dj.run(points, mismatch_accuracy, store_key="accuracies", **how)(
+        "{*}", "{level}", n_draws="{n_draws}", n_samples="{n_samples}"
+    )
 
 
 def _check_size(value: float, what: str) -> None:

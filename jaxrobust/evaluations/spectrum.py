@@ -18,7 +18,9 @@ def _spectrum(network, variables, inputs, labels, key: Array, n_steps: int, n_pr
     return hessian_spectrum(loss, variables.parameters, key, n_steps=n_steps, n_probes=n_probes)
 
 
-@dj.cachable(dependencies=["model:trained", "n_samples", "n_steps", "n_probes", "seed"])
+@dj.cachable(
+    dependencies=["model:trained", "n_samples", "n_steps", "n_probes", "seed"], on_code_change="ignore"
+)
 def loss_spectrum(
     model: dict[str, Any], n_samples: int = 500, n_steps: int = 90, n_probes: int = 1, seed: int = 0
 ) -> dict[str, Any]:
@@ -26,7 +28,7 @@ def loss_spectrum(
 
     Args:
         model: A trained grid point.
-        n_samples: The first so many samples of the training set.
+        n_samples: Training samples, taken at even distances; 0 for all.
         n_steps: Lanczos steps.
         n_probes: Random vectors.
         seed: Seed of the vectors.
@@ -34,9 +36,9 @@ def loss_spectrum(
     Returns:
         ``nodes`` and ``weights`` of the quadrature of each probe, and the ``largest`` eigenvalue found.
     """
-    network, variables, inputs, labels = bring_back(model, "train")
+    network, variables, inputs, labels = bring_back(model, "train", n_samples)
     key = jax.random.key(seed)
-    found = _spectrum(network, variables, inputs[:n_samples], labels[:n_samples], key, n_steps, n_probes)
+    found = _spectrum(network, variables, inputs, labels, key, n_steps, n_probes)
     return {
         "nodes": found.nodes.tolist(),
         "weights": found.weights.tolist(),

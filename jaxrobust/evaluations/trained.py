@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float, Int
 
@@ -27,8 +28,13 @@ class Trained(NamedTuple):
     labels: Int[Array, " samples"]
 
 
-def bring_back(model: Mapping[str, Any], part: str = "test") -> Trained:
+def bring_back(model: Mapping[str, Any], part: str = "test", n_samples: int = 0) -> Trained:
     """Load a trained grid point with its ``"train"``, ``"validation"`` or ``"test"`` data.
+
+    Args:
+        model: A trained grid point.
+        part: Which data.
+        n_samples: How many samples, taken at even distances; 0 or more than there are for all.
 
     Raises:
         InputError: The point was not trained, or its data have no such part.
@@ -40,12 +46,18 @@ def bring_back(model: Mapping[str, Any], part: str = "test") -> Trained:
         )
     if part not in ("train", "validation", "test"):
         raise InputError(f"The data have the parts train, validation and test, but no {part!r}.")
+    if n_samples < 0:
+        raise InputError(f"n_samples is a number of samples, 0 for all, not {n_samples}.")
     dataset = dataset_of(model)
     network = network_of(model, dataset)
     like = jax.eval_shape(network.init, jax.random.key(0))
     variables = Variables(*load_tree(model["parameters"].path(), like=tuple(like))[0])
     examples = getattr(dataset, part)
-    return Trained(network, variables, jnp.asarray(examples.inputs), jnp.asarray(examples.labels))
+    n_all = len(examples.labels)
+    chosen = np.arange(n_samples) * n_all // n_samples if 0 < n_samples < n_all else slice(None)
+    return Trained(
+        network, variables, jnp.asarray(examples.inputs[chosen]), jnp.asarray(examples.labels[chosen])
+    )
 
 
 def apply_of(network: Network, variables: Variables) -> Apply:

@@ -30,8 +30,8 @@ def _verified(network, variables, inputs, labels, size: Array) -> Float[Array, "
     return verified_accuracy(bounds_of, box, inputs, labels, batch_size=BATCH_SIZE)
 
 
-@dj.cachable(dependencies=["model:trained", "size"])
-def verified_test_accuracy(model: dict[str, Any], size: float) -> float:
+@dj.cachable(dependencies=["model:trained", "size", "n_samples?=0"], on_code_change="ignore")
+def verified_test_accuracy(model: dict[str, Any], size: float, n_samples: int = 0) -> float:
     """Fraction of test samples that every network in the box ``theta +- size |theta|`` classifies correctly.
 
     Interval propagation gives a lower bound of the true fraction (section 8, IBP).
@@ -39,5 +39,6 @@ def verified_test_accuracy(model: dict[str, Any], size: float) -> float:
     Args:
         model: A trained grid point.
         size: Half the width of the box relative to each parameter.
+        n_samples: Test samples, taken at even distances; 0 for all.
     """
-    return float(_verified(*bring_back(model), jnp.float32(size)))
+    return float(_verified(*bring_back(model, n_samples=n_samples), jnp.float32(size)))

@@ -43,7 +43,10 @@ def _worst_case(
     return found.accuracies, found.losses
 
 
-@dj.cachable(dependencies=["model:trained", "size", "n_steps", "loss", "n_restarts", "seed"])
+@dj.cachable(
+    dependencies=["model:trained", "size", "n_steps", "loss", "n_restarts", "seed", "n_samples?=0"],
+    on_code_change="ignore",
+)
 def worst_case_accuracy(
     model: dict[str, Any],
     size: float,
@@ -51,6 +54,7 @@ def worst_case_accuracy(
     loss: str = "madry",
     n_restarts: int = 1,
     seed: int = 0,
+    n_samples: int = 0,
 ) -> dict[str, Any]:
     """Test accuracy under an attack with exact gradients of the whole test set (section 3.5).
 
@@ -61,6 +65,7 @@ def worst_case_accuracy(
         loss: ``"madry"`` for the cross-entropy, ``"kl"`` for the divergence from the network's own answers.
         n_restarts: Random starts.
         seed: Seed of the starts.
+        n_samples: Test samples, taken at even distances; 0 for all.
 
     Returns:
         ``accuracy``, the minimum over the restarts; ``accuracies`` of all; ``losses`` after 0 to ``n_steps``
@@ -68,7 +73,7 @@ def worst_case_accuracy(
     """
     attack = ParameterAttack(relative_size=size, n_steps=n_steps)
     accuracies, losses = _worst_case(
-        *bring_back(model),
+        *bring_back(model, n_samples=n_samples),
         jax.random.key(seed),
         jax.tree.map(jnp.float32, attack),
         loss,
