@@ -254,7 +254,7 @@ def cachable(
                 f"{function!r} is cachable already; wrap the function itself: {function!r}.function"
             )
         name = table_name or getattr(function, "__name__", "")
-        if not _NAME.fullmatch(name) or name == "quarantine":
+        if not _NAME.fullmatch(name) or name in ("quarantine", "campaigns"):
             raise UsageError(
                 f"{name or function!r} is no name for a function in a store; define the function with def, "
                 "or give cachable(table_name=…) made of letters, digits, '_', '-' and '.'"

@@ -36,7 +36,7 @@ from datajuicer.store import Store
 
 LOOK_AGAIN = 0.2  # seconds between two looks at what another process computes
 
-_PACKAGES = ("numpy", "jax", "jaxlib", "flax", "optax", "torch", "scipy")
+PACKAGES = ("numpy", "jax", "jaxlib", "flax", "optax", "torch", "scipy")
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class _Schedule:
         )
 
     def outcomes(self) -> Iterator[tuple[int, Outcome]]:
-        pending = deque(self._batches())
+        pending = deque(batches(self.items, self.order.batch))
         provenance = _provenance() if self.keep is not None else {}
         while pending or self.running or self.elsewhere:
             if self.stop.count:
@@ -180,16 +180,6 @@ class _Schedule:
             yield from self._collect(pending)
             for place in self._look_elsewhere():
                 pending.append((place,))
-
-    def _batches(self) -> Iterator[tuple[int, ...]]:
-        """Places that go into one call: up to `batch` of one group, everything else alone."""
-        groups: dict[str, list[int]] = {}
-        for place, item in enumerate(self.items):
-            group = item.group() if self.order.batch > 1 else None
-            groups.setdefault(group or f"alone {place}", []).append(place)
-        for places in groups.values():
-            for start in range(0, len(places), self.order.batch):
-                yield tuple(places[start : start + self.order.batch])
 
     def _has_room(self) -> bool:
         if self.order.executor is not None:
@@ -292,12 +282,23 @@ class _Schedule:
             yield self._told(place, Outcome("refused", error=self.full))
 
 
+def batches(items: Sequence[Item], size: int) -> Iterator[tuple[int, ...]]:
+    """Places that go into one call: up to `size` of one group, everything else alone."""
+    groups: dict[str, list[int]] = {}
+    for place, item in enumerate(items):
+        group = item.group() if size > 1 else None
+        groups.setdefault(group or f"alone {place}", []).append(place)
+    for places in groups.values():
+        for start in range(0, len(places), size):
+            yield tuple(places[start : start + size])
+
+
 def _provenance() -> dict[str, Any]:
     """What a record says about the circumstances; found out once a run."""
     from importlib.metadata import PackageNotFoundError, version
 
     packages = {"python": platform.python_version()}
-    for name in _PACKAGES:
+    for name in PACKAGES:
         if name in sys.modules:
             try:
                 packages[name] = version(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from datajuicer import claims, values
 from datajuicer.cachable import Cachable
@@ -14,6 +14,8 @@ from datajuicer.grid import Grid
 from datajuicer.plan import Item, as_points, brief, plan
 from datajuicer.record import Record
 from datajuicer.store import Store
+
+Outcome = Literal["done", "failed", "running", "missing"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def status(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions")
         points = as_points(grid)
         found = [("missing", points[0])] * len(points)
         store = Store(cache_dir)
-        for item, outcome in _outcomes(store, plan(points, func, args, kwargs)):
+        for item, outcome in outcomes_of(store, plan(points, func, args, kwargs)):
             for index in item.indices:
                 found[index] = (outcome, points[index])
         lists = {name: Grid() for name in ("done", "failed", "running", "missing")}
@@ -62,9 +64,10 @@ def status(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions")
     return call
 
 
-def _outcomes(store: Store, items: list[Item]) -> list[tuple[Item, str]]:
+def outcomes_of(store: Store, items: list[Item]) -> list[tuple[Item, Outcome]]:
+    """Each computation with what the store says of it: done, failed, running or missing."""
     known: dict[str, dict[str, str]] = {}
-    found = []
+    found: list[tuple[Item, Outcome]] = []
     for item in items:
         function = item.function
         if not isinstance(function, Cachable) or item.key is None:
@@ -73,19 +76,18 @@ def _outcomes(store: Store, items: list[Item]) -> list[tuple[Item, str]]:
             )
         if item.name not in known:
             known[item.name] = store.outcomes(item.name)
-        outcome = known[item.name].get(item.key, "missing")
-        if (
-            outcome == "done"
-            and function.checker is not None
-            and not function.checker(store.folder(item.name, item.key))
-        ):
-            outcome = "missing"
-        if outcome == "claimed":
-            failed = store.path(item.name, item.key, "failed").exists()
-            left = "failed" if failed else "missing"
-            outcome = "running" if claims.is_claimed(store, item.name, item.key) else left
-        found.append((item, outcome))
+        found.append((item, _outcome(store, function, item.key, known[item.name].get(item.key, "missing"))))
     return found
+
+
+def _outcome(store: Store, function: Cachable, key: str, named: str) -> Outcome:
+    name, checker = function.table_name, function.checker
+    if named == "done":
+        return "done" if checker is None or checker(store.folder(name, key)) else "missing"
+    if named == "claimed" and claims.is_claimed(store, name, key):
+        return "running"
+    failed = named == "failed" or (named == "claimed" and store.path(name, key, "failed").exists())
+    return "failed" if failed else "missing"
 
 
 def missing(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions") -> Callable[..., Grid]:
@@ -122,7 +124,7 @@ def explain(
         store = Store(cache_dir)
         records: dict[str, list[Record]] = {}
         found = []
-        for item, outcome in _outcomes(store, plan(as_points(grid), func, args, kwargs)):
+        for item, outcome in outcomes_of(store, plan(as_points(grid), func, args, kwargs)):
             if outcome in ("done", "failed"):
                 continue
             if item.name not in records:

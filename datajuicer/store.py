@@ -7,6 +7,7 @@
     sessions/<function>/<first two of key>/<key>/             artifacts, checkpoints, log.txt
     sessions/<function>/<first two of key>/<key>.claim.<n>    somebody computes this now (see claims.py)
     sessions/quarantine/                                      what turned out corrupt, each with its reason
+    sessions/campaigns/                                       what was sent to clusters (launch/campaign.py)
 
 Artifacts are complete and on the disk before the record appears, and the record appears in one step, so a
 reader sees a whole result or none. Whoever comes first wins; nothing is deleted and nothing is evicted.
@@ -32,6 +33,7 @@ from datajuicer.errors import StoreWarning, UsageError
 from datajuicer.record import FORMAT, Record, difference, format_record, parse_record
 
 QUARANTINE = "quarantine"
+CAMPAIGNS = "campaigns"  # what was sent to clusters; see launch/campaign.py
 LOG = "log.txt"
 
 MISSING: Any = object()  # stands for a value whose artifacts are gone
@@ -69,7 +71,9 @@ class Store:
         if not self.root.is_dir():
             return []
         return sorted(
-            p.name for p in self.root.iterdir() if p.is_dir() and p.name != QUARANTINE and p.name[0] != "."
+            p.name
+            for p in self.root.iterdir()
+            if p.is_dir() and p.name not in (QUARANTINE, CAMPAIGNS) and p.name[0] != "."
         )
 
     def outcomes(self, function: str) -> dict[str, str]:

@@ -148,6 +148,9 @@ def main() -> None:
     faulthandler.enable()  # a segmentation fault leaves its stack in the log
     worker = Worker(os.fdopen(read, "rb", buffering=0), os.fdopen(write, "wb"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to everybody; the parent decides
+    for name in ("SIGUSR1", "SIGUSR2"):  # schedulers send these to everybody before the wall time is over
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, worker.request_stop)
     worker.main()
 

@@ -1,0 +1,234 @@
+"""One element of a campaign's array job: `python -m datajuicer.launch.element <folder> <digest of its plan>`.
+
+The computation runs in a worker process, as it would at home; this process watches it. A signal of the
+scheduler that the wall time is nearly over asks a training for its checkpoint, and the element to be queued
+again. What cannot be asked computes on; if it is not ready by the end, that is recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+
+from datajuicer.cachable import Cachable
+from datajuicer.compute import Outcome, Task, Work, record_death
+from datajuicer.errors import UsageError
+from datajuicer.launch import campaign as campaigns
+from datajuicer.launch.campaign import Campaign, Piece, Trace
+from datajuicer.launch.local import LocalExecutor
+from datajuicer.launch.made_with import difference, made_with
+from datajuicer.launch.scheduler import NoAnswer, Place, Scheduler
+from datajuicer.launch.survey import schedulers
+from datajuicer.plan import Item
+from datajuicer.schedule import Order, compute_all
+from datajuicer.store import Store
+
+WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
+ENDS = (signal.SIGTERM, signal.SIGINT)
+LAST_WORDS = 5.0  # seconds for the worker to be gone after it was killed
+READY = "ready"
+
+
+class Watch:
+    """What is done when the scheduler sends signals while a worker process computes."""
+
+    def __init__(
+        self,
+        executor: LocalExecutor,
+        can_stop: bool,
+        on_warning: Callable[[], None],
+        is_cancelled: Callable[[], bool],
+    ):
+        self.executor = executor
+        self.can_stop = can_stop
+        self.on_warning = on_warning
+        self.is_cancelled = is_cancelled
+        self.events: queue.SimpleQueue[int | str] = queue.SimpleQueue()  # its put is safe in a signal handler
+        self.warned = False
+        self.ended = False
+
+    def listen(self) -> None:
+        """Take signals from now on; only for the main thread."""
+        for number in (*WARNINGS, *ENDS):
+            signal.signal(number, lambda number, _: self.events.put(number))
+
+    def compute(self, body: Callable[[], Any]) -> None:
+        """Run `body` in a thread, and react to signals until it is through or nothing can be waited for."""
+
+        def guarded() -> None:
+            try:
+                body()
+            finally:
+                self.events.put(READY)
+
+        thread = threading.Thread(target=guarded, daemon=True)
+        thread.start()
+        while (event := self.events.get()) != READY:
+            if event in WARNINGS and not self.warned:
+                self.warned = True
+                self.on_warning()
+                if self.can_stop:
+                    self.executor.request_stop()
+            elif event in ENDS and self.warned and not self.is_cancelled():
+                self.ended = True
+                self.executor.kill()
+                thread.join(LAST_WORDS)
+                return
+            elif event in ENDS:
+                self.executor.request_stop()
+
+
+def main(folder: str, digest: str) -> int:
+    """Compute an element; the exit status is for the scheduler."""
+    place = Path(folder)
+    campaign = campaigns.read_plan(place, digest)
+    scheduler = schedulers()[campaign.scheduler]
+    here = scheduler.place(os.environ)
+    if here is None:
+        raise UsageError(f"this is no element of an array job of {scheduler.name}")
+    before = campaigns.read_trace(place, here.index)
+    known = campaigns.known_job(place_store(place), campaign)
+    if known and known != here.job:
+        raise UsageError(f"{campaign.name} runs as job {known} already; this is a second copy of it")
+    trace = Trace(here.job, socket.gethostname(), starts=before.starts + 1 if before else 1)
+    trace = replace(trace, steps=before.steps if before else -1, notes={})
+    campaigns.write_trace(place, here.index, trace)
+    sys.path[:] = dict.fromkeys([*campaign.path, *sys.path])
+    packages = [n.removeprefix("code of ") for n in campaign.made_with if n.startswith("code of ")]
+    if other := difference(campaign.made_with, made_with(packages)):
+        sentence = (
+            f"{socket.gethostname()} has {other} than the plan was made with: set up the same there, or "
+            "submit again with -retry"
+        )
+        campaigns.write_trace(place, here.index, replace(trace, notes={"": sentence}))
+        raise UsageError(sentence)
+    # functions of the plan's __main__ come by value; they must have the same name here as there
+    sys.modules["__main__"].__spec__ = ModuleSpec(campaign.main, None)
+    piece = campaigns.read_piece(place, campaign.elements[here.index - 1])
+    return _compute(place, campaign, piece, scheduler, here, trace)
+
+
+def place_store(place: Path) -> Store:
+    """The store in which a campaign's folder lies."""
+    return Store(place.parents[1])
+
+
+def _compute(
+    place: Path, campaign: Campaign, piece: Piece, scheduler: Scheduler, here: Place, trace: Trace
+) -> int:
+    store = place_store(place)
+    steps = [-1]
+
+    def on_event(worker: int, kind: str, *content: Any) -> None:
+        if kind == "progress":
+            steps[0] = max(steps[0], content[1])
+
+    def leave(**changes: Any) -> None:
+        campaigns.write_trace(place, here.index, replace(trace, **changes))
+
+    def on_warning() -> None:  # written now, since the end may come without another word
+        leave(notes={work.key: f"it {_too_long(campaign)}" for work in piece.works})
+
+    executor = LocalExecutor(1, on_event)
+    function = piece.items[0].function
+    can_stop = isinstance(function, Cachable) and function.takes_job
+    is_cancelled = campaigns.cancel_mark(store, campaign.name).exists
+    watch = Watch(executor, can_stop, on_warning, is_cancelled)
+    watch.listen()
+    outcomes: dict[int, Outcome] = {}
+    broken: list[BaseException] = []
+    watch.compute(lambda: _run(store, campaign, piece, executor, outcomes, broken))
+    stopped = [i for i in range(len(piece.works)) if outcomes.get(i, Outcome("stopped")).status == "stopped"]
+    notes = {piece.works[i].key: o.error for i, o in outcomes.items() if o.status == "refused"}
+    if watch.ended or (watch.warned and stopped and not can_stop and not is_cancelled()):
+        _record(store, piece, f"was killed: it {_too_long(campaign)}")
+    elif broken:
+        leave(notes={"": f"{type(broken[0]).__name__}: {broken[0]}"})
+        raise broken[0]
+    elif stopped and watch.warned and not is_cancelled():
+        if not 0 <= steps[0] <= trace.steps:
+            leave(notes=notes, steps=steps[0])
+            for number in ENDS:
+                signal.signal(number, signal.SIG_DFL)
+            return scheduler.queue_again(here)
+        _record(
+            store,
+            piece,
+            f"was ended: it came no further than step {steps[0]} in two wall times of {campaign.site.time}; "
+            "give it more",
+        )
+    elif stopped:
+        notes |= {piece.works[i].key: "it was told to end" for i in stopped}
+    leave(notes=notes)
+    return 1 if notes else 0
+
+
+def _run(
+    store: Store,
+    campaign: Campaign,
+    piece: Piece,
+    executor: Executor,
+    outcomes: dict[int, Outcome],
+    broken: list[BaseException],
+) -> None:
+    """Compute what is left of an element, and fill in how it went."""
+    left = [
+        i
+        for i, (item, work) in enumerate(zip(piece.items, piece.works, strict=True))
+        if not _failed_since(store, campaign, item, work)
+    ]
+    for i in set(range(len(piece.works))) - set(left):
+        outcomes[i] = Outcome("failed")
+    if not left:
+        return
+    order = Order(executor=executor, batch=len(left), progress=True, retry=campaign.retry)
+    items, works = [piece.items[i] for i in left], [piece.works[i] for i in left]
+    try:
+        with closing(compute_all(store, items, works, order)) as results:
+            for index, outcome in results:
+                outcomes[left[index]] = outcome
+    except BaseException as error:
+        broken.append(error)
+
+
+def _failed_since(store: Store, campaign: Campaign, item: Item, work: Work) -> bool:
+    """Whether a point has failed in this campaign already, before its element was queued again."""
+    record = store.read(item.name, work.key, "failed")
+    return record is not None and datetime.fromisoformat(record["started"]).timestamp() > campaign.created
+
+
+def _too_long(campaign: Campaign) -> str:
+    return (
+        f"was not ready when its wall time of {campaign.site.time} was over; give it more (-time=H:MM or "
+        "time in launch_settings.toml)"
+    )
+
+
+def _record(store: Store, piece: Piece, reason: str) -> None:
+    """Record points that have no result as failed."""
+    for item, work in zip(piece.items, piece.works, strict=True):
+        if not store.path(item.name, work.key).exists():
+            record_death(Task(item.function, item.name, (work,), store), work, reason)
+
+
+if __name__ == "__main__":
+    try:
+        exit_status = main(*sys.argv[1:])
+    except (UsageError, NoAnswer) as error:
+        print(f"error: {error}", file=sys.stderr)
+        exit_status = 2
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_status)  # a thread may still wait for a worker that was killed
