@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.architectures import architecture_of
+from jaxrobust.architectures import architecture_of, cnn, ecg_lsnn, speech_lsnn
 
 Method = Mapping[str, Any]
 Grid = Sequence[Mapping[str, Any]]
@@ -45,6 +45,11 @@ SEEDS = (0, 1)
 def adversarial_model_perturbation(size: float) -> Method:
     """AMP with steps of length ``size`` for each tensor."""
     return {"method": f"AMP {size:g}", "beta_robustness": 0.0, "amp_size": size}
+
+
+def published_networks() -> list[dict[str, Any]]:
+    """The three networks of the published comparison with its data: speech, ECG and Fashion-MNIST."""
+    return [speech_lsnn.make(), ecg_lsnn.make() | {"split": "published"}, cnn.make()]
 
 
 def with_methods(grid: Grid, methods: Sequence[Method], seeds: Sequence[int] = SEEDS) -> list[dict[str, Any]]:
