@@ -39,6 +39,7 @@ def run(
     *,
     executor: Executor | None = None,
     batch: int = 1,
+    time_limit: float | None = None,
     progress: bool | None = None,
     lint: bool = False,
     hint: str = "",
@@ -61,6 +62,8 @@ def run(
             value is a dict that is merged into the point.
         executor: any `concurrent.futures.Executor` to compute with, instead of `n_threads`.
         batch: how many points of one group go into one call of a cachable function's batched form.
+        time_limit: seconds after which the worker process of a call is ended, and its points recorded as
+            failed.
         progress: False: say nothing while computing.
         lint: warn of keys that the function reads from its arguments but does not declare.
         hint: with `load`: the command that computes what is missing, for the message.
@@ -72,7 +75,7 @@ def run(
 
     See engine specification, section 5.
     """
-    _check(n_threads, run_mode, cache_mode, store_key, executor, batch)
+    _check(n_threads, run_mode, cache_mode, store_key, executor, batch, time_limit)
     store = Store(cache_dir)
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -87,7 +90,7 @@ def run(
                 raise _nothing_stored(points, missing, hint)
             return _arranged(points, results, store_key, leave_out=run_mode == "load_any")
         if looked:
-            order = Order(n_threads, executor, batch, progress, lint, run_mode == "retry")
+            order = Order(n_threads, executor, batch, progress, lint, run_mode == "retry", time_limit)
             keep = store if cache_mode == "normal" else None
             cause = _compute(store, keep, looked, order, results, failures)
         else:
@@ -102,12 +105,22 @@ def run(
 
 
 def _check(
-    n_threads: Any, run_mode: Any, cache_mode: Any, store_key: Any, executor: Any, batch: Any
-) -> None:  # fmt: skip
+    n_threads: Any,
+    run_mode: Any,
+    cache_mode: Any,
+    store_key: Any,
+    executor: Any,
+    batch: Any,
+    time_limit: Any,
+) -> None:
     if isinstance(n_threads, bool) or not isinstance(n_threads, int) or n_threads < 1:
         raise UsageError(f"n_threads={n_threads!r} must be a whole number of worker processes, at least 1")
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise UsageError(f"batch={batch!r} must be a whole number of points, at least 1")
+    if time_limit is not None and not (isinstance(time_limit, int | float) and time_limit > 0):
+        raise UsageError(f"time_limit={time_limit!r} must be a number of seconds above 0, or None")
+    if time_limit is not None and executor is not None:
+        raise UsageError("time_limit is for the worker processes of run; give the executor its own limit")
     modes = get_args(RunMode)
     if run_mode not in modes:
         raise UsageError(f"run_mode={run_mode!r} must be one of {', '.join(modes)}")

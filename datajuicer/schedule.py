@@ -49,6 +49,7 @@ class Order:
     progress: bool | None = None
     lint: bool = False
     retry: bool = False
+    time_limit: float | None = None
 
 
 def compute_all(
@@ -72,8 +73,9 @@ def compute_all(
     executor, ours = order.executor, False
     if executor is None:
         ours = True
-        if order.n_threads > 1:
-            executor = LocalExecutor(min(order.n_threads, len(items)), display.event)
+        if order.n_threads > 1 or order.time_limit is not None:
+            workers = min(order.n_threads, len(items))
+            executor = LocalExecutor(workers, display.event, time_limit=order.time_limit)
         else:
             executor = InProcess(stop.link(display))
     schedule = _Schedule(keep, items, works, names, order, executor, display, stop)

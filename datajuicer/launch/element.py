@@ -18,7 +18,6 @@ from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +113,6 @@ def main(folder: str, digest: str) -> int:
         )
         campaigns.write_trace(place, here.index, replace(trace, notes={"": sentence}))
         raise UsageError(sentence)
-    # functions of the plan's __main__ come by value; they must have the same name here as there
-    sys.modules["__main__"].__spec__ = ModuleSpec(campaign.main, None)
     piece = campaigns.read_piece(place, campaign.elements[here.index - 1])
     return _compute(place, campaign, piece, scheduler, here, trace)
 
@@ -141,7 +138,7 @@ def _compute(
     def on_warning() -> None:  # written now, since the end may come without another word
         leave(notes={work.key: f"it {_too_long(campaign)}" for work in piece.works})
 
-    executor = LocalExecutor(1, on_event)
+    executor = LocalExecutor(1, on_event, main=campaign.main)
     function = piece.items[0].function
     can_stop = isinstance(function, Cachable) and function.takes_job
     is_cancelled = campaigns.cancel_mark(store, campaign.name).exists

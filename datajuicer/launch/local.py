@@ -69,10 +69,25 @@ class LocalExecutor(Executor):
     processors.
 
     A task whose process dies gives `WorkerDied` with the signal's name; the others go on.
+
+    Args:
+        workers: how many processes.
+        on_event: told what the workers report.
+        time_limit: seconds after which a task's process is ended; None: as long as it takes.
+        main: the name of the `__main__` whose functions come by value; default: this process's.
     """
 
-    def __init__(self, workers: int, on_event: Event | None = None):
+    def __init__(
+        self,
+        workers: int,
+        on_event: Event | None = None,
+        *,
+        time_limit: float | None = None,
+        main: str | None = None,
+    ):
         self.on_event = on_event or (lambda *_: None)
+        self.time_limit = time_limit
+        self.main = module_name("__main__") if main is None else main
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._seats = [_Seat(i, share) for i, share in enumerate(shares(workers))]
         self._closed = False
@@ -142,6 +157,24 @@ class LocalExecutor(Executor):
             self._start(seat)
         assert seat.process is not None
         self._tell(seat, ("task", payload))
+        overtime = threading.Event()
+        if self.time_limit is None:
+            return self._answer(seat, overtime)
+
+        def end(process: subprocess.Popen[bytes] = seat.process) -> None:
+            overtime.set()
+            process.kill()
+
+        timer = threading.Timer(self.time_limit, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            return self._answer(seat, overtime)
+        finally:
+            timer.cancel()
+
+    def _answer(self, seat: _Seat, overtime: threading.Event) -> tuple[bool, bytes]:
+        assert seat.process is not None
         if self._stopping:  # asked for while this worker was started, which may not have heard it
             self._tell(seat, ("stop", None))
         while True:
@@ -152,6 +185,9 @@ class LocalExecutor(Executor):
                 seat.process = None
                 if status == STOPPED:
                     raise Interrupted("the worker process was asked to stop") from None
+                if overtime.is_set():
+                    limit = f"its time limit of {self.time_limit:g} s"
+                    raise WorkerDied(f"was killed: it was not ready within {limit}") from None
                 raise WorkerDied(describe_exit(status)) from None
             if kind == "result":
                 return content[0], content[1]
@@ -184,7 +220,7 @@ class LocalExecutor(Executor):
         os.close(their_write)
         seat.read, seat.write = os.fdopen(our_read, "rb", buffering=0), os.fdopen(our_write, "wb")
         with seat.writing:
-            send(seat.write, {"path": sys.path, "argv": sys.argv, "main": module_name("__main__")})
+            send(seat.write, {"path": sys.path, "argv": sys.argv, "main": self.main})
 
     def _tell(self, seat: _Seat, message: Any) -> None:
         with (
