@@ -14,13 +14,13 @@ os.environ.setdefault(
 )
 
 import datajuicer as dj
+import on_cluster
 from command_line import (
     Experiment,
     Option,
     configured,
     describe_architecture,
     describe_options,
-    described,
     grid_of,
     load_experiments,
     read_words,
@@ -36,10 +36,11 @@ OPTIONS = {
     ),
     "n_threads": Option(1, "worker processes"),
     "models_per_job": Option(1, "models trained side by side in one program; more pay on a GPU"),
-    "status": Option(False, "say what is done, running, failed and missing; compute nothing"),
+    "status": Option(False, "say what is done, running, pending, failed, lost, missing; compute nothing"),
     "force": Option(False, "compute again what is already there"),
     "retry": Option(False, "compute again what failed"),
     "sessions": Option("sessions", "folder of the results"),
+    **on_cluster.OPTIONS,
     "help": Option(False, "this text; with -arch=name its settings"),
 }
 
@@ -50,6 +51,7 @@ python train.py -exp=ecg_experiment -protocol=short what two cores can train in 
 python train.py -exp=ecg_experiment -n_epochs=30,10 a setting changed for all its models
 python train.py -exp=quickstart -status             what is done and what is missing
 python train.py -arch=ecg_lsnn -beta_robustness=0.25 -seed=1
+python train.py -exp=ecg_experiment -mode=bsub      one array job on an LSF cluster; also -mode=slurm
 python train.py -arch=ecg_lsnn --help               its settings
 """
 
@@ -75,25 +77,33 @@ def main(argv: Sequence[str]) -> int:
             "cache_dir": options["sessions"],
             "progress": True,
         }
+        on_cluster.check(options)
+        experiments: dict[str, Experiment] = {}
         if options["arch"]:
-            grid = configured([architecture_named(options["arch"]).make()], words.settings)
-            return (
-                _report_status(grid, options) if options["status"] else _train(_obtained(grid), how, options)
-            )
-        experiments = load_experiments(options["exp"])
-        grids = {
-            name: grid_of(experiment, options["protocol"], words.settings)
-            for name, experiment in experiments.items()
-        }
+            grids = {
+                options["arch"]: configured([architecture_named(options["arch"]).make()], words.settings)
+            }
+        else:
+            experiments = load_experiments(options["exp"])
+            grids = {
+                name: grid_of(experiment, options["protocol"], words.settings)
+                for name, experiment in experiments.items()
+            }
         everything = [point for grid in grids.values() for point in grid]
-        if options["status"]:
-            return _report_status(everything, options)
-        everything = _obtained(everything)
-        failed = _train(everything, how, options)
-        points = iter(everything)
-        grids = {name: list(islice(points, len(grid))) for name, grid in grids.items()}
-        for name, experiment in experiments.items():
-            failed = _evaluate(name, experiment, grids[name], how) or failed
+        looking = options["status"] or options["cancel"] or options["print_script"]
+        everything = with_available_data(everything, notice=_notice, download=not looking)
+        if options["status"] or options["cancel"]:
+            return (on_cluster.report if options["status"] else on_cluster.end)(everything, options)
+        if options["mode"] in on_cluster.ARRAYS:
+            label = options["arch"] or "+".join(options["exp"]) or "all"
+            return on_cluster.send(everything, label, options)
+        with on_cluster.executor(options) as executor:
+            how["executor"] = executor
+            failed = _train(everything, how, options)
+            points = iter(everything)
+            grids = {name: list(islice(points, len(grid))) for name, grid in grids.items()}
+            for name, experiment in experiments.items():
+                failed = _evaluate(name, experiment, grids[name], how) or failed
         return failed
     except (InputError, dj.UsageError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -131,23 +141,6 @@ def _explained(compute: Callable[[], object]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1 if any(failure.recorded for failure in error.failures) else 2
     return 0
-
-
-def _report_status(grid: list[dict[str, Any]], options: dict[str, Any]) -> int:
-    """Print how many models are done, running, failed and missing, and name those that are not done."""
-    grid = with_available_data(grid, notice=_notice, download=False)
-    status = dj.status(grid, "train", cache_dir=options["sessions"])("{*}")
-    parts = {name: getattr(status, name) for name in ("done", "running", "failed", "missing")}
-    print(", ".join(f"{len(points)} {name}" for name, points in parts.items()))
-    for name in ("running", "failed", "missing"):
-        for point in parts[name]:
-            print(f"  {name:8} {described(point)}")
-    return 0
-
-
-def _obtained(grid: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The grid with its data sets at hand, or their stand-ins in their place."""
-    return with_available_data(grid, notice=_notice)
 
 
 def _notice(text: str) -> None:

@@ -21,6 +21,7 @@ FLOORS = {
     "jaxrobust.plotting": 5,
     "experiments": 6,
     "command_line": 7,
+    "on_cluster": 8,
     "train": 8,
     "make_figures": 8,
 }

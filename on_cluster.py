@@ -1,0 +1,196 @@
+"""What train.py does with -mode: array jobs on LSF or SLURM, Dask, and what becomes of them."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import datajuicer as dj
+from command_line import Option, described
+from datajuicer.launch.dask_cluster import dask_cluster
+from datajuicer.launch.scheduler import Scheduler
+from datajuicer.launch.site import FILE, Site, read_site
+from datajuicer.launch.states import STATES
+from datajuicer.launch.submission import Wish, cancel, prepare, submit
+from datajuicer.launch.survey import Standing, follow, schedulers, survey
+from datajuicer.plan import plan
+from jaxrobust.errors import InputError
+from jaxrobust.settings import from_text, nearest
+
+MODES = {
+    "local": "worker processes of this machine",
+    "bsub": "one array job on LSF",
+    "slurm": "one array job on SLURM",
+    "dask": "Dask workers, for what is short",
+}
+ARRAYS = {"bsub": "lsf", "slurm": "slurm"}
+DASK_CLUSTERS = ("local", "lsf", "slurm")
+
+_SITE = {
+    "time": "wall time of a job, H:MM",
+    "warning": "how long before its end a training is asked for its checkpoint, H:MM",
+    "cores": "processor cores of a job",
+    "memory": "memory for each core, with a unit: 4096MB",
+    "gpus": "GPUs of a job",
+    "queue": "queue (LSF) or partition (SLURM)",
+    "project": "project (LSF) or account (SLURM) that pays",
+    "max_running": "elements that run at a time; 0: as many as the site lets",
+    "array_limit": "elements of one array",
+    "extra": "a further option of bsub or sbatch",
+    "set_up": "a command that each job runs first",
+}
+_ARRAY_WORDS = ("wait", "print_script")
+_FILE_WORDS = ("launch_settings", "profile")
+
+OPTIONS = {
+    "mode": Option("local", "; ".join(f"{name}: {what}" for name, what in MODES.items())),
+    "wait": Option(False, "follow the array job until it is through"),
+    "cancel": Option(False, "end the array jobs that hold these models"),
+    "print_script": Option(False, "show what would be sent; send nothing"),
+    "dask_cluster": Option("local", f"where Dask's workers run: {', '.join(DASK_CLUSTERS)}"),
+    "launch_settings": Option("", f"file of the site settings; {FILE} if not given"),
+    "profile": Option("", "a table of that file"),
+    **{name: Option("", f"{what} (site setting)") for name, what in _SITE.items()},
+}
+
+
+def check(options: Mapping[str, Any]) -> None:
+    """Raise ``InputError`` for words that do not go together."""
+    mode = options["mode"]
+    if mode not in MODES:
+        raise InputError(f"-mode={mode} is none of {', '.join(MODES)}.{nearest(mode, MODES)}")
+    if options["dask_cluster"] not in DASK_CLUSTERS:
+        raise InputError(f"-dask_cluster={options['dask_cluster']} is none of {', '.join(DASK_CLUSTERS)}.")
+    in_jobs = mode in ARRAYS or (mode == "dask" and options["dask_cluster"] != "local")
+    typed = {name for name, option in OPTIONS.items() if options[name] != option.default}
+    for names, fits, where in (
+        (_ARRAY_WORDS, mode in ARRAYS, "-mode=bsub or -mode=slurm"),
+        ((*_SITE, *_FILE_WORDS), in_jobs, "-mode=bsub, -mode=slurm or -dask_cluster=lsf or slurm"),
+        (("dask_cluster",), mode == "dask", "-mode=dask"),
+    ):
+        for name in names:
+            if name in typed and not fits:
+                raise InputError(f"-{name} means something only with {where}.")
+    if mode in ARRAYS and options["force"]:
+        raise InputError(f"-force computes here; with -mode={mode} only what is missing or failed is sent.")
+    if mode in ARRAYS and options["n_threads"] != 1:
+        raise InputError(f"-n_threads counts processes here; with -mode={mode} there is -max_running.")
+
+
+def site_of(options: Mapping[str, Any]) -> Site:
+    """The site settings from file, profile and what was typed."""
+    changes: dict[str, Any] = {}
+    for field in fields(Site):
+        text, default = options[field.name], getattr(Site(), field.name)
+        if text:
+            changes[field.name] = (
+                [text] if isinstance(default, tuple) else from_text(field.name, text, default)
+            )
+    file = Path(options["launch_settings"]) if options["launch_settings"] else None
+    return read_site(file, options["profile"], changes)
+
+
+@contextmanager
+def executor(options: Mapping[str, Any]) -> Iterator[Executor | None]:
+    """Where the computations of -mode=local and -mode=dask run; None: where `run` likes."""
+    if options["mode"] != "dask":
+        yield None
+        return
+    kind = options["dask_cluster"]
+    site = Site() if kind == "local" else site_of(options)
+    logs = Path(options["sessions"]).absolute() / "campaigns" / "dask"
+    with dask_cluster(kind, options["n_threads"], site, logs) as found:
+        yield found
+
+
+def send(grid: Sequence[dict[str, Any]], label: str, options: Mapping[str, Any]) -> int:
+    """Submit what is missing as array jobs, once; with -wait follow them, with -print_script show them."""
+    store = dj.Store(options["sessions"])
+    known = schedulers()
+    scheduler: Scheduler = known[ARRAYS[options["mode"]]]
+    wish = Wish(scheduler, site_of(options), label, options["models_per_job"], options["retry"])
+    items = plan(grid, "train", ("{*}",), {})
+    if options["print_script"]:
+        scripts = [prepared.script for prepared in prepare(store, survey(store, items, known), wish)]
+        print("\n".join(scripts) if scripts else "nothing would be submitted")
+        return 0
+    for campaign in submit(store, items, wish, known):
+        points = sum(len(element.points) for element in campaign.elements)
+        print(f"submitted {campaign.name}: {points} models in {len(campaign.elements)} jobs")
+    if options["wait"]:
+        return _followed(store, items, known)
+    standings = survey(store, items, known)
+    _print_counts(standings)
+    return _explained(standings)
+
+
+def report(grid: Sequence[dict[str, Any]], options: Mapping[str, Any]) -> int:
+    """Print how many models are done, running, pending and so on, and name those that are not done."""
+    store = dj.Store(options["sessions"])
+    standings = survey(store, plan(grid, "train", ("{*}",), {}), schedulers())
+    _print_counts(standings)
+    for state in STATES[1:]:
+        for one in standings:
+            if one.state == state:
+                for _ in one.item.indices:
+                    print(f"  {state:9} {described(one.item.point)}{_reason(store, one)}")
+    return 0
+
+
+def end(grid: Sequence[dict[str, Any]], options: Mapping[str, Any]) -> int:
+    """Cancel the array jobs that hold models of the grid."""
+    store, known = dj.Store(options["sessions"]), schedulers()
+    ended = cancel(store, survey(store, plan(grid, "train", ("{*}",), {}), known), known)
+    for campaign in ended:
+        print(f"cancelled {campaign.name}")
+    if not ended:
+        print("nothing of this is under way")
+    return 0
+
+
+def _followed(store: dj.Store, items: list[Any], known: Mapping[str, Scheduler]) -> int:
+    said = [""]
+
+    def tell(standings: list[Standing]) -> None:
+        if said[0] != (text := _counts(standings)):
+            said[0] = text
+            print(text, file=sys.stderr, flush=True)
+
+    standings = follow(store, items, known, tell)
+    _print_counts(standings)
+    return _explained(standings, store)
+
+
+def _explained(standings: Sequence[Standing], store: dj.Store | None = None) -> int:
+    """1 if something failed or got lost, with what can be done about it."""
+    wrong = [one for one in standings if one.state in ("failed", "lost")]
+    for one in wrong if store is not None else []:
+        assert store is not None
+        print(f"{one.state}: {described(one.item.point)}{_reason(store, one)}", file=sys.stderr)
+    if wrong:
+        print("what failed or got lost is submitted again with -retry; -status says why", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def _print_counts(standings: Sequence[Standing]) -> None:
+    print(_counts(standings))
+
+
+def _counts(standings: Sequence[Standing]) -> str:
+    counts = {
+        state: sum(len(one.item.indices) for one in standings if one.state == state) for state in STATES
+    }
+    always = ("done", "running", "failed", "missing")
+    sent = any(one.campaign for one in standings)
+    shown = [state for state in STATES if counts[state] or state in always or (sent and state != "unknown")]
+    return ", ".join(f"{counts[state]} {state}" for state in shown)
+
+
+def _reason(store: dj.Store, one: Standing) -> str:
+    reason = one.reason
+    if one.state == "failed" and one.item.key is not None:
+        reason = (store.read(one.item.name, one.item.key, "failed") or {}).get("error", "")
+    return f": {reason}" if reason else ""
