@@ -7,7 +7,7 @@ is how much is computed: which data, how long a training, how many networks and 
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import datajuicer as dj
@@ -34,6 +34,9 @@ AWP: Method = {
     "boundary_loss": "madry",
     "attack_size_mismatch": 0.2,
 }
+
+# What the published figures compare.
+METHODS = (STANDARD, FORWARD_NOISE, BETA, FORWARD_NOISE_BETA, DROPOUT, AWP)
 
 # Speech was trained with a larger weight of the robust term than ECG and images.
 _SPEECH = {"Beta": {"beta_robustness": 0.5}, "Forward noise + beta": {"beta_robustness": 0.5}}
@@ -91,6 +94,12 @@ class Protocol:
         ]
         return dj.make_unique(points)
 
+    def evaluating(self, **counts: int) -> "Protocol":
+        """The same models, evaluated on ``n_samples`` test samples or ``n_draws`` devices."""
+        return replace(
+            self, settings={name: {**settings, **counts} for name, settings in self.settings.items()}
+        )
+
     def _replaced(self, point: Mapping[str, Any]) -> dict[str, Any]:
         architecture = architecture_of(point)
         own = dict(self.settings.get(architecture.name, {}))
@@ -99,6 +108,8 @@ class Protocol:
             share = sum(own.pop("n_epochs")) / sum(usual)
             own.pop("learning_rate", None)
             own["n_epochs"] = tuple(_rounded(epochs * share) for epochs in point["n_epochs"])
+        if own.get("n_epochs", point["n_epochs"]) != point["n_epochs"]:
+            own["published_n_epochs"] = point["n_epochs"]  # no setting: captions say what was shortened
         return {**point, **own}
 
 

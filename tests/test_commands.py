@@ -74,7 +74,7 @@ def test_an_experiment_trains_evaluates_and_draws_from_numbers_alone(train, tmp_
     table = (tmp_path / "figures" / "quickstart.md").read_text()
     assert "| 0.7 |" in table
     assert "synthetic" in table
-    assert "2 networks a method, 100 devices" in table
+    assert "4 networks with seeds 0 and 1, 100 devices a network and level" in table
 
 
 def test_the_readme_shows_what_the_shipped_results_say(tmp_path):
@@ -162,6 +162,8 @@ def test_missing_data_are_replaced_with_a_notice_and_never_mixed(train, tmp_path
         (["-arch=digits_mlp", "-boundary_loss=kk"], "boundary_loss must be one of"),
         (["-arch=digits_mlp", "-boundary_loss=madry", "-treat_as_constant"], "no gradient"),
         (["-arch=digits_mlp", "-p_norm=3"], "norm of an attack"),
+        (["-arch=digits_mlp", "-attack_factors=w1"], "attack_factors takes words such as w_rec=0.5"),
+        (["-arch=digits_mlp", "-attack_factors=conv=0,.*=1"], "rule 'conv' fits no parameter"),
         (["-arch=digits_mlp", "-optimizer=adm"], "optimizer must be one of"),
         (["-arch=digits_mlp", "-split=published"], "no split"),
         (["-arch=digits_mlp", "-exp=quickstart"], "not both"),

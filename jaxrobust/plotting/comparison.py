@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxrobust.plotting.captions import describe
 from jaxrobust.plotting.mismatch import as_csv, as_markdown, summarise
 from jaxrobust.plotting.style import METHOD_COLOURS, new_figure, save_figure
 from jaxrobust.plotting.violins import split_violins
@@ -62,23 +63,6 @@ def accuracies_by_method(points: Points) -> dict[str, dict[float, list[float]]]:
     for point in points:
         result.setdefault(point["method"], {}).setdefault(point["level"], []).extend(point["accuracies"])
     return result
-
-
-def describe(points: Points) -> str:
-    """Data, split, schedule, number of networks and devices, in one line."""
-    first = points[0]
-    networks = len({(point["method"], point["seed"]) for point in points}) // len(
-        {point["method"] for point in points}
-    )
-    devices = max(len(point["accuracies"]) for point in points)
-    epochs = " + ".join(f"{epochs:g}" for epochs in first["n_epochs"])
-    synthetic = (
-        " (synthetic data)" if first["data_is_synthetic"] and "synthetic" not in first["data_source"] else ""
-    )
-    return (
-        f"{first['data_source']}{synthetic}, split {first['split']}, {first['n_test_samples']} test samples, "
-        f"{epochs} epochs, {networks} networks a method, {devices} devices a network and level."
-    )
 
 
 def _write(path: Path, text: str) -> Path:
