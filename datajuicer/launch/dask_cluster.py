@@ -129,7 +129,9 @@ def dask_cluster(
     with config.set({"distributed.logging.distributed": "error"}):
         if kind == "local":
             local: Any = LocalCluster  # its annotations do not know that None means no dashboard
-            cluster: Any = local(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+            cluster: Any = local(
+                n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=50
+            )
             threads = max(1, len(os.sched_getaffinity(0)) // workers)
         else:
             cluster = job_cluster(kind, site, logs)

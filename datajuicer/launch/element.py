@@ -8,7 +8,6 @@ again. What cannot be asked computes on; if it is not ready by the end, that is 
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import socket
 import sys
@@ -37,7 +36,7 @@ from datajuicer.store import Store
 WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
 ENDS = (signal.SIGTERM, signal.SIGINT)
 LAST_WORDS = 5.0  # seconds for the worker to be gone after it was killed
-READY = "ready"
+LOOK_EVERY = 0.1  # seconds
 
 
 class Watch:
@@ -54,39 +53,39 @@ class Watch:
         self.can_stop = can_stop
         self.on_warning = on_warning
         self.is_cancelled = is_cancelled
-        self.events: queue.SimpleQueue[int | str] = queue.SimpleQueue()  # its put is safe in a signal handler
+        self.signals: list[int] = []
         self.warned = False
         self.ended = False
 
     def listen(self) -> None:
         """Take signals from now on; only for the main thread."""
         for number in (*WARNINGS, *ENDS):
-            signal.signal(number, lambda number, _: self.events.put(number))
+            signal.signal(number, lambda number, _: self.signals.append(number))
 
     def compute(self, body: Callable[[], Any]) -> None:
-        """Run `body` in a thread, and react to signals until it is through or nothing can be waited for."""
-
-        def guarded() -> None:
-            try:
-                body()
-            finally:
-                self.events.put(READY)
-
-        thread = threading.Thread(target=guarded, daemon=True)
+        """Run `body` in a thread, and react to signals until it is through or cannot be waited for."""
+        thread = threading.Thread(target=body, daemon=True)
         thread.start()
-        while (event := self.events.get()) != READY:
-            if event in WARNINGS and not self.warned:
-                self.warned = True
-                self.on_warning()
-                if self.can_stop:
-                    self.executor.request_stop()
-            elif event in ENDS and self.warned and not self.is_cancelled():
-                self.ended = True
-                self.executor.kill()
-                thread.join(LAST_WORDS)
-                return
-            elif event in ENDS:
+        while thread.is_alive() and not self.ended:
+            # Python runs signal handlers between two steps of this thread, so it must never wait for long
+            thread.join(LOOK_EVERY)
+            while self.signals and thread.is_alive():
+                self.react(self.signals.pop(0))
+        if self.ended:
+            thread.join(LAST_WORDS)
+
+    def react(self, number: int) -> None:
+        """Pass a signal on to the worker in the way that fits."""
+        if number in WARNINGS and not self.warned:
+            self.warned = True
+            self.on_warning()
+            if self.can_stop:
                 self.executor.request_stop()
+        elif number in ENDS and self.warned and not self.is_cancelled():
+            self.ended = True
+            self.executor.kill()
+        elif number in ENDS:
+            self.executor.request_stop()
 
 
 def main(folder: str, digest: str) -> int:

@@ -64,6 +64,40 @@ class _Seat:
     writing: threading.Lock = field(default_factory=threading.Lock)
 
 
+class _Limit:
+    """Ends a process whose computation takes too long; the time counts from when the computation begins."""
+
+    def __init__(self, process: subprocess.Popen[bytes], seconds: float | None):
+        self.process = process
+        self.seconds = seconds
+        self.passed = False
+        self.timer: threading.Timer | None = None
+
+    def begin(self) -> None:
+        """The computation begins, perhaps after another one of the same task."""
+        self.lift()
+        if self.seconds is not None:
+            self.timer = threading.Timer(self.seconds, self.end)
+            self.timer.daemon = True
+            self.timer.start()
+
+    def end(self) -> None:
+        """The time has passed."""
+        self.passed = True
+        self.process.kill()
+
+    def lift(self) -> None:
+        """The computation is through."""
+        if self.timer is not None:
+            self.timer.cancel()
+
+    def told(self) -> str:
+        """How the process ended, if the time has passed."""
+        return (
+            f"was killed: it was not ready within its time limit of {self.seconds:g} s" if self.passed else ""
+        )
+
+
 class LocalExecutor(Executor):
     """Worker processes on this machine, started fresh (never forked), reused, each with its share of the
     processors.
@@ -73,7 +107,7 @@ class LocalExecutor(Executor):
     Args:
         workers: how many processes.
         on_event: told what the workers report.
-        time_limit: seconds after which a task's process is ended; None: as long as it takes.
+        time_limit: seconds of computing after which a task's process is ended; None: as long as it takes.
         main: the name of the `__main__` whose functions come by value; default: this process's.
     """
 
@@ -157,26 +191,16 @@ class LocalExecutor(Executor):
             self._start(seat)
         assert seat.process is not None
         self._tell(seat, ("task", payload))
-        overtime = threading.Event()
-        if self.time_limit is None:
-            return self._answer(seat, overtime)
-
-        def end(process: subprocess.Popen[bytes] = seat.process) -> None:
-            overtime.set()
-            process.kill()
-
-        timer = threading.Timer(self.time_limit, end)
-        timer.daemon = True
-        timer.start()
-        try:
-            return self._answer(seat, overtime)
-        finally:
-            timer.cancel()
-
-    def _answer(self, seat: _Seat, overtime: threading.Event) -> tuple[bool, bytes]:
-        assert seat.process is not None
         if self._stopping:  # asked for while this worker was started, which may not have heard it
             self._tell(seat, ("stop", None))
+        limit = _Limit(seat.process, self.time_limit)
+        try:
+            return self._answer(seat, limit)
+        finally:
+            limit.lift()
+
+    def _answer(self, seat: _Seat, limit: _Limit) -> tuple[bool, bytes]:
+        assert seat.process is not None
         while True:
             try:
                 kind, *content = receive(seat.read)
@@ -185,12 +209,11 @@ class LocalExecutor(Executor):
                 seat.process = None
                 if status == STOPPED:
                     raise Interrupted("the worker process was asked to stop") from None
-                if overtime.is_set():
-                    limit = f"its time limit of {self.time_limit:g} s"
-                    raise WorkerDied(f"was killed: it was not ready within {limit}") from None
-                raise WorkerDied(describe_exit(status)) from None
+                raise WorkerDied(limit.told() or describe_exit(status)) from None
             if kind == "result":
                 return content[0], content[1]
+            if kind == "started":
+                limit.begin()
             self.on_event(seat.number, kind, *content)
 
     def _start(self, seat: _Seat) -> None:

@@ -1,12 +1,13 @@
 """A stand-in for LSF: bsub, bjobs and bkill over real processes, with faults that a test can order.
 
 It keeps the parts of LSF that decide: the script comes on standard input, #BSUB lines count, an array's
-elements get LSB_JOBINDEX from 1, exit status 85 queues an element again under -Q, the wall time is preceded by
-a signal and followed by an end. One keeper process lives for each array, as LSF's daemons would.
+elements get LSB_JOBINDEX from 1, exit status 85 queues an element again under -Q, a signal comes before the
+end of the wall time and the end after it. One keeper process lives for each array, as LSF's daemons would.
 
 Its folder is named by $LSF_STAND_IN:
     jobs/<id>/job.json        the job             jobs/<id>/<index>        an element's state, code and reason
-    jobs/<id>/<index>.pid     its process group   jobs/<id>/<index>.warn   a test wants it to be warned now
+    jobs/<id>/<index>.warn    a test wants it to be warned now
+    jobs/<id>/<index>.overtime  … and ended, as if its wall time were over
     faults/<name>             a fault to commit once; its content is the argument
     log                       one line a command
 
@@ -21,6 +22,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 HOME = Path(os.environ["LSF_STAND_IN"])
@@ -170,19 +172,18 @@ class Element:
         self.process.stdin.write(f"exec /bin/bash {script}\n".encode())
         self.process.stdin.close()
         self.path.write_text("RUN|-|-")
-        self.path.with_suffix(".pid").write_text(str(self.process.pid))
 
     def signal(self, number):
         """As LSF does: to every process of the job, those in other process groups included."""
         for pid in descendants(self.process.pid):
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(pid, number)
-            except ProcessLookupError:
-                pass
 
     def look(self, killed):
         """Whether it has ended; warn it, end it, write down its end."""
         spent = (time.monotonic() - self.started) / MINUTE
+        if self.path.with_suffix(".overtime").exists():
+            spent = self.job["minutes"] + 1
         order = self.path.with_suffix(".warn")
         if not self.warned and (order.exists() or spent > self.job["minutes"] - self.job["warning"]):
             self.warned = True
@@ -233,7 +234,8 @@ def keeper(number):
         killed = (folder / "killed").exists()
         if (victim := fault(f"kills_{number}")) is not None and int(victim) in running:
             running[int(victim)].signal(signal.SIGKILL)  # the node went down
-        pending = [i for i in indices if i not in running and (folder / str(i)).read_text().startswith("PEND")]
+        waiting = [i for i in indices if (folder / str(i)).read_text().startswith("PEND")]
+        pending = [i for i in waiting if i not in running]
         if killed:
             for index in pending:
                 (folder / str(index)).write_text("EXIT|130|TERM_OWNER: job killed by owner")

@@ -1,0 +1,120 @@
+"""One suite for all back ends: twenty points, four planted failures, a submitter that is killed.
+
+The LSF here is the stand-in (real processes); SLURM is the real one, under `make test-cluster`; the real LSF is
+for people who have one (`pytest --lsf`).
+"""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+FAILURES = {
+    "3": "ValueError: planted",
+    "7": "SIGSEGV",
+    "11": "was killed: it was not ready",
+    "15": "SIGKILL",
+}
+ARRAYS = ("lsf", "slurm", "real_lsf")
+
+
+@pytest.fixture(
+    params=[
+        "local",
+        "dask",
+        "lsf",
+        pytest.param("slurm", marks=pytest.mark.cluster),
+        pytest.param("real_lsf", marks=pytest.mark.lsf),
+    ]
+)
+def backend(request, importable, starts):
+    if request.param in ("lsf", "slurm"):
+        request.getfixturevalue(request.param)
+    return request.param
+
+
+@pytest.fixture
+def store(backend, tmp_path):
+    if backend != "real_lsf":
+        return tmp_path / "store"
+    folder = Path.home() / f".datajuicer-test-{time.time_ns()}"  # where its nodes see it
+    folder.mkdir()
+    return folder
+
+
+def command(backend, store, *words):
+    return [sys.executable, str(HERE / "compute.py"), backend.removeprefix("real_"), str(store), *words]
+
+
+def compute(backend, store, *words):
+    done = subprocess.run(
+        command(backend, store, *words), capture_output=True, text=True, timeout=500, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def records(store):
+    return {p.name: p.read_text() for p in Path(store).glob("twenty/??/*.json") if p.name.count(".") == 1}
+
+
+def test_sixteen_are_done_and_four_are_explained_and_nothing_is_computed_twice(backend, store, starts):
+    found = compute(backend, store)
+    assert {n: state for n, (state, _) in found.items() if state != "done"} == dict.fromkeys(FAILURES, "failed")
+    for n, reason in FAILURES.items():
+        assert reason in found[n][1], (n, found[n])
+    assert starts() == dict.fromkeys(range(20), 1)
+    kept = records(store)
+    assert len(kept) == 16
+    assert compute(backend, store) == found
+    assert starts() == dict.fromkeys(range(20), 1)
+    assert records(store) == kept
+
+
+def test_the_submitting_process_is_killed_in_the_middle(backend, store, starts, tmp_path, monkeypatch):
+    if backend in ARRAYS:
+        _kill_between_submission_and_reply(backend, tmp_path, monkeypatch, store)
+    else:
+        process = subprocess.Popen(
+            command(backend, store), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while len(records(store)) < 5:
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    kept = records(store)
+    before = starts()
+    found = compute(backend, store)
+    assert [state for state, _ in found.values()].count("done") == 16
+    again = {n for n, count in starts().items() if count > 1}
+    if backend in ARRAYS:
+        assert not again
+        assert len(list((store / "campaigns").glob("*/plan.json"))) == 1
+    else:  # only what was under way, at most one a worker and not finished, was begun again
+        assert len(again) <= 2
+        assert again <= before.keys()
+    assert kept.items() <= records(store).items()
+
+
+def _kill_between_submission_and_reply(backend, folder, monkeypatch, store):
+    """A command of the scheduler's name that submits, and kills who called it before it can hear the answer."""
+    name = {"lsf": "bsub", "real_lsf": "bsub", "slurm": "sbatch"}[backend]
+    real = subprocess.run(["which", name], capture_output=True, text=True, check=True).stdout.strip()
+    wrapper = folder / "killing" / name
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\n"{real}" "$@" >/dev/null\nkill -KILL $PPID\n')
+    wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
+    with monkeypatch.context() as here:
+        here.setenv("PATH", f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}")
+        done = subprocess.run(
+            command(backend, store, "-submit"), capture_output=True, text=True, timeout=100, check=False
+        )
+    assert done.returncode == -signal.SIGKILL
+    assert not list((store / "campaigns").glob("*/job.json"))
