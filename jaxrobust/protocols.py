@@ -136,10 +136,10 @@ SHORT = Protocol(
             "n_attack_steps": 4,
         },
         "cnn": {
-            "n_epochs": (1.0, 0.25),
+            "n_epochs": (0.5, 0.15),
             "learning_rate": (1e-3, 1e-4),
-            "eval_step_interval": 225,
-            "n_attack_steps": 4,
+            "eval_step_interval": 117,
+            "n_attack_steps": 3,
             "n_draws": 50,
             "n_samples": 2000,
         },
@@ -150,7 +150,7 @@ SHORT = Protocol(
 SHORT_SWEEP = Protocol(
     {
         "ecg_lsnn": {
-            "n_epochs": (2.0, 0.5),
+            "n_epochs": (1.5, 0.5),
             "learning_rate": (5e-3, 5e-4),
             "eval_step_interval": 50,
             "n_attack_steps": 3,
@@ -158,16 +158,16 @@ SHORT_SWEEP = Protocol(
         },
         "speech_lsnn": {
             "dataset": "arabic_speech",
-            "n_epochs": (2.5, 0.5),
+            "n_epochs": (2.0, 0.5),
             "learning_rate": (5e-3, 5e-4),
             "eval_step_interval": 50,
             "n_attack_steps": 3,
             "n_draws": 50,
         },
         "cnn": {
-            "n_epochs": (0.3, 0.1),
+            "n_epochs": (0.15, 0.05),
             "learning_rate": (1e-3, 1e-4),
-            "eval_step_interval": 100,
+            "eval_step_interval": 50,
             "n_attack_steps": 3,
             "n_draws": 25,
             "n_samples": 1000,
