@@ -1,19 +1,26 @@
 """Cachable evaluations of trained grid points: numbers out, for tables and figures."""
 
 from jaxrobust.evaluations.activity import neuron_activity
-from jaxrobust.evaluations.landscape import adversarial_landscape, random_landscape
+from jaxrobust.evaluations.examples import example_answers
+from jaxrobust.evaluations.landscape import (
+    adversarial_landscape,
+    adversarial_landscape_sweep,
+    random_landscape,
+    random_landscape_sweep,
+)
 from jaxrobust.evaluations.mismatch import (
     MISMATCH_LEVELS,
     N_DRAWS,
     box_corner_accuracy,
     mismatch_accuracy,
     mismatch_sweep,
+    perturbed_accuracy,
     phase_change_accuracy,
     quantized_accuracy,
 )
 from jaxrobust.evaluations.spectrum import loss_spectrum
 from jaxrobust.evaluations.verified import BOX_SIZES, verified_test_accuracy
-from jaxrobust.evaluations.worst_case import ATTACK_SIZES, worst_case_accuracy
+from jaxrobust.evaluations.worst_case import ATTACK_SIZES, worst_case_accuracy, worst_case_sweep
 
 __all__ = [
     "ATTACK_SIZES",
@@ -21,14 +28,19 @@ __all__ = [
     "MISMATCH_LEVELS",
     "N_DRAWS",
     "adversarial_landscape",
+    "adversarial_landscape_sweep",
     "box_corner_accuracy",
+    "example_answers",
     "loss_spectrum",
     "mismatch_accuracy",
     "mismatch_sweep",
     "neuron_activity",
+    "perturbed_accuracy",
     "phase_change_accuracy",
     "quantized_accuracy",
     "random_landscape",
+    "random_landscape_sweep",
     "verified_test_accuracy",
     "worst_case_accuracy",
+    "worst_case_sweep",
 ]

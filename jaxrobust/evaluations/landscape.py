@@ -1,5 +1,6 @@
 """The loss around trained parameters, along random and along adversarial directions."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -128,3 +129,30 @@ def adversarial_landscape(
         n_repeats,
     )
     return {"alphas": alphas.tolist(), "losses": losses.tolist(), "slope": float(slope)}
+
+
+def random_landscape_sweep(
+    grid: Sequence[dict[str, Any]], parts: Sequence[str] = ("test",), **how: Any
+) -> list[dict[str, Any]]:
+    """Landscapes of trained points along random directions: a ``landscape`` for each ``part``.
+
+    Args:
+        grid: Trained grid points; ``n_samples`` of a point replaces all samples.
+        parts: Which data.
+        how: Options of ``datajuicer.run``.
+    """
+    points = dj.split([{"n_samples": 0, **point} for point in grid], "part", list(parts))
+    return dj.run(points, random_landscape, store_key="landscape", **how)(
+        "{*}", part="{part}", n_samples="{n_samples}"
+    )
+
+
+def adversarial_landscape_sweep(grid: Sequence[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
+    """Landscapes of trained points along adversarial directions, under ``landscape`` in each point.
+
+    Args:
+        grid: Trained grid points; ``n_samples`` of a point replaces all samples.
+        how: Options of ``datajuicer.run``.
+    """
+    points = [{"n_samples": 0, **point} for point in grid]
+    return dj.run(points, adversarial_landscape, store_key="landscape", **how)("{*}", n_samples="{n_samples}")

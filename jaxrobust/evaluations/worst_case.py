@@ -1,5 +1,6 @@
 """Accuracy under the worst parameters that an attack finds inside a box around the trained ones."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -44,7 +45,16 @@ def _worst_case(
 
 
 @dj.cachable(
-    dependencies=["model:trained", "size", "n_steps", "loss", "n_restarts", "seed", "n_samples?=0"],
+    dependencies=[
+        "model:trained",
+        "size",
+        "n_steps",
+        "loss",
+        "n_restarts",
+        "seed",
+        "n_samples?=0",
+        "absolute_size?=0.0",
+    ],
     on_code_change="ignore",
 )
 def worst_case_accuracy(
@@ -55,6 +65,7 @@ def worst_case_accuracy(
     n_restarts: int = 1,
     seed: int = 0,
     n_samples: int = 0,
+    absolute_size: float = 0.0,
 ) -> dict[str, Any]:
     """Test accuracy under an attack with exact gradients of the whole test set (section 3.5).
 
@@ -66,12 +77,13 @@ def worst_case_accuracy(
         n_restarts: Random starts.
         seed: Seed of the starts.
         n_samples: Test samples, taken at even distances; 0 for all.
+        absolute_size: Half the width of the box that all parameters have in common.
 
     Returns:
         ``accuracy``, the minimum over the restarts; ``accuracies`` of all; ``losses`` after 0 to ``n_steps``
         steps of each.
     """
-    attack = ParameterAttack(relative_size=size, n_steps=n_steps)
+    attack = ParameterAttack(relative_size=size, absolute_size=absolute_size, n_steps=n_steps)
     accuracies, losses = _worst_case(
         *bring_back(model, n_samples=n_samples),
         jax.random.key(seed),
@@ -85,3 +97,24 @@ def worst_case_accuracy(
         "accuracies": accuracies.tolist(),
         "losses": losses.tolist(),
     }
+
+
+def worst_case_sweep(
+    grid: Sequence[dict[str, Any]],
+    sizes: Sequence[float] = ATTACK_SIZES,
+    losses: Sequence[str] = ("madry",),
+    **how: Any,
+) -> list[dict[str, Any]]:
+    """Attack trained points: a point for each ``size`` and ``attack_loss``, with its ``worst_case``.
+
+    Args:
+        grid: Trained grid points; ``n_samples`` of a point replaces all test samples.
+        sizes: Half the widths of the boxes, relative to each parameter.
+        losses: What the attacks increase.
+        how: Options of ``datajuicer.run``.
+    """
+    points = dj.split([{"n_samples": 0, **point} for point in grid], "size", list(sizes))
+    points = dj.split(points, "attack_loss", list(losses))
+    return dj.run(points, worst_case_accuracy, store_key="worst_case", **how)(
+        "{*}", "{size}", loss="{attack_loss}", n_samples="{n_samples}"
+    )

@@ -1,0 +1,108 @@
+"""The loss along lines through trained parameters, and the table of how steep it is."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from jaxrobust.plotting.captions import describe
+from jaxrobust.plotting.curves import METHOD_STYLES, LineStyle, legend_above
+from jaxrobust.plotting.panels import panels_by_network
+from jaxrobust.plotting.style import new_figure, save_figure
+
+Points = Sequence[Mapping[str, Any]]
+
+# Points of the published moving average.
+WINDOW = 5
+
+
+def draw_landscapes(
+    axes: Axes, points: Points, styles: Mapping[str, LineStyle], *, smooth: bool, line: str = "method"
+) -> None:
+    """Draw the mean landscape of each method over its networks and directions.
+
+    Args:
+        axes: Where to draw.
+        points: Trained points with their ``landscape``.
+        styles: Of the labels.
+        smooth: Take a moving average, as published; if not, each direction is drawn too, as a thin line.
+        line: The key whose values name the lines; numbers are named in short.
+    """
+    curves: dict[str, list[Sequence[float]]] = {}
+    for point in points:
+        label = point[line] if isinstance(point[line], str) else f"{point[line]:g}"
+        curves.setdefault(label, []).extend(point["landscape"]["losses"])
+    alphas = np.asarray(points[0]["landscape"]["alphas"])
+    for label, losses in curves.items():
+        style = styles[label]
+        look: dict[str, Any] = {"color": style.colour, "linestyle": "--" if style.dashed else "-"}
+        mean = np.mean(losses, axis=0)
+        if smooth:
+            average = np.full(WINDOW, 1 / WINDOW)
+            where, mean = np.convolve(alphas, average, "valid"), np.convolve(mean, average, "valid")
+        else:
+            where = alphas
+            axes.plot(alphas, np.transpose(losses), linewidth=0.4, alpha=0.35, **look)
+        axes.plot(where, mean, linewidth=style.width, label=label, **look)
+    axes.set_xlabel("Distance α along the direction")
+    axes.grid(linewidth=0.4, color="0.9")
+    axes.set_axisbelow(True)
+
+
+def compare_landscapes(
+    points: Points,
+    folder: Path,
+    name: str,
+    *,
+    direction: str,
+    line: str = "method",
+    styles: Mapping[str, LineStyle] = METHOD_STYLES,
+    legend_title: str | None = None,
+) -> list[Path]:
+    """Draw smoothed and raw landscapes, a panel for each network.
+
+    Args:
+        points: Trained points with their ``landscape``.
+        folder: Where the files go.
+        name: Their name without ending; the raw ones have ``_raw`` behind it.
+        direction: What the lines follow, in words.
+        line: The key whose values name the lines.
+        styles: Of the lines.
+        legend_title: Above the legend.
+
+    Returns:
+        The files written, the picture first.
+    """
+    n_directions = len(points[0]["landscape"]["losses"])
+    files = []
+    for ending, smooth, how in (
+        ("", True, f"smoothed by a moving average of {WINDOW} points"),
+        ("_raw", False, "thin lines: single directions"),
+    ):
+        panels = panels_by_network(points)
+        figure, axes = new_figure(1, len(panels), width=3.6 * len(panels) + 0.4, height=3.6)
+        for ax, (title, of_network) in zip(axes, panels.items(), strict=True):
+            draw_landscapes(ax, of_network, styles, smooth=smooth, line=line)
+            ax.set_title(title)
+        axes[0].set_ylabel("Cross-entropy (nats)")
+        legend_above(figure, axes, title=legend_title)
+        part = points[0].get("part", "test")
+        caption = (
+            f"Loss on the {part} set along {direction}s ({n_directions} a network), mean over networks and "
+            f"directions, {how}.\n{describe(points)}"
+        )
+        files += save_figure(figure, folder, f"{name}{ending}", caption)
+    return files
+
+
+def slopes(points: Points, line: str = "method") -> dict[str, dict[str, list[float]]]:
+    """The slope of every network, by the label of its line and the title of its panel."""
+    result: dict[str, dict[str, list[float]]] = {}
+    for title, of_network in panels_by_network(points).items():
+        for point in of_network:
+            label = point[line] if isinstance(point[line], str) else f"{point[line]:g}"
+            columns = result.setdefault(label, {})
+            columns.setdefault(title.split("  ")[1], []).append(point["landscape"]["slope"])
+    return result

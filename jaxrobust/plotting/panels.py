@@ -1,0 +1,26 @@
+"""Which panel shows which network, in the published order."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Points = Sequence[Mapping[str, Any]]
+
+NETWORKS = {
+    "speech_lsnn": "Speech, spiking LSNN",
+    "ecg_lsnn": "ECG, spiking LSNN",
+    "cnn": "Images, CNN",
+    "mnist_mlp": "Digits, MLP",
+}
+
+
+def panels_by_network(points: Points) -> dict[str, list[Mapping[str, Any]]]:
+    """The points of each network under the title of its panel."""
+    found = {
+        name: of_network
+        for name in NETWORKS
+        if (of_network := [point for point in points if point["architecture"] == name])
+    }
+    return {
+        f"{letter}  {NETWORKS[name]}": of_network
+        for letter, (name, of_network) in zip("abcd", found.items(), strict=False)
+    }
