@@ -1,6 +1,6 @@
 """The loss around trained parameters along the directions that attacks find.
 
-Expected: forward noise + beta and beta are flattest, as along random directions; standard training is steepest.
+Expected: forward noise + beta and beta are flattest, as along random directions; standard training steepest.
 Command: python train.py -exp=adversarial_landscape_experiment (-protocol=short: 1000 test samples)
 """
 
