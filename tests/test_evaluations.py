@@ -8,6 +8,8 @@ from jaxrobust import evaluations
 from jaxrobust.architectures import dataset_of as load_dataset
 from jaxrobust.architectures import digits_mlp, ecg_lsnn, network_of
 from jaxrobust.errors import InputError
+from jaxrobust.robustness.faults import StuckAt
+from jaxrobust.robustness.perturbations import Chain, GaussianMismatch, Matching
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +82,24 @@ def test_one_bit_is_worse_than_eight(trained):
     assert evaluate(trained, "mlp", evaluations.quantized_accuracy, 1) < evaluate(
         trained, "mlp", evaluations.quantized_accuracy, 8
     )
+
+
+def test_any_perturbation_is_an_argument_and_part_of_the_key(trained):
+    accuracy = evaluations.mismatch_accuracy
+    same = evaluate(trained, "mlp", evaluations.perturbed_accuracy, GaussianMismatch(0.3), n_draws=4)
+    assert same == evaluate(trained, "mlp", accuracy, 0.3, n_draws=4)
+    broken = Chain((Matching(StuckAt(1.0), "w.*"), GaussianMismatch(0.3)))
+    ruined = evaluate(trained, "mlp", evaluations.perturbed_accuracy, broken, n_draws=4)
+    assert max(ruined) < min(same)
+
+
+def test_part_of_the_samples(trained):
+    few = evaluate(trained, "mlp", evaluations.mismatch_accuracy, 0.0, n_samples=10)
+    assert (10 * few[0]) % 1 == pytest.approx(0, abs=1e-6)
+    everything = evaluate(trained, "mlp", evaluations.mismatch_accuracy, 0.0)
+    assert evaluate(trained, "mlp", evaluations.mismatch_accuracy, 0.0, n_samples=10**6) == everything
+    with pytest.raises(dj.RunError, match="n_samples is a number of samples"):
+        evaluate(trained, "mlp", evaluations.mismatch_accuracy, 0.0, n_samples=-1)
 
 
 def test_spiking_activity(trained):

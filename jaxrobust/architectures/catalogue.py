@@ -143,6 +143,9 @@ resnet32 = Architecture(
         "batch_size": Setting(256, "samples a training step"),
         "n_attack_steps": Setting(3, "steps of the attack"),
         "weight_clipping": Setting(2.0, "clip weights to so many standard deviations; 0 for never"),
+        "attack_factors": Setting(
+            (".*bn.*=0", ".*=1"), "factors of the attack's size by parameter, first match wins; none: all 1"
+        ),
     },
     network=_resnet,
 )

@@ -68,7 +68,22 @@ def attack_of(model: Settings) -> ParameterAttack:
         initial_absolute_std=model["initial_std_constant"],
         n_steps=model["n_attack_steps"],
         norm=model["p_norm"],
+        factors=_factors(model["attack_factors"]),
     )
+
+
+def _factors(words: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+    """Read words such as ``w_rec=0.5``."""
+    factors = []
+    for word in words:
+        pattern, equals, factor = word.rpartition("=")
+        try:
+            factors.append((pattern, float(factor)))
+        except ValueError:
+            equals = ""
+        if not equals or not pattern:
+            raise InputError(f"attack_factors takes words such as w_rec=0.5 or .*bias=0, not {word!r}.")
+    return tuple(factors)
 
 
 def method_of(

@@ -39,6 +39,9 @@ TRAINING = {
     "contractive": Setting(0.0, "weight of the largest gradient of each tensor", True),
     "contractive_params": Setting((".*",), "patterns of the parameters that it counts", True),
     "weight_clipping": Setting(0.0, "clip weights to so many standard deviations; 0 for never", True),
+    "attack_factors": Setting(
+        (), "factors of the attack's size by parameter, first match: w_rec=0.5,.*=1; none: all 1", True
+    ),
     "abcd_etaA": Setting(0.1, "abcd: learning rate uphill", True),
     "abcd_L": Setting(2, "abcd: ascents and descents a step", True),
 }

@@ -99,6 +99,29 @@ def box_corner_accuracy(
     )
 
 
+@dj.cachable(
+    dependencies=["model:trained", "perturbation", "n_draws", "seed", "n_samples?=0"], on_code_change="ignore"
+)
+def perturbed_accuracy(
+    model: dict[str, Any],
+    perturbation: Perturbation,
+    n_draws: int = N_DRAWS,
+    seed: int = 0,
+    n_samples: int = 0,
+) -> list[float]:
+    """Test accuracy of ``n_draws`` devices under any perturbation, which is part of the result's key.
+
+    Args:
+        model: A trained grid point.
+        perturbation: Such as ``LogNormalMismatch(0.3)``, ``BitFlips(0.01, bits=4)`` or, for some tensors and
+            one after the other, ``Chain((Matching(StuckAt(0.1), "w_rec"), GaussianMismatch(0.2)))``.
+        n_draws: Number of devices.
+        seed: Seed of the devices.
+        n_samples: Test samples, taken at even distances; 0 for all.
+    """
+    return accuracies_under(bring_back(model, n_samples=n_samples), perturbation, n_draws=n_draws, seed=seed)
+
+
 @dj.cachable(dependencies=["model:trained", "bits", "n_samples?=0"], on_code_change="ignore")
 def quantized_accuracy(model: dict[str, Any], bits: int, n_samples: int = 0) -> float:
     """Test accuracy with every tensor rounded to ``bits`` bits between its smallest and largest value."""

@@ -27,6 +27,7 @@ from jaxtyping import Float
 from jaxrobust.errors import InputError
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.mismatch import normal_like
+from jaxrobust.robustness.path_rules import assign
 from jaxrobust.robustness.trees import PerLeaf, for_every_leaf, settings_tree, static
 
 Size = PerLeaf
@@ -37,6 +38,8 @@ Size = PerLeaf
 class ParameterAttack:
     """How the parameters are attacked. Sizes are numbers for all parameters, or trees like the parameters.
 
+    ``factors`` scale the sizes by name: ``((".*bn.*", 0.0), (".*", 1.0))`` leaves batch normalisation out.
+
     Attributes:
         relative_size: Half the width of the box, as a fraction of each parameter's absolute value.
         absolute_size: What is added to that, the same for every parameter.
@@ -45,6 +48,8 @@ class ParameterAttack:
         n_steps: Number of steps.
         norm: ``"inf"`` for steps along the sign of the gradient, ``"2"`` along the normalised gradient.
         project: Whether the result is clipped to the box; only the random start can leave it otherwise.
+        factors: First-match rules (``path_rules``): a regular expression for whole paths of parameters, and
+            the factor of both sizes and of the random start there. Without rules every factor is 1.
     """
 
     relative_size: Size = 0.2
@@ -54,6 +59,7 @@ class ParameterAttack:
     n_steps: int = static(default=10)
     norm: Literal["inf", "2"] = static(default="inf")
     project: bool = static(default=True)
+    factors: tuple[tuple[str, float], ...] = static(default=())
 
     def __post_init__(self):
         if self.norm not in ("inf", "2"):
@@ -64,6 +70,23 @@ class ParameterAttack:
             sizes = jax.tree.leaves(getattr(self, name))
             if any(isinstance(size, int | float) and not 0 <= size < float("inf") for size in sizes):
                 raise InputError(f"{name} of an attack must be a finite number of at least 0, not {sizes}.")
+        for rule, factor in self.factors:
+            if not 0 <= factor < float("inf"):
+                raise InputError(
+                    f"The factor of an attack on {rule!r} must be finite and at least 0, not {factor!r}."
+                )
+
+    def at(self, parameters: Parameters, name: str) -> Parameters:
+        """The size or start ``name`` of every tensor, its factor included.
+
+        Raises:
+            InputError: A tree of sizes does not have the structure of the parameters; or a rule fits no
+                parameter, or no rule a parameter.
+        """
+        sizes = for_every_leaf(getattr(self, name), parameters, f"{name} of an attack")
+        if not self.factors:
+            return sizes
+        return jax.tree.map(lambda size, factor: size * factor, sizes, assign(self.factors, parameters))
 
 
 class Attacked(NamedTuple):
@@ -106,8 +129,8 @@ def _displace(
             shift = jnp.clip(shift, -radius, radius)
         return (theta + shift).astype(theta.dtype)
 
-    sizes = for_every_leaf(settings.relative_size, parameters, "relative_size of an attack")
-    absolute_sizes = for_every_leaf(settings.absolute_size, parameters, "absolute_size of an attack")
+    sizes = settings.at(parameters, "relative_size")
+    absolute_sizes = settings.at(parameters, "absolute_size")
     return jax.tree.map(leaf, parameters, *start, directions, sizes, absolute_sizes)
 
 
@@ -132,12 +155,10 @@ def attack(
     key_relative, key_absolute = jax.random.split(key)
 
     def drawn(key, std):
-        stds = for_every_leaf(std, parameters, "The start of an attack")
+        stds = settings.at(parameters, std)
         return jax.tree.map(lambda n, s: n * s, normal_like(key, parameters), stds)
 
-    start = _Start(
-        drawn(key_relative, settings.initial_relative_std), drawn(key_absolute, settings.initial_absolute_std)
-    )
+    start = _Start(drawn(key_relative, "initial_relative_std"), drawn(key_absolute, "initial_absolute_std"))
     fixed = jax.lax.stop_gradient(parameters)
 
     def climb(directions, _):

@@ -88,6 +88,12 @@ def assign(rules: Rules, parameters: Parameters) -> Any:
     return jax.tree.unflatten(jax.tree.structure(parameters), values)
 
 
+def others(pattern: str, parameters: Parameters, value: Any) -> Rules:
+    """The rule for what does not match ``pattern``, or none if everything does."""
+    everything = all(_compiled(pattern).fullmatch(name) for name in paths(parameters))
+    return () if everything else ((".*", value),)
+
+
 def _compiled(rule: str) -> re.Pattern[str]:
     try:
         return re.compile(rule)

@@ -16,6 +16,7 @@ from jax import Array
 from jaxrobust.errors import InputError
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.mismatch import gaussian_mismatch, normal_like
+from jaxrobust.robustness.path_rules import assign, others
 from jaxrobust.robustness.trees import (
     PerLeaf,
     check_numbers,
@@ -202,6 +203,30 @@ class Selected:
         where = for_every_leaf(self.where, parameters, "where")
         perturbed = self.perturbation.perturb(key, parameters)
         return jax.tree.map(jnp.where, where, perturbed, parameters)
+
+
+@settings_tree
+@dataclass(frozen=True)
+class Matching:
+    """Another perturbation, of the tensors whose names match.
+
+    Attributes:
+        perturbation: What is done to these tensors.
+        pattern: Regular expression for the whole path of a tensor, such as ``"w_.*"`` or, for all but batch
+            normalisation, ``"(?!.*bn).*"``.
+    """
+
+    perturbation: Perturbation
+    pattern: str = static()
+
+    def perturb(self, key: Array, parameters: Parameters) -> Parameters:
+        """Draw one device; the draws of the matching tensors do not depend on the pattern.
+
+        Raises:
+            InputError: The pattern cannot be read or matches no tensor.
+        """
+        where = assign(((self.pattern, True), *others(self.pattern, parameters, False)), parameters)
+        return Selected(self.perturbation, where).perturb(key, parameters)
 
 
 @settings_tree

@@ -20,6 +20,7 @@ from jaxrobust.robustness.perturbations import (
     Chain,
     GaussianMismatch,
     LogNormalMismatch,
+    Matching,
     Perturbation,
     Selected,
     WeightRangeNoise,
@@ -96,6 +97,9 @@ CASES = {
         lambda p: 0.2 * np.abs(p) * (p.ndim == 2),
         lambda p, q: q / p,
     ),
+    "matching": Case(
+        Matching(BoxCorner(0.2), "w.*"), lambda p: 0.2 * np.abs(p) * (p.ndim == 2), lambda p, q: q / p
+    ),
     "attack": Case(Attacking(ParameterAttack(n_steps=3)), lambda p: 0.2 * np.abs(p), lambda p, q: q / p),
     "attack, absolute": Case(
         Attacking(
@@ -109,6 +113,11 @@ CASES = {
     "attack by layer": Case(
         Attacking(ParameterAttack(relative_size=PER_LEAF, n_steps=2)),
         lambda p: 0.3 * np.abs(p),
+        lambda p, q: q / p,
+    ),
+    "attack by name": Case(
+        Attacking(ParameterAttack(n_steps=2, factors=(("deep/.*", 0.0), (".*", 0.5)))),
+        lambda p: 0.1 * np.abs(p) * (p.ndim == 2),
         lambda p, q: q / p,
     ),
 }
@@ -253,6 +262,38 @@ def test_bad_settings_are_refused_at_once(make, says):
 def test_levels_of_another_tree_are_refused():
     with pytest.raises(InputError, match="must be one number or a tree like the parameters"):
         GaussianMismatch({"v": 0.1}).perturb(jax.random.key(0), example())
+
+
+def test_factors_by_name_are_sizes_by_layer():
+    by_name = ParameterAttack(0.2, 0.1, 0.01, 0.02, 3, factors=(("w", 0.5), (".*", 0.0)))
+    of = {"w": 0.5, "deep": {"bias": 0.0}}
+    by_layer = ParameterAttack(
+        *(jax.tree.map(lambda factor, size=size: size * factor, of) for size in (0.2, 0.1, 0.01, 0.02)), 3
+    )
+    assert_equal_trees(
+        Attacking(by_name).perturb(jax.random.key(1), example()),
+        Attacking(by_layer).perturb(jax.random.key(1), example()),
+    )
+
+
+def test_names_that_fit_no_parameter_are_refused():
+    with pytest.raises(InputError, match=r"The rule 'conv\.\*' fits no parameter; there are deep/bias, w"):
+        Attacking(ParameterAttack(factors=(("conv.*", 0.0), (".*", 1.0)))).perturb(
+            jax.random.key(0), example()
+        )
+    with pytest.raises(InputError, match="No rule fits the parameter 'deep/bias'"):
+        Attacking(ParameterAttack(factors=(("w", 0.5),))).perturb(jax.random.key(0), example())
+    with pytest.raises(InputError, match="The rule 'conv' fits no parameter"):
+        Matching(BoxCorner(0.2), "conv").perturb(jax.random.key(0), example())
+    with pytest.raises(InputError, match="factor of an attack on 'w' must be finite and at least 0, not -1"):
+        ParameterAttack(factors=(("w", -1.0),))
+
+
+def test_a_pattern_for_everything_selects_everything():
+    key = jax.random.key(0)
+    assert_equal_trees(
+        Matching(BoxCorner(0.2), ".*").perturb(key, example()), BoxCorner(0.2).perturb(key, example())
+    )
 
 
 def test_selected_leaves_the_others_alone_and_does_not_change_the_draws():
