@@ -86,8 +86,7 @@ class Protocol:
     def applied(self, grid: Grid) -> list[dict[str, Any]]:
         """The grid under this protocol.
 
-        Training schedules that an experiment sets itself are shortened in proportion and keep their learning
-        rates.
+        Learning rates that an experiment sets itself stay; epochs that it sets are shortened in proportion.
         """
         points = [
             self._replaced(point) for point in grid if self.seeds is None or point["seed"] in self.seeds
@@ -103,10 +102,11 @@ class Protocol:
     def _replaced(self, point: Mapping[str, Any]) -> dict[str, Any]:
         architecture = architecture_of(point)
         own = dict(self.settings.get(architecture.name, {}))
-        usual = architecture.settings["n_epochs"].default
-        if "n_epochs" in own and point["n_epochs"] != usual:
-            share = sum(own.pop("n_epochs")) / sum(usual)
+        usual = {name: architecture.settings[name].default for name in ("n_epochs", "learning_rate")}
+        if point["learning_rate"] != usual["learning_rate"]:
             own.pop("learning_rate", None)
+        if "n_epochs" in own and point["n_epochs"] != usual["n_epochs"]:
+            share = sum(own["n_epochs"]) / sum(usual["n_epochs"])
             own["n_epochs"] = tuple(_rounded(epochs * share) for epochs in point["n_epochs"])
         if own.get("n_epochs", point["n_epochs"]) != point["n_epochs"]:
             own["published_n_epochs"] = point["n_epochs"]  # no setting: captions say what was shortened

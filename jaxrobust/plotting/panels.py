@@ -9,6 +9,7 @@ NETWORKS = {
     "speech_lsnn": "Speech, spiking LSNN",
     "ecg_lsnn": "ECG, spiking LSNN",
     "cnn": "Images, CNN",
+    "cifar_cnn": "CIFAR-10, CNN",
     "mnist_mlp": "Digits, MLP",
 }
 
@@ -22,5 +23,5 @@ def panels_by_network(points: Points) -> dict[str, list[Mapping[str, Any]]]:
     }
     return {
         f"{letter}  {NETWORKS[name]}": of_network
-        for letter, (name, of_network) in zip("abcd", found.items(), strict=False)
+        for letter, (name, of_network) in zip("abcde", found.items(), strict=False)
     }
