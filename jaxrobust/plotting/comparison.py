@@ -1,23 +1,24 @@
-"""One figure and its tables out of grids of mismatch accuracies: standard against robust, panel by panel."""
+"""Grids of mismatch accuracies, panel by panel: standard against robust as a figure, all methods as tables."""
 
-import os
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.axes import Axes
+from scipy.stats import mannwhitneyu
+
 from jaxrobust.plotting.captions import describe
-from jaxrobust.plotting.mismatch import as_csv, as_markdown, summarise
+from jaxrobust.plotting.mismatch import EXPLANATION, accuracies_by, mismatch_records, mismatch_table
 from jaxrobust.plotting.style import METHOD_COLOURS, new_figure, save_figure
+from jaxrobust.plotting.tables import Table, write_tables
 from jaxrobust.plotting.violins import split_violins
 
 Points = Sequence[Mapping[str, Any]]
+Panels = Mapping[str, Points]
 
 
-def compare_under_mismatch(
-    panels: Mapping[str, Points], folder: Path, name: str, *, left: str, right: str
-) -> list[Path]:
-    """Draw split violins of two methods in every panel, and write the table of all methods.
+def compare_under_mismatch(panels: Panels, folder: Path, name: str, *, left: str, right: str) -> list[Path]:
+    """Draw split violins of two methods in every panel, and write the tables of all methods.
 
     Args:
         panels: Titles, each with its evaluated grid points: ``method``, ``level``, ``accuracies`` and where
@@ -32,41 +33,61 @@ def compare_under_mismatch(
     """
     panels = {title: points for title, points in panels.items() if points}
     figure, axes = new_figure(1, len(panels), width=5.4 * len(panels), height=3.6)
-    captions, tables, rows = [], [], []
     for ax, (title, points) in zip(axes, panels.items(), strict=True):
-        accuracies = accuracies_by_method(points)
-        split_violins(
-            ax,
-            {level: values for level, values in accuracies[left].items() if level > 0},
-            {level: values for level, values in accuracies[right].items() if level > 0},
-            colours=(METHOD_COLOURS[left], METHOD_COLOURS[right]),
-            labels=(left, right),
-        )
+        draw_two_methods(ax, points, left, right)
         ax.set_title(title, loc="left")
-        caption = f"{title.strip()}: {describe(points)}"
-        captions.append(caption)
-        summaries = summarise(accuracies)
-        tables.append(f"### {title}\n\n{as_markdown(summaries)}\n{describe(points)}\n")
-        rows.append(as_csv(summaries))
-    explanation = "Test accuracy in %, mean (standard deviation) [minimum] over networks and devices."
-    files = save_figure(figure, folder, name, "\n".join(captions))
-    files.append(_write(folder / f"{name}.md", explanation + "\n\n" + "\n".join(tables)))
-    for title, text in zip(panels, rows, strict=True):
-        letter = title.split()[0]
-        files.append(_write(folder / f"{name}_{letter}.csv", text))
-    return files
+    files = save_figure(figure, folder, name, caption_of(panels))
+    return files + write_comparison(panels, folder, name, left=left, right=right)
 
 
-def accuracies_by_method(points: Points) -> dict[str, dict[float, list[float]]]:
-    """All accuracies of a method at a level, networks and devices together."""
-    result: dict[str, dict[float, list[float]]] = {}
-    for point in points:
-        result.setdefault(point["method"], {}).setdefault(point["level"], []).extend(point["accuracies"])
-    return result
+def draw_two_methods(axes: Axes, points: Points, left: str, right: str) -> None:
+    """Split violins of two methods at every level but 0, where all devices are alike."""
+    accuracies = accuracies_by(points)
+    split_violins(
+        axes,
+        {level: values for level, values in accuracies[left].items() if level > 0},
+        {level: values for level, values in accuracies[right].items() if level > 0},
+        colours=(METHOD_COLOURS[left], METHOD_COLOURS[right]),
+        labels=(left, right),
+    )
 
 
-def _write(path: Path, text: str) -> Path:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    temporary.write_text(text)
-    os.replace(temporary, path)
-    return path
+def caption_of(panels: Panels) -> str:
+    """What stands behind each panel."""
+    return "\n".join(f"{title.strip()}: {describe(points)}" for title, points in panels.items())
+
+
+def write_comparison(
+    panels: Panels, folder: Path, name: str, *, left: str | None = None, right: str | None = None
+) -> list[Path]:
+    """Write the accuracies of all methods as Markdown, LaTeX and CSV.
+
+    With ``left`` and ``right`` a last table says how likely it is that two methods that are equally good
+    differ as much as these (Mann-Whitney U test over all devices, two-sided).
+    """
+    tables = [mismatch_table(title, points) for title, points in panels.items()]
+    records = [record for title, points in panels.items() for record in mismatch_records(title, points)]
+    if left and right:
+        tables.append(_test_table(panels, left, right))
+    return write_tables(folder, name, tables, explanation=EXPLANATION, records=records)
+
+
+def _test_table(panels: Panels, left: str, right: str) -> Table:
+    columns = {title: _p_values(points, left, right) for title, points in panels.items()}
+    levels = sorted({level for column in columns.values() for level in column})
+    return Table(
+        f"{right} against {left}: p values",
+        ["ζ", *(title.strip() for title in columns)],
+        [[f"{level:g}", *(f"{column[level]:.1e}" for column in columns.values())] for level in levels],
+        "Mann-Whitney U test over the devices of all networks, two-sided. Devices of one network are not "
+        "independent networks.",
+    )
+
+
+def _p_values(points: Points, left: str, right: str) -> dict[float, float]:
+    accuracies = accuracies_by(points)
+    return {
+        level: float(mannwhitneyu(accuracies[left][level], accuracies[right][level]).pvalue)
+        for level in accuracies[left]
+        if level > 0
+    }

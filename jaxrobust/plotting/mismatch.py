@@ -1,11 +1,16 @@
 """Accuracy under mismatch as a table: mean, standard deviation and minimum at each level."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from jaxrobust.plotting.captions import describe
+from jaxrobust.plotting.tables import Table
+
+Points = Sequence[Mapping[str, Any]]
+
+EXPLANATION = "Test accuracy in %, mean (standard deviation) [minimum] over networks and devices."
 
 
 class Summary(NamedTuple):
@@ -18,6 +23,14 @@ class Summary(NamedTuple):
 
 
 Summaries = Mapping[str, Mapping[float, Summary]]
+
+
+def accuracies_by(points: Points, line: str = "method") -> dict[str, dict[float, list[float]]]:
+    """All accuracies of a method (or what ``line`` names) at a level, networks and devices together."""
+    result: dict[str, dict[float, list[float]]] = {}
+    for point in points:
+        result.setdefault(point[line], {}).setdefault(point["level"], []).extend(point["accuracies"])
+    return result
 
 
 def summarise(accuracies: Mapping[str, Mapping[float, Sequence[float]]]) -> dict[str, dict[float, Summary]]:
@@ -33,31 +46,36 @@ def summarise(accuracies: Mapping[str, Mapping[float, Sequence[float]]]) -> dict
     }
 
 
-def as_markdown(summaries: Summaries) -> str:
-    """A table with a row a level and a column a method, ``mean (std) [min]`` in percent, best mean bold."""
-    methods = list(summaries)
-    lines = ["| ζ | " + " | ".join(methods) + " |", "|" + "---|" * (len(methods) + 1)]
+def mismatch_table(title: str, points: Points, line: str = "method") -> Table:
+    """A row a level and a column a method, ``mean (std) [min]`` in percent, best mean bold."""
+    summaries = summarise(accuracies_by(points, line))
+    rows = []
     for level in _levels(summaries):
-        best = max(summaries[method][level].mean for method in methods)
-        cells = []
-        for method in methods:
-            mean, std, minimum, _ = summaries[method][level]
+        best = max(rows[level].mean for rows in summaries.values())
+        cells = [f"{level:g}"]
+        for mean, std, minimum, _ in (rows[level] for rows in summaries.values()):
             number = f"**{mean:.2f}**" if mean == best else f"{mean:.2f}"
             cells.append(f"{number} ({std:.2f}) [{minimum:.2f}]")
-        lines.append(f"| {level:g} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        rows.append(cells)
+    return Table(title, ["ζ", *summaries], rows, describe(points))
 
 
-def as_csv(summaries: Summaries) -> str:
-    """The same numbers, a row for each level and method."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["level", "method", "mean_percent", "std_percent", "min_percent", "n"])
-    for level in _levels(summaries):
-        for method, rows in summaries.items():
-            mean, std, minimum, n = rows[level]
-            writer.writerow([level, method, f"{mean:.4f}", f"{std:.4f}", f"{minimum:.4f}", n])
-    return text.getvalue()
+def mismatch_records(title: str, points: Points, line: str = "method") -> list[dict[str, Any]]:
+    """The same numbers, one record for each level and method."""
+    summaries = summarise(accuracies_by(points, line))
+    return [
+        {
+            "panel": title,
+            "level": level,
+            "method": method,
+            "mean_percent": f"{rows[level].mean:.4f}",
+            "std_percent": f"{rows[level].std:.4f}",
+            "min_percent": f"{rows[level].minimum:.4f}",
+            "n": rows[level].n,
+        }
+        for level in _levels(summaries)
+        for method, rows in summaries.items()
+    ]
 
 
 def _levels(summaries: Summaries) -> list[float]:

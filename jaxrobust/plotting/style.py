@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("Agg")  # figures are files; no screen is needed
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 # The published colours of the methods.
 METHOD_COLOURS = {
@@ -42,6 +43,15 @@ def new_figure(n_rows: int, n_columns: int, *, width: float, height: float) -> t
             n_rows, n_columns, figsize=(width, height), squeeze=False, layout="constrained"
         )
     return figure, list(axes.ravel())
+
+
+def figure_of_parts(
+    n_rows: int, n_columns: int, *, width: float, height: float
+) -> tuple[Figure, list[SubFigure]]:
+    """A figure divided into parts, in reading order, each with panels of its own; sizes in inches."""
+    with plt.rc_context(STYLE):
+        figure = plt.figure(figsize=(width, height), layout="constrained")
+    return figure, list(np.ravel(figure.subfigures(n_rows, n_columns, squeeze=False)))
 
 
 def save_figure(figure: Figure, folder: Path, name: str, caption: str) -> list[Path]:

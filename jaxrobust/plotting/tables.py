@@ -1,0 +1,102 @@
+"""A table as Markdown, LaTeX (booktabs) and CSV."""
+
+import csv
+import io
+import os
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+# What LaTeX would take for a command, and what its standard fonts lack.
+_LATEX = {
+    **{sign: rf"\{sign}" for sign in "%&#${}_"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\^{}",
+    **{"ζ": r"$\zeta$", "β": r"$\beta$", "ε": r"$\varepsilon$", "η": r"$\eta$"},
+    **{"±": r"$\pm$", "≤": r"$\leq$", "·": r"$\cdot$", "−": "--"},
+}
+
+
+class Table(NamedTuple):
+    """Cells of text under a heading; ``**bold**`` is bold.
+
+    Attributes:
+        title: The heading.
+        header: Names of the columns.
+        rows: The cells, as many a row as there are columns.
+        note: What stands below it: the data and so on.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+
+def write_tables(
+    folder: Path,
+    name: str,
+    tables: Sequence[Table],
+    *,
+    explanation: str,
+    records: Sequence[Mapping[str, Any]],
+) -> list[Path]:
+    """Write tables for readers as Markdown and LaTeX, and the numbers behind them as CSV.
+
+    Args:
+        folder: Where the files go.
+        name: Their name without ending.
+        tables: One below the other.
+        explanation: What the cells are.
+        records: The numbers, a line of the CSV each; the first has all columns.
+
+    Returns:
+        The files: Markdown, LaTeX, CSV.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "md": explanation + "\n\n" + "\n".join(_markdown(table) for table in tables),
+        "tex": f"% {explanation}\n" + "\n".join(latex(table) for table in tables),
+        "csv": _csv(records),
+    }
+    return [write_text(folder / f"{name}.{ending}", text) for ending, text in texts.items()]
+
+
+def latex(table: Table) -> str:
+    """One table for LaTeX with the package booktabs; the note is a comment."""
+    lines = [f"% {line}" for line in f"{table.title}\n{table.note}".splitlines() if line]
+    lines += [rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}", r"\toprule"]
+    lines += [" & ".join(map(_for_latex, table.header)) + r" \\", r"\midrule"]
+    lines += [" & ".join(map(_for_latex, row)) + r" \\" for row in table.rows]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a file in one step, so that nobody reads half of it."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+    return path
+
+
+def _markdown(table: Table) -> str:
+    lines = [f"### {table.title}", ""] if table.title else []
+    lines += [f"| {' | '.join(table.header)} |", "|" + "---|" * len(table.header)]
+    lines += [f"| {' | '.join(row)} |" for row in table.rows]
+    return "\n".join([*lines, "", *([table.note, ""] if table.note else [])])
+
+
+def _for_latex(cell: str) -> str:
+    text = "".join(_LATEX.get(character, character) for character in cell)
+    return re.sub(r"\*\*(.+?)\*\*", r"\\textbf{\1}", text)
+
+
+def _csv(records: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
