@@ -61,8 +61,15 @@ def lsnn_bounds(
         Lower and upper bounds, each ``(batch, classes)``.
 
     Raises:
-        InputError: The inputs do not fit, or the threshold may not be positive.
+        InputError: The inputs do not fit, the threshold may not be positive, or constants of the neurons are
+            parameters, which are not bounded.
     """
+    unknown = sorted(set(box.lower) - {"w_in", "w_rec", "w_out", "b_out"})
+    if unknown:
+        raise InputError(
+            f"Interval propagation bounds the weights of an LSNN, not its {', '.join(unknown)}; verify a network "
+            "without neuron_parameters."
+        )
     weights = {name: Interval(box.lower[name], box.upper[name]) for name in box.lower}
     n_in = weights["w_in"].lower.shape[0]
     if inputs.ndim != 3 or inputs.shape[-1] != n_in:

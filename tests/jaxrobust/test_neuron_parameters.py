@@ -8,7 +8,9 @@ import pytest
 from jaxrobust.errors import InputError
 from jaxrobust.models.lsnn import LSNN, NEURON_PARAMETERS
 from jaxrobust.robustness.attack import ParameterAttack, attack
+from jaxrobust.robustness.lsnn_intervals import lsnn_bounds
 from jaxrobust.robustness.mismatch import gaussian_mismatch
+from jaxrobust.robustness.verification import box_around
 
 INPUTS = jax.random.normal(jax.random.key(1), (6, 30, 2))
 PLAIN = LSNN(n_in=2, n_out=3, n_hidden=10)
@@ -48,6 +50,12 @@ def test_attacks_and_mismatch_reach_them():
     for name in NEURON_PARAMETERS:
         assert np.max(np.abs(attacked[name] / parameters[name] - 1)) == pytest.approx(0.1, rel=1e-3)
         assert np.any(device[name] != parameters[name])
+
+
+def test_bounds_that_would_not_hold_are_refused():
+    box = box_around(OPEN.init(jax.random.key(0)).parameters, 1e-4)
+    with pytest.raises(InputError, match="not its beta, tau, tau_adaptation, thr; verify a network without"):
+        lsnn_bounds(box, INPUTS, constants=PLAIN.constants)
 
 
 def test_a_name_that_is_no_constant():
