@@ -11,6 +11,7 @@ from jaxrobust.plotting.captions import describe
 from jaxrobust.plotting.curves import METHOD_STYLES, LineStyle, legend_above
 from jaxrobust.plotting.panels import panels_by_network
 from jaxrobust.plotting.style import new_figure, save_figure
+from jaxrobust.plotting.tables import Table, write_tables
 
 Points = Sequence[Mapping[str, Any]]
 
@@ -61,7 +62,7 @@ def compare_landscapes(
     styles: Mapping[str, LineStyle] = METHOD_STYLES,
     legend_title: str | None = None,
 ) -> list[Path]:
-    """Draw smoothed and raw landscapes, a panel for each network.
+    """Draw smoothed and raw landscapes, a panel for each network, and write the table of slopes.
 
     Args:
         points: Trained points with their ``landscape``.
@@ -94,15 +95,30 @@ def compare_landscapes(
             f"directions, {how}.\n{describe(points)}"
         )
         files += save_figure(figure, folder, f"{name}{ending}", caption)
-    return files
+    table, records = _slopes(points, line)
+    explanation = f"Mean slope of the smoothed landscape along {direction}s, mean over networks."
+    return files + write_tables(folder, name, [table], explanation=explanation, records=records)
 
 
-def slopes(points: Points, line: str = "method") -> dict[str, dict[str, list[float]]]:
-    """The slope of every network, by the label of its line and the title of its panel."""
-    result: dict[str, dict[str, list[float]]] = {}
-    for title, of_network in panels_by_network(points).items():
+def _slopes(points: Points, line: str) -> tuple[Table, list[dict[str, Any]]]:
+    slopes: dict[str, dict[str, list[float]]] = {}
+    panels = panels_by_network(points)
+    for title, of_network in panels.items():
         for point in of_network:
             label = point[line] if isinstance(point[line], str) else f"{point[line]:g}"
-            columns = result.setdefault(label, {})
-            columns.setdefault(title.split("  ")[1], []).append(point["landscape"]["slope"])
-    return result
+            slopes.setdefault(label, {}).setdefault(title, []).append(point["landscape"]["slope"])
+    flattest = {
+        title: min(np.mean(row[title]) for row in slopes.values() if title in row) for title in panels
+    }
+    rows = []
+    for label, row in slopes.items():
+        means = {title: np.mean(row[title]) for title in row}
+        numbers = {title: f"{mean:.4f}" for title, mean in means.items()}
+        best = {title: f"**{text}**" for title, text in numbers.items() if means[title] == flattest[title]}
+        rows.append([label, *((numbers | best).get(title, "–") for title in panels)])
+    records = [
+        {"panel": title, "line": label, "slope": float(np.mean(values)), "n": len(values)}
+        for label, row in slopes.items()
+        for title, values in row.items()
+    ]
+    return Table("Slopes", [line, *panels], rows, describe(points)), records

@@ -8,8 +8,10 @@ from matplotlib.ticker import PercentFormatter
 
 from jaxrobust.plotting.captions import describe
 from jaxrobust.plotting.curves import METHOD_STYLES, LineStyle, draw_curves, legend_above, series
+from jaxrobust.plotting.line_tables import line_records, line_table
 from jaxrobust.plotting.panels import panels_by_network
 from jaxrobust.plotting.style import new_figure, save_figure
+from jaxrobust.plotting.tables import write_tables
 
 Points = Sequence[Mapping[str, Any]]
 
@@ -23,7 +25,7 @@ def draw_worst_case(
     line: str = "method",
     styles: Mapping[str, LineStyle] = METHOD_STYLES,
 ) -> list[Path]:
-    """Draw what an attack leaves of the accuracy and what it makes of its loss.
+    """Draw what an attack leaves of the accuracy and what it makes of its loss, and write the tables.
 
     Args:
         points: Trained points with ``size`` and ``worst_case``.
@@ -38,6 +40,7 @@ def draw_worst_case(
     """
     panels = panels_by_network(points)
     figure, axes = new_figure(2, len(panels), width=3.6 * len(panels) + 0.4, height=5.6)
+    tables, records = [], []
     for column, (title, of_network) in enumerate(panels.items()):
         top, bottom = axes[column], axes[column + len(panels)]
         accuracies = series(of_network, x="size", y=lambda p: p["worst_case"]["accuracy"], line=line)
@@ -50,6 +53,10 @@ def draw_worst_case(
         )
         draw_curves(bottom, losses, styles, categorical=True)
         bottom.set_xlabel("Attack size ζ (relative to each parameter)")
+        note = describe(of_network)
+        tables.append(line_table(f"{title}: accuracy in %", "ζ", accuracies, percent=True, note=note))
+        tables.append(line_table(f"{title}: loss in nats", "ζ", losses, higher_is_better=False, note=note))
+        records += line_records(title, "accuracy", accuracies) + line_records(title, "loss", losses)
     axes[0].set_ylabel("Test accuracy under attack")
     axes[len(panels)].set_ylabel("Attacked loss (nats)")
     legend_above(figure, axes)
@@ -57,4 +64,7 @@ def draw_worst_case(
         f"Attack on the parameters with ten steps that increase the {attacked}; lines: mean over networks, "
         f"bands: smallest to largest.\n{describe(points)}"
     )
-    return save_figure(figure, folder, name, caption)
+    explanation = f"Attack on the {attacked}: mean over networks [smallest, largest]."
+    return save_figure(figure, folder, name, caption) + write_tables(
+        folder, name, tables, explanation=explanation, records=records
+    )
