@@ -67,8 +67,8 @@ def lsnn_bounds(
     unknown = sorted(set(box.lower) - {"w_in", "w_rec", "w_out", "b_out"})
     if unknown:
         raise InputError(
-            f"Interval propagation bounds the weights of an LSNN, not its {', '.join(unknown)}; verify a network "
-            "without neuron_parameters."
+            f"Interval propagation bounds the weights of an LSNN, not its {', '.join(unknown)}; verify "
+            "a network without neuron_parameters."
         )
     weights = {name: Interval(box.lower[name], box.upper[name]) for name in box.lower}
     n_in = weights["w_in"].lower.shape[0]
