@@ -50,6 +50,11 @@ def adversarial_model_perturbation(size: float) -> Method:
     return {"method": f"AMP {size:g}", "beta_robustness": 0.0, "amp_size": size}
 
 
+def beta(weight: float, size: float = 0.1) -> Method:
+    """The robust term alone, with any weight and attack of relative ``size``."""
+    return {"method": f"Beta {weight:g}", "beta_robustness": weight, "attack_size_mismatch": size}
+
+
 def published_networks() -> list[dict[str, Any]]:
     """The three networks of the published comparison with its data: speech, ECG and Fashion-MNIST."""
     return [speech_lsnn.make(), ecg_lsnn.make() | {"split": "published"}, cnn.make()]
@@ -141,7 +146,7 @@ SHORT = Protocol(
             "eval_step_interval": 117,
             "n_attack_steps": 3,
             "n_draws": 50,
-            "n_samples": 2000,
+            "n_samples": 1000,
         },
     }
 )
