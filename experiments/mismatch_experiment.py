@@ -25,17 +25,7 @@ class mismatch_experiment:
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Thirty-six models."""
-        return protocols.with_methods(
-            protocols.published_networks(),
-            [
-                protocols.STANDARD,
-                protocols.FORWARD_NOISE,
-                protocols.BETA,
-                OURS,
-                protocols.DROPOUT,
-                protocols.AWP,
-            ],
-        )
+        return protocols.with_methods(protocols.published_networks(), protocols.METHODS)
 
     def evaluate(self, grid: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
         """Accuracy of 100 devices at each level; examples as one device of the first networks sees them."""
