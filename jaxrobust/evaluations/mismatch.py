@@ -165,6 +165,19 @@ def mismatch_sweep(
     )
 
 
+def corner_sweep(grid: Sequence[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
+    """Evaluate trained points at random corners of boxes of their ``size``, under ``corners`` in each point.
+
+    Args:
+        grid: Trained grid points with ``size``; their ``n_samples`` replaces all test samples.
+        how: Options of ``datajuicer.run``.
+    """
+    points = [{"n_samples": 0, **point} for point in grid]
+    return dj.run(points, box_corner_accuracy, store_key="corners", **how)(
+        "{*}", "{size}", n_samples="{n_samples}"
+    )
+
+
 def _check_size(value: float, what: str) -> None:
     if not 0 <= value < float("inf"):
         raise InputError(f"A {what} must be a finite number of at least 0, not {value!r}.")
