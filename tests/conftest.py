@@ -5,7 +5,9 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--lsf", action="store_true", help="run the tests of the real LSF; on a login node, it submits small jobs"
+        "--lsf",
+        action="store_true",
+        help="run the tests of the real LSF; on a login node, it submits small jobs",
     )
 
 
@@ -13,5 +15,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--lsf"):
         return
     for item in items:
-        if "lsf" in item.keywords:
+        if item.get_closest_marker("lsf"):
             item.add_marker(pytest.mark.skip(reason="needs a real LSF: pytest --lsf on a login node"))

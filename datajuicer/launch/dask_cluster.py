@@ -8,6 +8,7 @@ Results go through the store alone; what Dask carries back only says how it went
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -151,20 +152,23 @@ def job_cluster(kind: Cluster, site: Site, logs: Path) -> Any:
         "processes": 1,
         "memory": f"{site.megabytes * site.cores}MB",
         "queue": site.queue or None,
-        "job_script_prologue": list(site.set_up),
+        "job_script_prologue": [
+            *site.set_up,
+            f"export PYTHONPATH={shlex.quote(environment(0)['PYTHONPATH'])}",
+        ],
         "log_directory": str(logs),
         "death_timeout": 600,
-        "scheduler_options": {"dashboard_address": None},
+        "scheduler_options": {"dashboard": False},
     }
-    extra = [*site.extra, *([f"--gpus={site.gpus}"] if site.gpus and kind == "slurm" else [])]
     if kind == "slurm":
+        gpus = [f"--gpus={site.gpus}"] if site.gpus else []
         return SLURMCluster(
             **common,
             account=site.project or None,
             walltime=f"{site.time}:00",
             job_cpu=site.cores,
             job_mem=f"{site.megabytes * site.cores}M",
-            job_extra_directives=extra,
+            job_extra_directives=[*site.extra, *gpus],
         )
     gpus = [f'-gpu "num={site.gpus}"'] if site.gpus else []
     return LSFCluster(
@@ -173,7 +177,7 @@ def job_cluster(kind: Cluster, site: Site, logs: Path) -> Any:
         walltime=site.time,
         ncpus=site.cores,
         mem=site.megabytes * site.cores * 1024 * 1024,
-        job_extra_directives=[*extra, *gpus],
+        job_extra_directives=[f'-R "rusage[mem={site.megabytes}MB]"', *site.extra, *gpus],
     )
 
 

@@ -42,9 +42,7 @@ class Standing:
     index: int = 0
 
 
-def survey(
-    store: Store, items: Sequence[Item], known: Schedulers, pause: float = SECOND_LOOK
-) -> list[Standing]:
+def survey(store: Store, items: Sequence[Item], known: Schedulers) -> list[Standing]:
     """Where every computation stands."""
     holders = _holders(store)
     outcomes = outcomes_of(store, list(items))
@@ -58,7 +56,7 @@ def survey(
     standings: list[Standing] = []
     for attempt in range(2):
         if attempt:
-            time.sleep(pause)
+            time.sleep(SECOND_LOOK)
         looks.append(_look(store, list(wanted.values()), known))
         # the store is read after the scheduler was asked: what has ended by then has its record already
         standings = [

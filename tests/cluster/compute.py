@@ -17,7 +17,7 @@ from datajuicer.launch.survey import follow, schedulers, survey
 from datajuicer.plan import plan
 
 SITE = Site(time="0:02", warning="0:01", cores=1, memory="200MB")
-LIMIT = 4.0  # seconds, where there is no scheduler with a wall time
+LIMIT = 3.0  # seconds, where there is no scheduler with a wall time
 
 
 def main(backend: str, folder: str, *words: str) -> None:
@@ -35,7 +35,9 @@ def main(backend: str, folder: str, *words: str) -> None:
             submit(store, items, Wish(known[backend], SITE, "twenty", retry="-retry" in words), known)
     except dj.RunError as error:
         print(error, file=sys.stderr)
-    see = survey(store, items, known) if "-submit" in words else follow(store, items, known, lambda _: None, 2)
+    see = (
+        survey(store, items, known) if "-submit" in words else follow(store, items, known, lambda _: None, 2)
+    )
     found = {}
     for one in see:
         record = store.read("twenty", one.item.key, "failed") if one.state == "failed" else None

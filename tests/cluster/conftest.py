@@ -29,7 +29,10 @@ def lsf(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def slurm() -> None:
     """A SLURM that answers; skips without."""
-    if not shutil.which("sinfo") or subprocess.run(["sinfo", "-h"], capture_output=True, check=False).returncode:
+    if (
+        not shutil.which("sinfo")
+        or subprocess.run(["sinfo", "-h"], capture_output=True, check=False).returncode
+    ):
         pytest.skip("no SLURM answers here: make test-cluster installs and starts one")
 
 

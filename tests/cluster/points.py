@@ -68,3 +68,18 @@ def stubborn(n: int, job: dj.Job) -> int:
     while not job.stop_requested():
         time.sleep(0.02)
     raise dj.Interrupted("nothing was reached")
+
+
+def _together(n: list[int]) -> list[int | Exception]:
+    with open(os.environ["STARTS"], "a") as starts:
+        starts.write("".join(f"{each}\n" for each in n))
+    return [ValueError("planted") if each == 2 else each for each in n]
+
+
+@dj.cachable(batched=_together)
+def together(n: int) -> int:
+    """Computed with others in one call."""
+    (result,) = _together([n])
+    if isinstance(result, Exception):
+        raise result
+    return result

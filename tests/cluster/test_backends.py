@@ -1,6 +1,6 @@
 """One suite for all back ends: twenty points, four planted failures, a submitter that is killed.
 
-The LSF here is the stand-in (real processes); SLURM is the real one, under `make test-cluster`; the real LSF is
+The LSF here is the stand-in (real processes); SLURM is the real one, under `make test-cluster`; a real LSF is
 for people who have one (`pytest --lsf`).
 """
 
@@ -65,46 +65,47 @@ def records(store):
     return {p.name: p.read_text() for p in Path(store).glob("twenty/??/*.json") if p.name.count(".") == 1}
 
 
-def test_sixteen_are_done_and_four_are_explained_and_nothing_is_computed_twice(backend, store, starts):
-    found = compute(backend, store)
-    assert {n: state for n, (state, _) in found.items() if state != "done"} == dict.fromkeys(FAILURES, "failed")
-    for n, reason in FAILURES.items():
-        assert reason in found[n][1], (n, found[n])
-    assert starts() == dict.fromkeys(range(20), 1)
-    kept = records(store)
-    assert len(kept) == 16
-    assert compute(backend, store) == found
-    assert starts() == dict.fromkeys(range(20), 1)
-    assert records(store) == kept
-
-
-def test_the_submitting_process_is_killed_in_the_middle(backend, store, starts, tmp_path, monkeypatch):
+def test_twenty_points_with_four_failures_and_a_submitter_that_is_killed(
+    backend, store, starts, tmp_path, monkeypatch
+):
     if backend in ARRAYS:
         _kill_between_submission_and_reply(backend, tmp_path, monkeypatch, store)
     else:
-        process = subprocess.Popen(
-            command(backend, store), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        while len(records(store)) < 5:
-            time.sleep(0.02)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    kept = records(store)
-    before = starts()
+        _kill_in_the_middle(backend, store)
+    kept, begun = records(store), starts()
+
     found = compute(backend, store)
-    assert [state for state, _ in found.values()].count("done") == 16
+    failed = {n: state for n, (state, _) in found.items() if state != "done"}
+    assert failed == dict.fromkeys(FAILURES, "failed")
+    for n, reason in FAILURES.items():
+        assert reason in found[n][1], (n, found[n])
+    assert kept.items() <= records(store).items()
+    assert len(records(store)) == 16
     again = {n for n, count in starts().items() if count > 1}
     if backend in ARRAYS:
         assert not again
         assert len(list((store / "campaigns").glob("*/plan.json"))) == 1
-    else:  # only what was under way, at most one a worker and not finished, was begun again
+    else:  # only what had begun and had no result, at most one point a worker
         assert len(again) <= 2
-        assert again <= before.keys()
-    assert kept.items() <= records(store).items()
+        assert again <= begun.keys()
+
+    kept, begun = records(store), starts()
+    assert compute(backend, store) == found
+    assert starts() == begun
+    assert records(store) == kept
+
+
+def _kill_in_the_middle(backend, store):
+    process = subprocess.Popen(command(backend, store), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(records(store)) < 5:
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _kill_between_submission_and_reply(backend, folder, monkeypatch, store):
-    """A command of the scheduler's name that submits, and kills who called it before it can hear the answer."""
+    """A command of the scheduler's name that submits, and kills who called it before it hears the answer."""
     name = {"lsf": "bsub", "real_lsf": "bsub", "slurm": "sbatch"}[backend]
     real = subprocess.run(["which", name], capture_output=True, text=True, check=True).stdout.strip()
     wrapper = folder / "killing" / name

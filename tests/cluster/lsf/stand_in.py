@@ -9,6 +9,7 @@ Its folder is named by $LSF_STAND_IN:
     jobs/<id>/<index>.warn    a test wants it to be warned now
     jobs/<id>/<index>.overtime  … and ended, as if its wall time were over
     faults/<name>             a fault to commit once; its content is the argument
+    closed, forgets           as long as they exist: nothing is started; bjobs knows no job
     log                       one line a command
 
 $LSF_STAND_IN_MINUTE is the length of a minute in seconds.
@@ -112,8 +113,7 @@ def bjobs(words):
     assert words[:3] == ["-a", "-noheader", "-o"], words
     assert "delimiter='|'" in words[3], words
     wanted = words[4:]
-    if (forgotten := fault("bjobs_forgets")) is not None:  # a job id that is not known any more
-        wanted = [job for job in wanted if job != forgotten]
+    forgets = (HOME / "forgets").exists()  # as LSF does an hour after the end of a job
     absent = fault("bjobs_omits")  # an element that is left out of this answer
     if (said := fault("bjobs_fails")) is not None:
         print(said, file=sys.stderr)
@@ -121,13 +121,13 @@ def bjobs(words):
     found, unknown = [], []
     if wanted[:1] == ["-J"]:
         for folder in sorted((HOME / "jobs").iterdir(), key=lambda p: int(p.name)):
-            if json.loads((folder / "job.json").read_text())["name"] == wanted[1]:
+            if json.loads((folder / "job.json").read_text())["name"] == wanted[1] and not forgets:
                 found.append(folder)
         if not found:
             unknown.append(wanted[1])
     else:
         for job in wanted:
-            folder = HOME / "jobs" / job
+            folder = HOME / "jobs" / ("none" if forgets else job)
             (found if folder.exists() else unknown).append(folder if folder.exists() else job)
     for folder in found:
         for index in range(1, json.loads((folder / "job.json").read_text())["count"] + 1):

@@ -1,0 +1,16 @@
+#!/bin/bash
+#BSUB -J "mismatch_experiment-123abc[1-20]"
+#BSUB -W 24:00
+#BSUB -n 16
+#BSUB -R "span[hosts=1] rusage[mem=4096MB]"
+#BSUB -o "/home/me/project/store/campaigns/mismatch_experiment-123abc/logs/%I.txt"
+#BSUB -wt 0:10 -wa USR2
+#BSUB -Q "85"
+
+export OMP_NUM_THREADS=16 OPENBLAS_NUM_THREADS=16 MKL_NUM_THREADS=16 NUMEXPR_NUM_THREADS=16 VECLIB_MAXIMUM_THREADS=16
+export PYTHONPATH=/home/me/project"${PYTHONPATH:+:$PYTHONPATH}"
+if ! [ -r /home/me/project/store/campaigns/mismatch_experiment-123abc/plan.json ]; then
+    echo "$(hostname) cannot read /home/me/project/store/campaigns/mismatch_experiment-123abc: keep the store where all nodes see it" >&2
+    exit 86
+fi
+exec python -m datajuicer.launch.element /home/me/project/store/campaigns/mismatch_experiment-123abc DIGEST

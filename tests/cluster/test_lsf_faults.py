@@ -1,0 +1,377 @@
+"""What goes wrong on clusters, injected into the stand-in for LSF: nothing is sent twice, nothing is lost."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import datajuicer as dj
+from datajuicer.launch import campaign as campaigns
+from datajuicer.launch import submission, survey
+from datajuicer.launch.lsf import Lsf
+from datajuicer.launch.site import Site
+from datajuicer.launch.submission import Wish, cancel, prepare, submit
+from datajuicer.plan import plan
+
+HERE = Path(__file__).parent
+SITE = Site(cores=1, memory="200MB")
+KNOWN = {"lsf": Lsf()}
+IMPATIENT = {"lsf": Lsf(patience=1.0)}
+
+
+@pytest.fixture
+def closed(lsf) -> Path:
+    """A cluster on which nothing starts yet."""
+    (lsf / "closed").touch()
+    return lsf
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Two looks at a scheduler follow each other at once."""
+    monkeypatch.setattr(submission, "ASK_AGAIN", (0.05,))
+    monkeypatch.setattr(survey, "SECOND_LOOK", 0.05)
+
+
+@pytest.fixture
+def store(tmp_path) -> dj.Store:
+    return dj.Store(tmp_path / "store")
+
+
+@pytest.fixture
+def points(importable, starts):
+    import points
+
+    return points
+
+
+def items_of(function, *numbers, arguments=("{n}",)):
+    return plan([{"n": n} for n in numbers], function, arguments, {})
+
+
+def send(store, items, known=KNOWN, site=SITE, **more):
+    return submit(store, items, Wish(known["lsf"], site, "grid", **more), known)
+
+
+def states(store, items, known=KNOWN):
+    return [one.state for one in survey.survey(store, items, known)]
+
+
+def reasons(store, items):
+    return [one.reason for one in survey.survey(store, items, KNOWN)]
+
+
+def to_the_end(store, items):
+    return [one.state for one in survey.follow(store, items, KNOWN, lambda _: None, slowest=1.0)]
+
+
+def commit(lsf, name, argument=""):
+    (lsf / "faults" / name).write_text(str(argument))
+
+
+def jobs(lsf):
+    return sorted(path.name for path in (lsf / "jobs").glob("*"))
+
+
+def folders(store):
+    return [path.parent.name for path in (store.root / "campaigns").glob("*/plan.json")]
+
+
+def asked(lsf, command):
+    return [line for line in (lsf / "log").read_text().splitlines() if line.split()[0] == command]
+
+
+def until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+# -- submitted once
+
+
+def test_the_same_command_submits_once(closed, store, points):
+    items = items_of(points.twenty, 0, 1)
+    (campaign,) = send(store, items)
+    assert send(store, items) == []
+    assert states(store, items) == ["pending", "pending"]
+    (more,) = send(store, items_of(points.twenty, 0, 1, 2))
+    assert (len(campaign.elements), len(more.elements)) == (2, 1)
+    assert len(asked(closed, "bsub")) == 2
+
+
+def test_a_lost_reply_is_found_by_the_name_of_the_job(closed, store, points):
+    commit(closed, "bsub_reply_lost")
+    items = items_of(points.twenty, 0)
+    (campaign,) = send(store, items)
+    assert campaigns.known_job(store, campaign) == "1"
+    assert send(store, items) == []
+    assert jobs(closed) == ["1"]
+
+
+def test_a_submission_that_hangs_is_given_up_and_made_anew(closed, store, points):
+    commit(closed, "bsub_hangs")
+    items = items_of(points.twenty, 0)
+    with pytest.raises(dj.UsageError, match=r"bsub gave no answer within 1 s.*nothing was submitted"):
+        send(store, items, IMPATIENT)
+    assert folders(store) == []
+    send(store, items)
+    assert jobs(closed) == ["1"]
+
+
+def test_a_refusal_is_told_in_the_words_of_the_scheduler(closed, store, points):
+    commit(closed, "bsub_refuses", "User cannot use the queue.")
+    items = items_of(points.twenty, 0)
+    with pytest.raises(dj.UsageError, match=r"nothing was submitted: User cannot use the queue\."):
+        send(store, items)
+    with pytest.raises(dj.UsageError, match="nix: No such queue"):
+        send(store, items, site=Site(queue="nix"))
+    assert folders(store) == []
+    assert states(store, items) == ["missing"]
+
+
+def test_no_scheduler_here(store, points, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(dj.UsageError, match="there is no bsub on PATH"):
+        send(store, items_of(points.twenty, 0))
+    assert folders(store) == []
+
+
+def test_who_submits_is_killed_before_the_scheduler_hears_of_it(closed, store, points, tmp_path, monkeypatch):
+    deadly = tmp_path / "deadly" / "bsub"
+    deadly.parent.mkdir()
+    deadly.write_text("#!/bin/sh\nkill -KILL $PPID\n")
+    deadly.chmod(0o755)
+    with monkeypatch.context() as here:
+        here.setenv("PATH", f"{deadly.parent}{os.pathsep}{os.environ['PATH']}")
+        words = [sys.executable, str(HERE / "compute.py"), "lsf", str(store.root), "-submit"]
+        assert subprocess.run(words, capture_output=True, check=False).returncode == -9
+    (left,) = campaigns.read_all(store)
+    script = (campaigns.folder(store, left.name) / campaigns.SCRIPT).read_text()
+    items = plan(points.GRID, points.twenty, ("{n}",), {})
+    assert states(store, items) == ["missing"] * 20
+    (campaign,) = send(store, items)
+    assert campaign.name != left.name
+    assert folders(store) == [campaign.name]
+    assert jobs(closed) == ["1"]
+    # should the first submission arrive after all, its elements end at once
+    late = subprocess.run(["bash"], input=script, text=True, capture_output=True, check=False)
+    assert late.returncode == 86
+    assert "cannot read" in late.stderr
+
+
+def test_two_who_submit_at_the_same_time_submit_once(closed, store, points):
+    words = [sys.executable, str(HERE / "compute.py"), "lsf", str(store.root), "-submit"]
+    with ThreadPoolExecutor(2) as pool:
+        started = [pool.submit(subprocess.run, words, capture_output=True, text=True) for _ in range(2)]
+        both = [one.result() for one in started]
+    assert [done.returncode for done in both] == [0, 0]
+    for done in both:
+        assert {state for state, _ in json.loads(done.stdout).values()} == {"pending"}
+    assert jobs(closed) == ["1"]
+
+
+def test_a_second_copy_of_a_job_computes_nothing(lsf, store, points, starts):
+    (lsf / "closed").touch()
+    items = items_of(points.twenty, 0)
+    (campaign,) = send(store, items)
+    campaigns.set_job(store, campaign.name, "99")
+    (lsf / "closed").unlink()
+    until(lambda: "EXIT" in (lsf / "jobs" / "1" / "1").read_text())
+    assert "second copy" in (campaigns.folder(store, campaign.name) / "logs" / "1.txt").read_text()
+    assert starts() == {}
+
+
+def test_more_points_than_an_array_takes_become_several(closed, store, points):
+    items = items_of(points.twenty, *range(5))
+    sent = send(store, items, site=Site(array_limit=2))
+    assert [len(campaign.elements) for campaign in sent] == [2, 2, 1]
+    assert send(store, items) == []
+    assert states(store, items) == ["pending"] * 5
+    assert len(asked(closed, "bjobs")) == 2  # one question, however many jobs
+
+
+# -- where it stands
+
+
+def test_a_job_that_is_absent_from_one_answer_is_not_lost(closed, store, points):
+    items = items_of(points.twenty, 0, 1)
+    send(store, items)
+    commit(closed, "bjobs_omits", "1[2]")
+    assert states(store, items) == ["pending", "pending"]
+
+
+def test_a_question_that_hangs_is_asked_again(closed, store, points):
+    items = items_of(points.twenty, 0)
+    send(store, items)
+    commit(closed, "bjobs_hangs")
+    assert states(store, items, IMPATIENT) == ["pending"]
+
+
+def test_a_failing_command_with_a_usable_answer_is_read(closed, store, points):
+    items = items_of(points.twenty, 0)
+    send(store, items)
+    commit(closed, "bjobs_fails_with_output")
+    assert states(store, items) == ["pending"]
+    assert not (closed / "faults" / "bjobs_fails_with_output").exists()
+
+
+def test_while_the_scheduler_is_silent_nothing_is_submitted(closed, store, points):
+    items = items_of(points.twenty, 0)
+    send(store, items)
+    commit(closed, "bjobs_fails", "LSF is down. Please wait ...")
+    (one,) = survey.survey(store, items, KNOWN)
+    assert (one.state, "LSF is down" in one.reason) == ("unknown", True)
+    commit(closed, "bjobs_fails", "LSF is down. Please wait ...")
+    with pytest.raises(dj.UsageError, match=r"LSF is down.*nothing was submitted"):
+        send(store, items_of(points.twenty, 0, 1), retry=True)
+    assert jobs(closed) == ["1"]
+
+
+def test_a_forgotten_job_is_lost_and_only_retry_submits_it_again(closed, store, points):
+    items = items_of(points.twenty, 0)
+    send(store, items)
+    (closed / "forgets").touch()
+    assert states(store, items) == ["lost"]
+    assert "does not know its job any more" in reasons(store, items)[0]
+    assert send(store, items) == []
+    assert len(send(store, items, retry=True)) == 1
+    (closed / "forgets").unlink()
+    (closed / "closed").unlink()
+    assert to_the_end(store, items) == ["done"]
+
+
+def test_cancelled_points_are_missing_and_can_be_submitted_again(closed, store, points):
+    items = items_of(points.twenty, 0, 1)
+    (campaign,) = send(store, items)
+    found = cancel(store, survey.survey(store, items, KNOWN), KNOWN)
+    assert [c.name for c in found] == [campaign.name]
+    until(lambda: states(store, items) == ["missing", "missing"])
+    assert len(send(store, items)) == 1
+    assert states(store, items) == ["pending", "pending"]
+
+
+# -- on the node
+
+
+def test_a_store_that_the_nodes_cannot_see(lsf, store, points):
+    commit(lsf, "hides", store.root.parent)
+    items = items_of(points.twenty, 0)
+    send(store, items)
+    assert to_the_end(store, items) == ["lost"]
+    assert reasons(store, items)[0].startswith("its node cannot read ")
+    assert len(send(store, items, retry=True)) == 1
+    assert to_the_end(store, items) == ["done"]
+
+
+def test_other_code_on_the_node_is_said_and_computes_nothing(closed, store, tmp_path, monkeypatch):
+    module = tmp_path / "modules" / "its_own.py"
+    module.parent.mkdir()
+    module.write_text("import datajuicer as dj\n\n@dj.cachable()\ndef mine(n):\n    return n\n")
+    monkeypatch.syspath_prepend(str(module.parent))
+    import its_own  # type: ignore[import-not-found]
+
+    items = items_of(its_own.mine, 1)
+    send(store, items)
+    module.write_text(module.read_text() + "\n# changed while the job waited\n")
+    (closed / "closed").unlink()
+    assert to_the_end(store, items) == ["lost"]
+    assert "has other code of its_own than the plan was made with" in reasons(store, items)[0]
+    send(store, items, retry=True)
+    assert to_the_end(store, items) == ["done"]
+
+
+def test_another_library_version_on_the_node_is_said(lsf, store, points, starts, monkeypatch):
+    real = submission.made_with
+    monkeypatch.setattr(submission, "made_with", lambda names: real(names) | {"numpy": "0.1"})
+    items = items_of(points.twenty, 0)
+    send(store, items)
+    assert to_the_end(store, items) == ["lost"]
+    import numpy
+
+    assert f"numpy {numpy.__version__} instead of 0.1" in reasons(store, items)[0]
+    assert starts() == {}
+
+
+@pytest.mark.parametrize("file", [campaigns.PLAN, campaigns.TASKS])
+def test_what_was_changed_after_the_submission_is_not_unpickled(closed, store, points, starts, file):
+    items = items_of(points.twenty, 0)
+    (campaign,) = send(store, items)
+    path = campaigns.folder(store, campaign.name) / file
+    path.write_bytes(path.read_bytes().replace(b"1", b"2"))
+    (closed / "closed").unlink()
+    until(lambda: "EXIT" in (closed / "jobs" / "1" / "1").read_text())
+    assert "is not" in (campaigns.folder(store, campaign.name) / "logs" / "1.txt").read_text()
+    assert starts() == {}
+
+
+def test_a_node_that_goes_down_loses_its_point_until_it_is_submitted_again(lsf, store, points, starts):
+    items = items_of(points.counting, 0, arguments=("{n}", 100_000))
+    send(store, items)
+    until(lambda: starts() == {0: 1})
+    commit(lsf, "kills_1", 1)
+    assert to_the_end(store, items) == ["lost"]
+    assert "EXIT 137" in reasons(store, items)[0]
+    send(store, items, retry=True)
+    until(lambda: starts() == {0: 2})
+    assert states(store, items) == ["running"]
+
+
+def test_what_is_cancelled_while_it_runs_writes_its_checkpoint_and_is_no_failure(lsf, store, points, starts):
+    items = items_of(points.counting, 0, arguments=("{n}", 100_000))
+    send(store, items)
+    until(lambda: starts() == {0: 1})
+    cancel(store, survey.survey(store, items, KNOWN), KNOWN)
+    assert to_the_end(store, items) == ["missing"]
+    assert (store.folder("counting", items[0].key) / "counted").exists()
+
+
+def test_warned_of_the_end_it_writes_a_checkpoint_and_is_queued_again(lsf, store, points, starts):
+    items = items_of(points.counting, 0, arguments=("{n}", 60))
+    send(store, items)
+    until(lambda: starts() == {0: 1})
+    (lsf / "jobs" / "1" / "1.warn").touch()
+    assert to_the_end(store, items) == ["done"]
+    (record,) = store.records("counting")
+    first, reached = record["value"]
+    assert 0 < first < reached == 60
+    assert starts() == {0: 2}
+    assert len(asked(lsf, "bsub")) == 1
+
+
+def test_what_comes_no_further_is_not_queued_for_ever(lsf, store, points, starts):
+    items = items_of(points.stubborn, 0)
+    send(store, items)
+    for turn in (1, 2):
+        until(lambda turn=turn: starts() == {0: turn})
+        (lsf / "jobs" / "1" / "1.warn").touch()
+    assert to_the_end(store, items) == ["failed"]
+    (record,) = store.records("stubborn", "failed")
+    assert "came no further than step 1" in record["error"]
+
+
+def test_retry_computes_failures_again_and_batches_share_an_element(lsf, store, points, starts):
+    items = items_of(points.together, 1, 2, 3, 4)
+    (campaign,) = send(store, items, batch=3)
+    assert [len(element.points) for element in campaign.elements] == [3, 1]
+    assert to_the_end(store, items) == ["done", "failed", "done", "done"]
+    assert starts() == {1: 1, 2: 1, 3: 1, 4: 1}
+    assert send(store, items) == []
+    (again,) = send(store, items, batch=3, retry=True)
+    assert [element.points for element in again.elements] == [((items[1].name, items[1].key),)]
+    assert to_the_end(store, items) == ["done", "failed", "done", "done"]
+    assert starts() == {1: 1, 2: 2, 3: 1, 4: 1}
+
+
+def test_what_would_be_sent_is_shown_without_writing_anything(closed, store, points):
+    items = items_of(points.twenty, 0, 1)
+    (one,) = prepare(store, survey.survey(store, items, KNOWN), Wish(Lsf(), SITE, "my grid!"))
+    assert '#BSUB -J "my_grid-' in one.script
+    assert not store.root.exists()
+    assert not (closed / "log").exists()

@@ -1,0 +1,100 @@
+"""What the schedulers' answers mean, and the state of a point as a function of answer and store."""
+
+import pytest
+
+from datajuicer.launch.lsf import parse_bjobs
+from datajuicer.launch.scheduler import Seen
+from datajuicer.launch.slurm import parse_squeue
+from datajuicer.launch.states import Evidence, state_of
+
+RUN, PEND, SUSP = Seen("running", "RUN"), Seen("pending", "PEND"), Seen("suspended", "USUSP")
+ENDED = Seen("ended", "EXIT 1")
+
+
+@pytest.mark.parametrize(
+    ("state", "known"),
+    [
+        ("missing", Evidence("missing")),
+        ("done", Evidence("done")),
+        ("failed", Evidence("failed")),
+        ("running", Evidence("running")),
+        # the store decides what is done, whatever the scheduler says
+        ("done", Evidence("done", submitted=True, looks=[RUN])),
+        ("done", Evidence("done", submitted=True, cancelled=True, looks=[None])),
+        ("failed", Evidence("failed", submitted=True, looks=[RUN])),  # a neighbour in its element still runs
+        ("failed", Evidence("failed", submitted=True, looks=[ENDED])),
+        # a living claim counts even if the scheduler hides the job
+        ("running", Evidence("running", submitted=True, looks=[None, None])),
+        ("pending", Evidence("missing", submitted=True, looks=[PEND])),
+        ("running", Evidence("missing", submitted=True, looks=[RUN])),
+        ("suspended", Evidence("missing", submitted=True, looks=[SUSP])),
+        ("pending", Evidence("missing", submitted=True, looks=[PEND, None])),  # absent from one answer
+        ("pending", Evidence("missing", submitted=True, looks=[None, PEND])),
+        ("lost", Evidence("missing", submitted=True, looks=[PEND, ENDED])),
+        # a missing job is never a success
+        ("lost", Evidence("missing", submitted=True, looks=[None, None])),
+        ("lost", Evidence("missing", submitted=True, looks=[ENDED])),
+        ("lost", Evidence("missing", submitted=True, looks=[Seen("ended", "DONE")])),
+        # a failure that is computed again counts again when that has ended
+        ("pending", Evidence("failed", submitted=True, retry=True, looks=[PEND])),
+        ("failed", Evidence("failed", submitted=True, retry=True, looks=[ENDED])),
+        ("unknown", Evidence("missing", submitted=True, looks=[None], silence="bjobs: down")),
+        ("done", Evidence("done", submitted=True, silence="bjobs: down")),
+        ("missing", Evidence("missing", submitted=True, cancelled=True, looks=[ENDED])),
+        ("running", Evidence("missing", submitted=True, cancelled=True, looks=[RUN])),  # not ended yet
+        ("missing", Evidence("missing", submitted=False, looks=[None])),  # never reached the scheduler
+    ],
+)
+def test_the_state_of_a_point(state, known):
+    assert state_of(known)[0] == state
+
+
+@pytest.mark.parametrize(
+    ("reason", "known"),
+    [
+        ("refused: no room", Evidence("missing", submitted=True, looks=[ENDED], note="refused: no room")),
+        (
+            "its job ended (EXIT 1) before there was a result",
+            Evidence("missing", True, looks=[ENDED], note=""),
+        ),
+        ("left no trace in the store", Evidence("missing", submitted=True, looks=[ENDED])),
+        ("does not know its job any more", Evidence("missing", submitted=True, looks=[None], note="")),
+        ("bjobs: down", Evidence("missing", submitted=True, silence="bjobs: down")),
+        ("PEND", Evidence("missing", submitted=True, looks=[PEND])),
+    ],
+)
+def test_the_reason(reason, known):
+    assert reason in state_of(known)[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "state"),
+    [(w, "pending") for w in ("PEND", "WAIT")]
+    + [(w, "running") for w in ("RUN", "PROV", "UNKWN", "SOMETHING_NEW")]
+    + [(w, "suspended") for w in ("PSUSP", "USUSP", "SSUSP")]
+    + [(w, "ended") for w in ("DONE", "EXIT", "ZOMBI")],
+)
+def test_states_of_lsf(words, state):
+    assert parse_bjobs(f"12[3]|3|{words}|-|-")["12", 3].state == state
+
+
+@pytest.mark.parametrize(
+    ("words", "state"),
+    [(w, "pending") for w in ("PENDING", "REQUEUED", "REQUEUE_HOLD")]
+    + [(w, "running") for w in ("RUNNING", "COMPLETING", "CONFIGURING", "STAGE_OUT", "SOMETHING_NEW")]
+    + [(w, "suspended") for w in ("SUSPENDED", "STOPPED")]
+    + [(w, "ended") for w in ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL", "OUT_OF_MEMORY")],
+)
+def test_states_of_slurm(words, state):
+    assert parse_squeue(f"12   3   {words}   0:0   None")["12", 3].state == state
+
+
+def test_usable_lines_are_read_and_others_are_left_out():
+    text = "LSF is busy\n12|3|RUN|-|-\n12[4]|4|EXIT|140|TERM_RUNLIMIT: job killed\n|||\n12|0|PEND|-|-\n"
+    assert parse_bjobs(text) == {
+        ("12", 3): Seen("running", "RUN"),
+        ("12", 4): Seen("ended", "EXIT 140 TERM_RUNLIMIT: job killed"),
+        ("12", 0): Seen("pending", "PEND"),
+    }
+    text = "slurm_load_jobs error\n 12  4  FAILED  9:0  NonZeroExitCode \n 13  N/A RUNNING 0 None\n"
+    assert parse_squeue(text) == {("12", 4): Seen("ended", "FAILED exit 9:0 NonZeroExitCode")}
