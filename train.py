@@ -27,6 +27,7 @@ from command_line import (
 )
 from jaxrobust.architectures import ARCHITECTURES, architecture_named, with_available_data
 from jaxrobust.errors import InputError
+from jaxrobust.training.memory_retention import keep_memory
 
 OPTIONS = {
     "exp": Option((), "experiments to run, by name; all if neither -exp nor -arch is given"),
@@ -58,6 +59,7 @@ python train.py -arch=ecg_lsnn --help               its settings
 
 def main(argv: Sequence[str]) -> int:
     """Read the words, train and evaluate; the exit status says how it went."""
+    keep_memory()
     try:
         words = read_words(argv, OPTIONS)
         options = words.options

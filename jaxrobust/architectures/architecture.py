@@ -17,6 +17,7 @@ from jaxrobust.settings import Setting, check_types
 from jaxrobust.training.augmentation import augmentation_named
 from jaxrobust.training.checkpoints import save_tree
 from jaxrobust.training.loop import CHECKPOINT, Trained, Training, TrainingDiverged, TrainingStopped, train
+from jaxrobust.training.memory_retention import keep_memory
 
 PARAMETERS = "parameters.safetensors"
 
@@ -91,6 +92,7 @@ class Architecture:
             For each the best parameters (a file), validation accuracy, metrics over time, and where its data
             came from; or the reason why it has none.
         """
+        keep_memory()
         for point in model:
             self.check(point)
         dataset = dataset_of(model[0])
