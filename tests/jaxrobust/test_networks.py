@@ -10,6 +10,7 @@ import pytest
 from jaxrobust.errors import InputError
 from jaxrobust.models.cnn import CNN
 from jaxrobust.models.dropout import dropout
+from jaxrobust.models.images import convolve
 from jaxrobust.models.mlp import MLP
 from jaxrobust.models.network import Network
 from jaxrobust.models.normalisation import batch_norm, initial_moments
@@ -283,3 +284,33 @@ def test_inputs_of_another_shape_are_refused(network, shape):
 def test_networks_that_make_no_sense_are_refused(make):
     with pytest.raises(InputError):
         make()
+
+
+@pytest.mark.parametrize("channels", [1, 3, 32])
+@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((2, 1), (1, 2))])
+def test_fast_gradients_of_convolutions_equal_those_of_xla(channels, padding):
+    keys = jax.random.split(jax.random.key(channels), 3)
+    x, kernel = (
+        jax.random.normal(keys[0], (2, 7, 6, channels)),
+        jax.random.normal(keys[1], (4, 3, channels, 5)),
+    )
+
+    def fast(x, kernel):
+        return jnp.sum(jnp.sin(convolve(x, kernel, padding=padding)))
+
+    def by_xla(x, kernel):
+        numbers = ("NHWC", "HWIO", "NHWC")
+        return jnp.sum(
+            jnp.sin(jax.lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=numbers))
+        )
+
+    for ours, reference in zip(
+        jax.grad(fast, argnums=(0, 1))(x, kernel), jax.grad(by_xla, argnums=(0, 1))(x, kernel), strict=True
+    ):
+        np.testing.assert_allclose(ours, reference, rtol=1e-4, atol=1e-4)
+    along = jax.random.normal(keys[2], kernel.shape)
+    ours, reference = (
+        jax.jvp(jax.grad(function, argnums=1), (x, kernel), (jnp.zeros_like(x), along))[1]
+        for function in (fast, by_xla)
+    )
+    np.testing.assert_allclose(ours, reference, rtol=1e-3, atol=1e-3)
