@@ -21,6 +21,7 @@ from jaxrobust.evaluations.mismatch import (
 )
 from jaxrobust.evaluations.spectrum import loss_spectrum
 from jaxrobust.evaluations.verified import BOX_SIZES, verified_test_accuracy
+from jaxrobust.evaluations.weights import mean_absolute_weights
 from jaxrobust.evaluations.worst_case import ATTACK_SIZES, worst_case_accuracy, worst_case_sweep
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "corner_sweep",
     "example_answers",
     "loss_spectrum",
+    "mean_absolute_weights",
     "mismatch_accuracy",
     "mismatch_sweep",
     "neuron_activity",
