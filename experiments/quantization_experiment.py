@@ -51,5 +51,5 @@ class quantization_experiment:
             line="beta_robustness",
             styles=shades(["0", "1"]),
             legend_title="Weight of the robust term β",
-            note="After training every tensor is rounded to equal steps from its smallest to its largest value.",
+            note="After training every tensor is rounded to steps between its smallest and largest value.",
         )

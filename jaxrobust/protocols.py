@@ -177,6 +177,7 @@ SHORT_SWEEP = Protocol(
             "n_draws": 25,
             "n_samples": 1000,
         },
+        "mnist_mlp": {"n_epochs": (5.0,), "n_samples": 2000},
     },
     seeds=(0,),
 )

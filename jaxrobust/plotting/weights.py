@@ -58,8 +58,8 @@ def draw_weight_magnitudes(points: Points, folder: Path, name: str) -> list[Path
     _over_training(axes[2], perceptrons)
     n_devices = len(perceptrons[0]["accuracies"])
     caption = (
-        f"a, b: a dot a network. c: mean test accuracy of {n_devices} devices with uniform noise of up to ±0.2 "
-        "on all hidden weights (red), and the sum of the mean absolute weights of the hidden layers (blue); "
+        f"a, b: a dot a network. c: mean test accuracy of {n_devices} devices with uniform noise up to "
+        "±0.2 on all hidden weights (red); sum of the mean absolute weights of the hidden layers (blue); "
         "each dot is a training of its own, at the step with the best validation accuracy.\n"
         + describe([{**point, "n_samples": 0} for point in spiking])
         + "\n"
@@ -122,5 +122,5 @@ def _write(points: Points, folder: Path, name: str, note: str) -> list[Path]:
     header = list(records[0])
     rows = [[f"{record[key]}" for key in header] for record in records]
     table = Table("", [key.replace("_", " ") for key in header], rows, note)
-    explanation = "Mean absolute weights: input and recurrent ones of the spiking networks, first and second layer of MLPs."
+    explanation = "Mean absolute weights: input and recurrent (spiking), first and second layer (MLP)."
     return write_tables(folder, name, [table], explanation=explanation, records=records)
