@@ -129,9 +129,10 @@ PUBLISHED = Protocol()
 SHORT = Protocol(
     {
         "ecg_lsnn": {
-            "n_epochs": (10.0, 4.0),
+            "n_epochs": (6.0, 2.0),
             "learning_rate": (5e-3, 5e-4),
             "eval_step_interval": 100,
+            "n_attack_steps": 3,
         },
         "speech_lsnn": {
             "dataset": "arabic_speech",
