@@ -25,7 +25,7 @@ def draw_verified_accuracy(points: Points, folder: Path, name: str) -> list[Path
     for ax, (title, of_network) in zip(axes, panels.items(), strict=True):
         lines = series(of_network, x="size", y=lambda point: point["verified"])
         draw_curves(ax, lines, METHOD_STYLES, categorical=True)
-        ax.set_title(title)
+        ax.set_title(title, loc="left")
         ax.set_xlabel("Half width of the box ζ (relative to each parameter)")
         ax.set_ylim(0, 1.02)
         ax.yaxis.set_major_formatter(PercentFormatter(1))
@@ -61,7 +61,7 @@ def draw_membrane_potentials(points: Points, folder: Path, name: str) -> list[Pa
                 label=point["method"],
             )
         ax.set_yscale("log")
-        ax.set_title(title)
+        ax.set_title(title, loc="left")
         ax.set_xlabel("Membrane potential (resting threshold: 0.01)")
     axes[0].set_ylabel("Density")
     legend_above(figure, axes)

@@ -86,7 +86,7 @@ def compare_landscapes(
         figure, axes = new_figure(1, len(panels), width=3.6 * len(panels) + 0.4, height=3.6)
         for ax, (title, of_network) in zip(axes, panels.items(), strict=True):
             draw_landscapes(ax, of_network, styles, smooth=smooth, line=line)
-            ax.set_title(title)
+            ax.set_title(title, loc="left")
         axes[0].set_ylabel("Cross-entropy (nats)")
         legend_above(figure, axes, title=legend_title)
         part = points[0].get("part", "test")

@@ -40,7 +40,7 @@ def draw_attack_against_random(points: Points, folder: Path, name: str) -> list[
         title = f"{'abcdefgh'[place]}  β = {beta:g}"
         top, bottom = axes[place], axes[place + len(columns)]
         _training(top, of_network[0]["history"])
-        top.set_title(title)
+        top.set_title(title, loc="left")
         lines = {
             CORNERS: {point["size"]: point["corners"] for point in of_network},
             ATTACK: {point["size"]: [point["worst_case"]["accuracy"]] for point in of_network},

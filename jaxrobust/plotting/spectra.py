@@ -62,7 +62,7 @@ def draw_spectra(points: Points, folder: Path, name: str) -> list[Path]:
                 label=method,
             )
         ax.set_ylim(bottom=LOWEST)
-        ax.set_title(title)
+        ax.set_title(title, loc="left")
         ax.set_xlabel("Eigenvalue of the Hessian (nats)")
     axes[0].set_ylabel("Density")
     legend_above(figure, axes)

@@ -83,12 +83,12 @@ def draw_training_and(
     """
     figure, (left, right) = new_figure(1, 2, width=8.6, height=3.7)
     draw_curves(left, _validation(points, line), styles)
-    left.set_title("a  Training")
+    left.set_title("a  Training", loc="left")
     left.set_xlabel("Training step")
     left.set_ylabel("Validation accuracy")
     lines = series(points, x=measured.x, y=measured.y, line=line)
     draw_curves(right, lines, styles, categorical=True)
-    right.set_title("b  Robustness")
+    right.set_title("b  Robustness", loc="left")
     right.set_xlabel(measured.x_label)
     right.set_ylabel(measured.y_label)
     for ax in (left, right):

@@ -49,7 +49,7 @@ def draw_weight_magnitudes(points: Points, folder: Path, name: str) -> list[Path
                 color=colour,
                 label=attack,
             )
-        ax.set_title(title)
+        ax.set_title(title, loc="left")
         ax.set_xlabel("Weight of the robust term β")
         ax.set_ylabel(label)
         ax.grid(linewidth=0.4, color="0.9")
@@ -93,7 +93,7 @@ def _over_training(axes: Axes, perceptrons: Points) -> None:
         robustness = [np.mean(point["accuracies"]) for point in of_weight]
         other.plot(epochs, robustness, color=ROBUSTNESS_COLOUR, **look)
         axes.plot([], [], color="0.3", label=label, **look)
-    axes.set_title("c  Digits, MLP")
+    axes.set_title("c  Digits, MLP", loc="left")
     axes.set_xlabel("Epoch")
     axes.set_ylabel("Sum of mean |W| of hidden layers", color=MAGNITUDE_COLOUR)
     axes.set_ylim(bottom=0)

@@ -15,6 +15,9 @@ from jaxrobust.plotting.tables import write_tables
 
 Points = Sequence[Mapping[str, Any]]
 
+# Divergences from the network's own answers begin at rounding errors, which a logarithmic axis would show.
+SMALLEST_LOSS = 1e-3
+
 
 def draw_worst_case(
     points: Points,
@@ -45,13 +48,15 @@ def draw_worst_case(
         top, bottom = axes[column], axes[column + len(panels)]
         accuracies = series(of_network, x="size", y=lambda p: p["worst_case"]["accuracy"], line=line)
         draw_curves(top, accuracies, styles, categorical=True)
-        top.set_title(title)
+        top.set_title(title, loc="left")
         top.set_ylim(0, 1.02)
         top.yaxis.set_major_formatter(PercentFormatter(1))
         losses = series(
             of_network, x="size", y=lambda p: [end[-1] for end in p["worst_case"]["losses"]], line=line
         )
         draw_curves(bottom, losses, styles, categorical=True)
+        bottom.set_yscale("log")
+        bottom.set_ylim(bottom=max(bottom.get_ylim()[0], SMALLEST_LOSS))
         bottom.set_xlabel("Attack size ζ (relative to each parameter)")
         note = describe(of_network)
         tables.append(line_table(f"{title}: accuracy in %", "ζ", accuracies, percent=True, note=note))
