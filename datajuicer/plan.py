@@ -13,6 +13,9 @@ from datajuicer.template import format_template, get
 
 Point = dict[Any, Any]
 
+# Longer values, such as 0.7538461685180664 or a digest, were computed; they do not tell people which point it is.
+MOST_TYPED = 16
+
 
 @dataclass(slots=True)
 class Item:
@@ -107,16 +110,19 @@ def complete(item: Item, function: Cachable) -> None:
 
 
 def telling_keys(points: Sequence[Mapping[Any, Any]]) -> tuple[Any, ...]:
-    """The keys whose plain values set the points of a grid apart, those with the most values first."""
+    """The keys whose values set the points of a grid apart: names first, then those with the most values."""
     seen: dict[Any, set[str]] = {}
+    names: set[Any] = set()
     for point in points:
         for key, value in point.items():
-            if _is_plain(value):
+            if _is_plain(value) and len(repr(value)) <= MOST_TYPED:
+                if isinstance(value, str):
+                    names.add(key)
                 seen.setdefault(key, set()).add(repr(value))
     apart = [key for key, values in seen.items() if len(values) > 1]
     # Of equally telling keys those that were set last come first: people set what they compare last.
     apart.reverse()
-    return tuple(sorted(apart, key=lambda key: -len(seen[key])))
+    return tuple(sorted(apart, key=lambda key: (key not in names, -len(seen[key]))))
 
 
 def brief(point: Mapping[Any, Any], limit: int = 100, keys: Sequence[Any] = ()) -> str:
