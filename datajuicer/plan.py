@@ -13,7 +13,7 @@ from datajuicer.template import format_template, get
 
 Point = dict[Any, Any]
 
-# Longer values, such as 0.7538461685180664 or a digest, were computed; they do not tell people which point it is.
+# Longer values, such as 0.7538461685180664 or a digest, were computed; they do not tell which point it is.
 MOST_TYPED = 16
 
 
