@@ -59,8 +59,7 @@ class methods_comparison:
         protocols.SHORT_SWEEP,
         settings={
             **protocols.SHORT_SWEEP.settings,
-            "cnn": {**protocols.SHORT_SWEEP.settings["cnn"], "n_epochs": (0.08, 0.02)},
-            "cifar_cnn": {**protocols.SHORT_SWEEP.settings["cnn"], "n_epochs": (0.08, 0.02)},
+            "cifar_cnn": protocols.SHORT_SWEEP.settings["cnn"],
         },
     ).evaluating(n_draws=20)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.architectures import architecture_of, cnn, ecg_lsnn, speech_lsnn
+from jaxrobust.architectures import architecture_of, cnn, ecg_lsnn, resnet32, speech_lsnn
 
 Method = Mapping[str, Any]
 Grid = Sequence[Mapping[str, Any]]
@@ -40,6 +40,9 @@ METHODS = (STANDARD, FORWARD_NOISE, BETA, FORWARD_NOISE_BETA, DROPOUT, AWP)
 
 # Speech was trained with a larger weight of the robust term than ECG and images.
 _SPEECH = {"Beta": {"beta_robustness": 0.5}, "Forward noise + beta": {"beta_robustness": 0.5}}
+
+# Noise levels of the phase-change memory experiments.
+NOISE_LEVELS = (0.026, 0.037, 0.056, 0.075, 0.11)
 
 # Seeds of the networks behind each published number.
 SEEDS = (0, 1)
@@ -74,6 +77,25 @@ def with_methods(grid: Grid, methods: Sequence[Method], seeds: Sequence[int] = S
     return dj.split(points, "seed", list(seeds))
 
 
+def tuned_resnets(
+    noises: Sequence[float], betas: Sequence[float], sizes: Sequence[float], modes: Sequence[str] = ("ind",)
+) -> list[dict[str, Any]]:
+    """ResNets for CIFAR-10 with noise, and with attacks after the first phase (section 2.4), seed 0.
+
+    Published networks were tuned from one pretrained network: their first 60 epochs had no attack.
+
+    Args:
+        noises: Levels of the forward noise (eta).
+        betas: Weights of the robust term.
+        sizes: Sizes of the attack (zeta).
+        modes: Noise relative to each weight (``"ind"``) or to the largest of its tensor (``"range"``).
+    """
+    point = resnet32.make()
+    grid = [point | {"warmup": point["n_epochs"][0], "method": "Forward noise + beta"}]
+    grid = dj.split(dj.split(grid, "noisy_forward_mode", list(modes)), "noisy_forward_std", list(noises))
+    return dj.split(dj.split(grid, "beta_robustness", list(betas)), "attack_size_mismatch", list(sizes))
+
+
 @dataclass(frozen=True)
 class Protocol:
     """How much is computed for an experiment.
@@ -83,18 +105,23 @@ class Protocol:
             evaluations, ``n_draws`` (devices a network) and ``n_samples`` (test samples, evenly drawn; 0 for
             all).
         seeds: The networks that are trained; those of the experiment if None.
+        only: For some keys the values that are kept, of all those that the experiment sweeps.
     """
 
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seeds: tuple[int, ...] | None = None
+    only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def applied(self, grid: Grid) -> list[dict[str, Any]]:
         """The grid under this protocol.
 
         Learning rates that an experiment sets itself stay; epochs that it sets are shortened in proportion.
         """
+        kept = dict(self.only) if self.seeds is None else {**self.only, "seed": self.seeds}
         points = [
-            self._replaced(point) for point in grid if self.seeds is None or point["seed"] in self.seeds
+            self._replaced(point)
+            for point in grid
+            if all(point[key] in values for key, values in kept.items())
         ]
         return dj.make_unique(points)
 
@@ -129,9 +156,9 @@ PUBLISHED = Protocol()
 SHORT = Protocol(
     {
         "ecg_lsnn": {
-            "n_epochs": (6.0, 2.0),
+            "n_epochs": (3.5, 1.0),
             "learning_rate": (5e-3, 5e-4),
-            "eval_step_interval": 100,
+            "eval_step_interval": 80,
             "n_attack_steps": 3,
         },
         "speech_lsnn": {
@@ -142,9 +169,9 @@ SHORT = Protocol(
             "n_attack_steps": 4,
         },
         "cnn": {
-            "n_epochs": (0.5, 0.15),
+            "n_epochs": (0.32, 0.1),
             "learning_rate": (1e-3, 1e-4),
-            "eval_step_interval": 117,
+            "eval_step_interval": 75,
             "n_attack_steps": 3,
             "n_draws": 50,
             "n_samples": 1000,
@@ -156,29 +183,39 @@ SHORT = Protocol(
 SHORT_SWEEP = Protocol(
     {
         "ecg_lsnn": {
-            "n_epochs": (1.5, 0.5),
+            "n_epochs": (0.8, 0.2),
             "learning_rate": (5e-3, 5e-4),
-            "eval_step_interval": 50,
-            "n_attack_steps": 3,
+            "eval_step_interval": 25,
+            "n_attack_steps": 2,
             "n_draws": 50,
         },
         "speech_lsnn": {
             "dataset": "arabic_speech",
-            "n_epochs": (2.0, 0.5),
+            "n_epochs": (1.2, 0.3),
             "learning_rate": (5e-3, 5e-4),
-            "eval_step_interval": 50,
-            "n_attack_steps": 3,
+            "eval_step_interval": 25,
+            "n_attack_steps": 2,
             "n_draws": 50,
         },
         "cnn": {
-            "n_epochs": (0.15, 0.05),
+            "n_epochs": (0.08, 0.02),
             "learning_rate": (1e-3, 1e-4),
-            "eval_step_interval": 50,
-            "n_attack_steps": 3,
+            "eval_step_interval": 25,
+            "n_attack_steps": 2,
             "n_draws": 25,
             "n_samples": 1000,
         },
         "mnist_mlp": {"n_epochs": (5.0,), "n_samples": 2000},
+        # A network of a quarter of the depth, as a gradient of ResNet32 takes seconds on a core.
+        "resnet32": {
+            "n_blocks": 1,
+            "batch_size": 64,
+            "n_epochs": (0.34, 0.06),
+            "learning_rate": (0.05, 0.005),
+            "eval_step_interval": 140,
+            "n_draws": 10,
+            "n_samples": 500,
+        },
     },
     seeds=(0,),
 )
