@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow test-cluster lint clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -20,10 +20,15 @@ lint: .venv/installed
 	$(BIN)/basedpyright
 
 test: lint
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not cluster"
 
 test-slow: .venv/installed
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not cluster"
+
+# On a real SLURM, which is installed and started where that can be done (Debian, as root); else says why not.
+test-cluster: .venv/installed
+	@tests/cluster/start_slurm.sh || { status=$$?; [ $$status = 77 ] && exit 0 || exit $$status; }; \
+	if sinfo -h >/dev/null 2>&1; then $(BIN)/python -m pytest -m cluster tests/cluster; fi
 
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis

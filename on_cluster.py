@@ -58,7 +58,7 @@ OPTIONS = {
 
 
 def check(options: Mapping[str, Any]) -> None:
-    """Raise ``InputError`` for words that do not go together."""
+    """Raise ``InputError`` or ``UsageError`` for words that do not go together and for bad site settings."""
     mode = options["mode"]
     if mode not in MODES:
         raise InputError(f"-mode={mode} is none of {', '.join(MODES)}.{nearest(mode, MODES)}")
@@ -74,6 +74,8 @@ def check(options: Mapping[str, Any]) -> None:
         for name in names:
             if name in typed and not fits:
                 raise InputError(f"-{name} means something only with {where}.")
+    if in_jobs:
+        site_of(options)  # bad settings are said before data are looked for
     if mode in ARRAYS and options["force"]:
         raise InputError(f"-force computes here; with -mode={mode} only what is missing or failed is sent.")
     if mode in ARRAYS and options["n_threads"] != 1:
