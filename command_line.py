@@ -103,9 +103,9 @@ def read_words(argv: Sequence[str], options: Mapping[str, Option]) -> Words:
 def _options_and_values(argv: Sequence[str]) -> list[tuple[str, list[str]]]:
     found: list[tuple[str, list[str]]] = []
     for word in argv:
-        match = re.fullmatch(r"--?([A-Za-z_]\w*)(?:=(.*))?", word, re.DOTALL)
+        match = re.fullmatch(r"--?([A-Za-z_][\w-]*)(?:=(.*))?", word, re.DOTALL)
         if match:
-            found.append((match[1], [] if match[2] is None else [match[2]]))
+            found.append((match[1].replace("-", "_"), [] if match[2] is None else [match[2]]))
         elif not found:
             raise InputError(f"{word!r} stands alone; words look like -exp=name, see --help.")
         else:

@@ -50,7 +50,7 @@ def test_a_second_run_computes_nothing(train, tmp_path):
 
 def test_dashes_and_spaces_are_as_good_as_equals_signs(train, tmp_path):
     train("-arch=digits_mlp", "-n_epochs=2,1", "-n_attack_steps=2", "-seed=3")
-    train("--arch", "digits_mlp", "--n_epochs", "2,1", "-n_attack_steps", "2", "--seed=3")
+    train("--arch", "digits_mlp", "--n-epochs", "2,1", "-n_attack-steps", "2", "--seed=3")
     assert len(records(tmp_path)) == 1
 
 
