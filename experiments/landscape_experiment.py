@@ -2,7 +2,7 @@
 
 Expected (published): the mean slope of standard training is at least five times that of forward noise + beta
 (CNN 0.34 against 0.02, ECG 0.16 against 0.02, speech 0.27 against 0.05).
-Command: python train.py -exp=landscape_experiment (-protocol=short for two cores: 1000 test samples)
+Command: python train.py -exp=landscape_experiment (-protocol=short for two cores: 500 test samples)
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from jaxrobust.plotting.landscapes import compare_landscapes
 class landscape_experiment:
     """Six methods on three networks, two seeds each, five directions a network."""
 
-    short = protocols.SHORT.evaluating(n_samples=1000)
+    short = protocols.SHORT.evaluating(n_samples=500)
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Thirty-six models, all of them in the mismatch experiment too."""
