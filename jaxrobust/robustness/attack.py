@@ -22,11 +22,11 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
 from jaxrobust.errors import InputError
 from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.mismatch import normal_like
 from jaxrobust.robustness.path_rules import assign
 from jaxrobust.robustness.trees import PerLeaf, for_every_leaf, settings_tree, static
 
@@ -101,9 +101,33 @@ class Attacked(NamedTuple):
     losses: Float[Array, " n_steps"]
 
 
-class _Start(NamedTuple):
-    relative: Parameters
-    absolute: Parameters
+class _Box(NamedTuple):
+    """The settings of the attack and its random start, for the parameters as one vector.
+
+    One vector rather than a tree, as every elementwise operation on every tensor would be a program of its
+    own to compile; one draw for the same reason.
+    """
+
+    relative_size: Float[Array, "..."]
+    absolute_size: Float[Array, "..."]
+    start_relative: Float[Array, " size"]
+    start_absolute: Float[Array, " size"]
+
+
+def _box(parameters: Parameters, theta: Float[Array, " size"], key: Array, settings: ParameterAttack) -> _Box:
+    def of_every_element(value: PerLeaf, name: str) -> Array:
+        if jax.tree.structure(value) == jax.tree.structure(0.0):
+            return jnp.asarray(value)
+        values = for_every_leaf(value, parameters, name)
+        return ravel_pytree(jax.tree.map(lambda v, p: jnp.broadcast_to(v, p.shape), values, parameters))[0]
+
+    relative, absolute = jax.random.normal(key, (2, theta.size), theta.dtype)
+    return _Box(
+        of_every_element(settings.relative_size, "relative_size of an attack"),
+        of_every_element(settings.absolute_size, "absolute_size of an attack"),
+        relative * of_every_element(settings.initial_relative_std, "The start of an attack"),
+        absolute * of_every_element(settings.initial_absolute_std, "The start of an attack"),
+    )
 
 
 def _absolute_value(x: Array) -> Array:
@@ -118,20 +142,14 @@ def _direction(gradient: Array, norm: str) -> Array:
 
 
 def _displace(
-    parameters: Parameters, start: _Start, directions: Parameters, settings: ParameterAttack
-) -> Parameters:
-    def leaf(theta, start_relative, start_absolute, total, size, size_absolute):
-        magnitude = _absolute_value(theta)
-        steps = total / settings.n_steps
-        shift = magnitude * (start_relative + size * steps) + start_absolute + size_absolute * steps
-        if settings.project:
-            radius = size * magnitude + size_absolute
-            shift = jnp.clip(shift, -radius, radius)
-        return (theta + shift).astype(theta.dtype)
-
-    sizes = settings.at(parameters, "relative_size")
-    absolute_sizes = settings.at(parameters, "absolute_size")
-    return jax.tree.map(leaf, parameters, *start, directions, sizes, absolute_sizes)
+    theta: Float[Array, " size"], box: _Box, directions: Float[Array, " size"], settings: ParameterAttack
+) -> Float[Array, " size"]:
+    magnitude = _absolute_value(theta)
+    radius = box.relative_size * magnitude + box.absolute_size
+    shift = magnitude * box.start_relative + box.start_absolute + radius * (directions / settings.n_steps)
+    if settings.project:
+        shift = jnp.clip(shift, -radius, radius)
+    return (theta + shift).astype(theta.dtype)
 
 
 def attack(
@@ -152,20 +170,15 @@ def attack(
         The attacked parameters, whose derivative with respect to ``parameters`` is the closed form above,
         and the losses along the way. Use ``jax.lax.stop_gradient`` on the result to treat it as constant.
     """
-    key_relative, key_absolute = jax.random.split(key)
-
-    def drawn(key, std):
-        stds = settings.at(parameters, std)
-        return jax.tree.map(lambda n, s: n * s, normal_like(key, parameters), stds)
-
-    start = _Start(drawn(key_relative, "initial_relative_std"), drawn(key_absolute, "initial_absolute_std"))
-    fixed = jax.lax.stop_gradient(parameters)
+    theta, as_tree = ravel_pytree(parameters)
+    box = _box(parameters, theta, key, settings)
+    fixed = jax.lax.stop_gradient(theta)
 
     def climb(directions, _):
-        value, gradient = jax.value_and_grad(loss)(_displace(fixed, start, directions, settings))
-        new = jax.tree.map(lambda d, g: d + _direction(g, settings.norm), directions, gradient)
-        return new, value
+        value, gradient = jax.value_and_grad(loss)(as_tree(_displace(fixed, box, directions, settings)))
+        step, _ = ravel_pytree(jax.tree.map(lambda g: _direction(g, settings.norm), gradient))
+        return directions + step, value
 
-    directions, losses = jax.lax.scan(climb, jax.tree.map(jnp.zeros_like, fixed), length=settings.n_steps)
+    directions, losses = jax.lax.scan(climb, jnp.zeros_like(theta), length=settings.n_steps)
     directions, losses = jax.lax.stop_gradient((directions, losses))
-    return Attacked(_displace(parameters, start, directions, settings), losses)
+    return Attacked(as_tree(_displace(theta, box, directions, settings)), losses)

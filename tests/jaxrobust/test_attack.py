@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from jaxrobust.errors import InputError
 from jaxrobust.robustness.attack import ParameterAttack, attack
 from jaxrobust.robustness.divergences import DIVERGENCES
 from jaxrobust.robustness.loss import BOUNDARY_LOSSES, robust_loss
-from jaxrobust.robustness.mismatch import normal_like
 
 INPUTS = np.random.default_rng(0).standard_normal((6, 3))
 LABELS = np.array([0, 1, 2, 3, 0, 1])
@@ -40,17 +40,23 @@ def task_loss(parameters):
     return -jnp.mean(jax.nn.log_softmax(apply(parameters, INPUTS))[np.arange(6), LABELS])
 
 
+def drawn(theta, key):
+    """The random numbers of the start: those relative to the parameters, and the absolute ones."""
+    flat, as_tree = ravel_pytree(theta)
+    return [as_tree(row) for row in jax.random.normal(key, (2, flat.size), flat.dtype)]
+
+
 def unrolled(loss, theta, key, settings):
     """Section 3.2, step by step, with nothing constant but the directions."""
-    key_relative, key_absolute = jax.random.split(key)
+    relative, absolute = drawn(theta, key)
     # The slope of |x| at 0 is taken as 0.
     size = jax.tree.map(lambda p: jnp.where(p == 0, 0, jnp.abs(jnp.where(p == 0, 1, p))), theta)
     star = jax.tree.map(
         lambda p, s, r1, r2: p + s * settings.initial_relative_std * r1 + settings.initial_absolute_std * r2,
         theta,
         size,
-        normal_like(key_relative, theta),
-        normal_like(key_absolute, theta),
+        relative,
+        absolute,
     )
     radius = jax.tree.map(lambda s: settings.relative_size * s + settings.absolute_size, size)
 
@@ -127,7 +133,7 @@ def test_equals_slow_numpy(norm, project):
             return -jnp.mean(jax.nn.log_softmax(x @ w)[np.arange(7), y])
 
         found, losses = attack(loss, jnp.asarray(w), key, settings)
-        r1, r2 = (np.asarray(normal_like(k, jnp.asarray(w))) for k in jax.random.split(key))
+        r1, r2 = map(np.asarray, drawn(jnp.asarray(w), key))
 
     star, seen = w + np.abs(w) * 0.2 * r1 + 0.03 * r2, []
     radius = 0.3 * np.abs(w) + 0.02

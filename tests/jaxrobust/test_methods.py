@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import optax.contrib
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from jaxrobust.models.cnn import CNN
 from jaxrobust.models.lsnn import LSNN
@@ -235,11 +236,9 @@ def test_weight_magnitude_pushes_up_to_its_target_and_no_further():
 
 
 def test_forward_noise_is_constant_in_the_gradient():
-    keys = jax.random.split(jax.random.split(KEY)[0], 4)  # one for each tensor, in the order of their names
-    moved = {
-        name: p + 0.3 * jnp.abs(p) * jax.random.normal(key, p.shape)
-        for key, (name, p) in zip(keys, sorted(PARAMETERS.items()), strict=True)
-    }
+    flat, as_tree = ravel_pytree(PARAMETERS)
+    drawn = as_tree(jax.random.normal(jax.random.split(KEY)[0], flat.shape))
+    moved = {name: p + 0.3 * jnp.abs(p) * drawn[name] for name, p in PARAMETERS.items()}
     assert_close(gradient_of(ForwardNoise(std=0.3)), GRADIENT(moved))
 
 

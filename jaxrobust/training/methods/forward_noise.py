@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.flatten_util import ravel_pytree
 
 from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.mismatch import normal_like
 from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.methods.task import Loss, Task
 
@@ -29,9 +29,7 @@ class ForwardNoise:
     def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
         """The task loss at noisy parameters; the noise itself is constant in the gradient."""
         key_noise, key_task = jax.random.split(key)
-        noisy = jax.tree.map(
-            lambda p, n: p + jax.lax.stop_gradient(jnp.abs(p) * self.std * n).astype(p.dtype),
-            parameters,
-            normal_like(key_noise, parameters),
-        )
-        return task.loss(noisy, key_task)
+        # One draw for all tensors, as each draw is a loop of its own to compile.
+        theta, as_tree = ravel_pytree(parameters)
+        noise = jnp.abs(theta) * self.std * jax.random.normal(key_noise, theta.shape, theta.dtype)
+        return task.loss(as_tree(theta + jax.lax.stop_gradient(noise).astype(theta.dtype)), key_task)
