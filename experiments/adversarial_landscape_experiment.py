@@ -27,5 +27,9 @@ class adversarial_landscape_experiment:
     def visualize(self, grid: list[dict[str, Any]], folder: Path) -> list[Path]:
         """Smoothed and raw landscapes, and the table of their slopes."""
         return compare_landscapes(
-            grid, folder, "adversarial_landscape_experiment", direction="adversarial direction"
+            grid,
+            folder,
+            "adversarial_landscape_experiment",
+            direction="adversarial direction",
+            unit="20 % of an attack of size 0.1",
         )

@@ -39,13 +39,15 @@ class constant_attack_experiment:
     def evaluate(self, grid: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
         """Test accuracy as trained, after an attack of ten steps, and at five random corners of two boxes."""
         grid = [{"n_samples": 0, **point} for point in grid]
-        clean = evaluations.mismatch_sweep(grid, levels=[0.0], **how)
+        clean = dj.run(grid, evaluations.mismatch_accuracy, store_key="found", **how)(
+            "{*}", 0.0, n_samples="{n_samples}"
+        )
         attacked = dj.run(grid, evaluations.worst_case_accuracy, store_key="worst_case", **how)(
             "{*}", 0.0, n_samples="{n_samples}", absolute_size=SIZE
         )
         corners = evaluations.corner_sweep(dj.split(grid, "size", list(CORNERS)), **how)
         return [
-            *({**point, "under": CLEAN, "found": point["accuracies"]} for point in clean),
+            *({**point, "under": CLEAN} for point in clean),
             *({**point, "under": ATTACKED, "found": [point["worst_case"]["accuracy"]]} for point in attacked),
             *({**point, "under": CORNERS[point["size"]], "found": point["corners"]} for point in corners),
         ]

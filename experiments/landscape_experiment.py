@@ -27,4 +27,10 @@ class landscape_experiment:
 
     def visualize(self, grid: list[dict[str, Any]], folder: Path) -> list[Path]:
         """Smoothed and raw landscapes, and the table of their slopes."""
-        return compare_landscapes(grid, folder, "landscape_experiment", direction="random direction")
+        return compare_landscapes(
+            grid,
+            folder,
+            "landscape_experiment",
+            direction="random direction",
+            unit="20 % mismatch",
+        )

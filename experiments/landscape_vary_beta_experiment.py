@@ -40,6 +40,7 @@ class landscape_vary_beta_experiment:
                 folder,
                 f"landscape_vary_beta_experiment_{part}",
                 direction="random direction",
+                unit="20 % mismatch",
                 line="beta_robustness",
                 styles=shades(f"{weight:g}" for weight in BETAS),
                 legend_title="Weight of the robust term β",

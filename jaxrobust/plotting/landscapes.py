@@ -47,7 +47,6 @@ def draw_landscapes(
             where = alphas
             axes.plot(alphas, np.transpose(losses), linewidth=0.4, alpha=0.35, **look)
         axes.plot(where, mean, linewidth=style.width, label=label, **look)
-    axes.set_xlabel("Distance α along the direction")
     axes.grid(linewidth=0.4, color="0.9")
     axes.set_axisbelow(True)
 
@@ -58,6 +57,7 @@ def compare_landscapes(
     name: str,
     *,
     direction: str,
+    unit: str,
     line: str = "method",
     styles: Mapping[str, LineStyle] = METHOD_STYLES,
     legend_title: str | None = None,
@@ -69,6 +69,7 @@ def compare_landscapes(
         folder: Where the files go.
         name: Their name without ending; the raw ones have ``_raw`` behind it.
         direction: What the lines follow, in words.
+        unit: Where on the line α is 1, in words.
         line: The key whose values name the lines.
         styles: Of the lines.
         legend_title: Above the legend.
@@ -87,6 +88,7 @@ def compare_landscapes(
         for ax, (title, of_network) in zip(axes, panels.items(), strict=True):
             draw_landscapes(ax, of_network, styles, smooth=smooth, line=line)
             ax.set_title(title, loc="left")
+            ax.set_xlabel(f"Distance α (1: {unit})")
         axes[0].set_ylabel("Cross-entropy (nats)")
         legend_above(figure, axes, title=legend_title)
         part = points[0].get("part", "test")

@@ -55,7 +55,7 @@ def draw_spectra(points: Points, folder: Path, name: str) -> list[Path]:
             style = METHOD_STYLES[method]
             ax.semilogy(
                 places,
-                np.maximum(np.mean(curves, axis=0), LOWEST),
+                _above(np.mean(curves, axis=0), LOWEST),
                 color=style.colour,
                 linewidth=style.width,
                 linestyle="--" if style.dashed else "-",
@@ -73,6 +73,11 @@ def draw_spectra(points: Points, folder: Path, name: str) -> list[Path]:
         f"networks. Networks:\n{describe([{**point, 'n_samples': 0} for point in points])}"
     )
     return save_figure(figure, folder, name, caption) + _write_largest(largest, panels, folder, name, caption)
+
+
+def _above(values: np.ndarray, lowest: float) -> np.ndarray:
+    """The values, with gaps in the line where they are lower."""
+    return np.where(values >= lowest, values, np.nan)
 
 
 def _write_largest(
