@@ -77,6 +77,11 @@ def with_methods(grid: Grid, methods: Sequence[Method], seeds: Sequence[int] = S
     return dj.split(points, "seed", list(seeds))
 
 
+def plain_resnet() -> dict[str, Any]:
+    """The ResNet for CIFAR-10 without noise, attacks and clipping of its weights (section 2.4)."""
+    return resnet32.make() | {**STANDARD, "attack_size_mismatch": 0.0, "weight_clipping": 0.0}
+
+
 def tuned_resnets(
     noises: Sequence[float], betas: Sequence[float], sizes: Sequence[float], modes: Sequence[str] = ("ind",)
 ) -> list[dict[str, Any]]:
@@ -212,6 +217,7 @@ SHORT_SWEEP = Protocol(
             "batch_size": 64,
             "n_epochs": (0.34, 0.06),
             "learning_rate": (0.05, 0.005),
+            "warmup": 0.34,
             "eval_step_interval": 140,
             "n_draws": 10,
             "n_samples": 500,

@@ -130,6 +130,9 @@ cifar_cnn = Architecture(
     network=_cnn,
 )
 
+# What becomes conductances in phase-change memory: all but batch normalisation and the bias.
+WEIGHTS_OF_RESNET = r"(?!.*bn)(?!.*/b$).*"
+
 resnet32 = Architecture(
     name="resnet32",
     about="ResNet32 on CIFAR-10",
@@ -143,6 +146,9 @@ resnet32 = Architecture(
         "batch_size": Setting(256, "samples a training step"),
         "n_attack_steps": Setting(3, "steps of the attack"),
         "weight_clipping": Setting(2.0, "clip weights to so many standard deviations; 0 for never"),
+        "noisy_forward_params": Setting(
+            WEIGHTS_OF_RESNET, "pattern of the parameters that get forward noise: not bn, no biases"
+        ),
         "attack_factors": Setting(
             (".*bn.*=0", ".*=1"), "factors of the attack's size by parameter, first match wins; none: all 1"
         ),

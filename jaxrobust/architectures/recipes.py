@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxrobust.errors import InputError
 from jaxrobust.robustness.attack import ParameterAttack
+from jaxrobust.robustness.perturbations import GaussianMismatch, Matching, WeightRangeNoise
 from jaxrobust.training.methods import (
     AdversarialWeights,
     ContractivePenalty,
@@ -15,6 +16,7 @@ from jaxrobust.training.methods import (
     ModelPerturbation,
     NormPenalty,
     ParameterAttackTraining,
+    PerturbedForward,
     SharpnessAware,
     Standard,
     WeightMagnitude,
@@ -86,6 +88,17 @@ def _factors(words: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
     return tuple(factors)
 
 
+def _forward_noise(model: Settings) -> Method:
+    std, pattern = model["noisy_forward_std"], model["noisy_forward_params"]
+    modes = {"ind": GaussianMismatch, "range": WeightRangeNoise}
+    mode = model["noisy_forward_mode"]
+    if mode not in modes:
+        raise InputError(f"noisy_forward_mode must be {' or '.join(modes)}, not {mode!r}.")
+    if (mode, pattern) == ("ind", ".*"):
+        return ForwardNoise(std)
+    return PerturbedForward(Matching(modes[mode](std), pattern))
+
+
 def method_of(
     model: Settings,
     together_with: tuple[Settings, ...] = (),
@@ -116,7 +129,7 @@ def method_of(
     def has(name: str) -> bool:
         return any(point[name] > 0 for point in (model, *together_with))
 
-    method: Method = ForwardNoise(model["noisy_forward_std"]) if has("noisy_forward_std") else Standard()
+    method: Method = _forward_noise(model) if has("noisy_forward_std") else Standard()
     warmup = model["warmup"]
     if has("beta_robustness"):
         robust = GradientDifference if model["hessian_robustness"] else ParameterAttackTraining

@@ -29,6 +29,10 @@ TRAINING = {
     "sam_rho": Setting(0.0, "sharpness-aware minimisation: length of the step; 0 for none", True),
     "sam_adaptive": Setting(False, "scale that step with the parameters (ASAM)", True),
     "augmentation": Setting("none", "of training data: none, flip_rotate (images) or time_shift", True),
+    "noisy_forward_mode": Setting(
+        "ind", "forward noise relative to each parameter (ind) or to the largest of its tensor (range)", True
+    ),
+    "noisy_forward_params": Setting(".*", "pattern of the parameters that get forward noise", True),
     "dropout_prob": Setting(0.0, "probability of a unit to be dropped in training", True),
     "dropout_mask": Setting("rescaled", "rescaled (inverted dropout) or published (not rescaled)", True),
     "l1_weight_decay": Setting(0.0, "weight of the sum of absolute values", True),

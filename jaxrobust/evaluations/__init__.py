@@ -17,7 +17,9 @@ from jaxrobust.evaluations.mismatch import (
     mismatch_sweep,
     perturbed_accuracy,
     phase_change_accuracy,
+    phase_change_sweep,
     quantized_accuracy,
+    weight_noise_sweep,
 )
 from jaxrobust.evaluations.spectrum import loss_spectrum
 from jaxrobust.evaluations.verified import BOX_SIZES, verified_test_accuracy
@@ -41,10 +43,12 @@ __all__ = [
     "neuron_activity",
     "perturbed_accuracy",
     "phase_change_accuracy",
+    "phase_change_sweep",
     "quantized_accuracy",
     "random_landscape",
     "random_landscape_sweep",
     "verified_test_accuracy",
+    "weight_noise_sweep",
     "worst_case_accuracy",
     "worst_case_sweep",
 ]

@@ -14,8 +14,14 @@ from jaxrobust.errors import InputError
 from jaxrobust.evaluations.trained import BATCH_SIZE, Trained, apply_of, bring_back, side_by_side
 from jaxrobust.robustness.faults import Quantization
 from jaxrobust.robustness.mismatch import perturbed_accuracies
-from jaxrobust.robustness.perturbations import BoxCorner, GaussianMismatch, Perturbation
-from jaxrobust.robustness.phase_change_memory import PhaseChangeMemory
+from jaxrobust.robustness.perturbations import (
+    BoxCorner,
+    GaussianMismatch,
+    Matching,
+    Perturbation,
+    WeightRangeNoise,
+)
+from jaxrobust.robustness.phase_change_memory import TIMES, PhaseChangeMemory
 
 # The published protocol: 100 devices a level (section 7).
 MISMATCH_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
@@ -158,8 +164,7 @@ def mismatch_sweep(
         levels: Mismatch levels.
         how: Options of ``datajuicer.run``.
     """
-    counted = [{"n_draws": N_DRAWS, "n_samples": 0, **point} for point in grid]
-    points = dj.split(counted, "level", list(levels))
+    points = dj.split([_counted(point, N_DRAWS) for point in grid], "level", list(levels))
     return dj.run(points, mismatch_accuracy, store_key="accuracies", **how)(
         "{*}", "{level}", n_draws="{n_draws}", n_samples="{n_samples}"
     )
@@ -176,6 +181,51 @@ def corner_sweep(grid: Sequence[dict[str, Any]], **how: Any) -> list[dict[str, A
     return dj.run(points, box_corner_accuracy, store_key="corners", **how)(
         "{*}", "{size}", n_samples="{n_samples}"
     )
+
+
+def weight_noise_sweep(grid: Sequence[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
+    """Evaluate trained points under noise on their weights, under ``accuracies`` in each point (section 2.4).
+
+    The parameters that get noise are those that got it in training: ``noisy_forward_params``.
+
+    Args:
+        grid: Trained grid points with ``noise`` (eta) and ``noise_mode``, ``"ind"`` or ``"range"``;
+            ``n_draws`` and ``n_samples`` of a point replace the published 25 and all.
+        how: Options of ``datajuicer.run``.
+    """
+    kinds = {"ind": GaussianMismatch, "range": WeightRangeNoise}
+    points = [
+        {
+            **_counted(point, 25),
+            "perturbation": Matching(
+                kinds[point["noise_mode"]](point["noise"]), point["noisy_forward_params"]
+            ),
+        }
+        for point in grid
+    ]
+    return dj.run(points, perturbed_accuracy, store_key="accuracies", **how)(
+        "{*}", "{perturbation}", n_draws="{n_draws}", n_samples="{n_samples}"
+    )
+
+
+def phase_change_sweep(
+    grid: Sequence[dict[str, Any]], times: Sequence[float] = TIMES, **how: Any
+) -> list[dict[str, Any]]:
+    """Evaluate trained points in phase-change memory: a point for each ``time``, with ``accuracies``.
+
+    Args:
+        grid: Trained grid points; ``n_draws`` and ``n_samples`` of a point replace the published 25 and all.
+        times: Seconds after programming.
+        how: Options of ``datajuicer.run``.
+    """
+    points = dj.split([_counted(point, 25) for point in grid], "time", list(times))
+    return dj.run(points, phase_change_accuracy, store_key="accuracies", **how)(
+        "{*}", "{time}", n_draws="{n_draws}", n_samples="{n_samples}"
+    )
+
+
+def _counted(point: dict[str, Any], n_draws: int) -> dict[str, Any]:
+    return {"n_draws": n_draws, "n_samples": 0, **point}
 
 
 def _check_size(value: float, what: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from jaxrobust.errors import InputError
 from jaxrobust.models.mlp import MLP
 from jaxrobust.robustness.attack import ParameterAttack
+from jaxrobust.robustness.perturbations import WeightRangeNoise
 from jaxrobust.training import methods, optimizers
 from jaxrobust.training.methods import (
     AdversarialWeights,
@@ -21,6 +22,7 @@ from jaxrobust.training.methods import (
     ModelPerturbation,
     NormPenalty,
     ParameterAttackTraining,
+    PerturbedForward,
     SharpnessAware,
     Standard,
     Task,
@@ -32,6 +34,7 @@ METHODS = {
     "standard": Standard(),
     "dropout": Standard(),  # a field of the network
     "forward noise": ForwardNoise(std=0.1),
+    "range noise": PerturbedForward(WeightRangeNoise(0.1)),
     "beta": ParameterAttackTraining(Standard(), 0.25, ATTACK),
     "beta, reverse_kl": ParameterAttackTraining(Standard(), 0.25, ATTACK, boundary_loss="reverse_kl"),
     "beta, js, constant": ParameterAttackTraining(

@@ -13,6 +13,7 @@ from jaxrobust.training.methods.gradient_difference import GradientDifference
 from jaxrobust.training.methods.model_perturbation import ModelPerturbation
 from jaxrobust.training.methods.norm_penalty import NormPenalty
 from jaxrobust.training.methods.parameter_attack import ParameterAttackTraining
+from jaxrobust.training.methods.perturbed_forward import PerturbedForward
 from jaxrobust.training.methods.sharpness_aware import SharpnessAware
 from jaxrobust.training.methods.standard import Standard
 from jaxrobust.training.methods.task import Batch, Method, Number, Task, task_of
@@ -30,6 +31,7 @@ __all__ = [
     "NormPenalty",
     "Number",
     "ParameterAttackTraining",
+    "PerturbedForward",
     "SharpnessAware",
     "Standard",
     "Task",

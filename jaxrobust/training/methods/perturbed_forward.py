@@ -1,0 +1,30 @@
+"""Training under any random perturbation of the parameters."""
+
+from dataclasses import dataclass
+
+import jax
+from jax import Array
+
+from jaxrobust.models.network import Parameters
+from jaxrobust.robustness.perturbations import Perturbation
+from jaxrobust.robustness.trees import settings_tree
+from jaxrobust.training.methods.task import Loss, Task
+
+
+@settings_tree
+@dataclass(frozen=True)
+class PerturbedForward:
+    """Training with freshly perturbed parameters at every step; ``ForwardNoise`` is the usual case.
+
+    Attributes:
+        perturbation: Such as ``Matching(WeightRangeNoise(0.1), "(?!.*bn).*")``.
+    """
+
+    perturbation: Perturbation
+
+    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
+        """The task loss at perturbed parameters; the deviation itself is constant in the gradient."""
+        key_device, key_task = jax.random.split(key)
+        device = self.perturbation.perturb(key_device, parameters)
+        perturbed = jax.tree.map(lambda p, d: p + jax.lax.stop_gradient(d - p), parameters, device)
+        return task.loss(perturbed, key_task)
