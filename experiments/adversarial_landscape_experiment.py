@@ -1,7 +1,7 @@
 """The loss around trained parameters along the directions that attacks find.
 
 Expected: forward noise + beta and beta are flattest, as along random directions; standard training steepest.
-Command: python train.py -exp=adversarial_landscape_experiment (-protocol=short: 1000 test samples)
+Command: python train.py -exp=adversarial_landscape_experiment (-protocol=short: 500 test samples)
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from jaxrobust.plotting.landscapes import compare_landscapes
 class adversarial_landscape_experiment:
     """Six methods on three networks, two seeds each, one attack a network."""
 
-    short = protocols.SHORT.evaluating(n_samples=1000)
+    short = protocols.SHORT.evaluating(n_samples=500)
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Thirty-six models, all of them in the mismatch experiment too."""

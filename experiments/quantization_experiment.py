@@ -34,10 +34,10 @@ class quantization_experiment:
         rounded = dj.run(
             dj.split(grid, "bits", list(BITS)), evaluations.quantized_accuracy, store_key="accuracy", **how
         )("{*}", "{bits}", n_samples="{n_samples}")
-        plain = evaluations.mismatch_sweep(grid, levels=[0.0], **how)
-        return rounded + [
-            {**point, "bits": FLOAT_BITS, "accuracy": point["accuracies"][0]} for point in plain
-        ]
+        plain = [{**point, "bits": FLOAT_BITS} for point in grid]
+        return rounded + dj.run(plain, evaluations.mismatch_accuracy, store_key="accuracy", **how)(
+            "{*}", 0.0, n_samples="{n_samples}"
+        )
 
     def visualize(self, grid: list[dict[str, Any]], folder: Path) -> list[Path]:
         """Test accuracy over bits."""

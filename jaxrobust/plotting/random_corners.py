@@ -67,7 +67,7 @@ def draw_attack_against_random(points: Points, folder: Path, name: str) -> list[
     )
 
 
-def _training(axes: Axes, history: Mapping[str, Sequence[float | None]]) -> None:
+def _training(axes: Axes, history: Mapping[str, Any]) -> None:
     for key, label, colour in (
         ("training_accuracy", "Training batches", "0.6"),
         ("validation_accuracy", "Validation set", "#000000"),
