@@ -1,7 +1,7 @@
 """Eigenvalues of the Hessian of the loss: how curved the minima are that each training method finds.
 
 Expected: robust training leaves fewer and smaller large eigenvalues than standard training.
-Command: python train.py -exp=hessian_experiment (-protocol=short: 200 training samples instead of 500)
+Command: python train.py -exp=hessian_experiment (-protocol=short: 100 training samples instead of 500)
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from jaxrobust.plotting.spectra import draw_spectra
 class hessian_experiment:
     """Six methods on three networks, two seeds each."""
 
-    short = protocols.SHORT.evaluating(n_samples=200)
+    short = protocols.SHORT.evaluating(n_samples=100)
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Thirty-six models, all of them in the mismatch experiment too."""
