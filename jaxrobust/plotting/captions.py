@@ -30,7 +30,8 @@ def _describe_alike(points: Points) -> str:
     parts += [_samples(first), _schedule(points)]
     steps = {point["n_attack_steps"] for point in points} - {_published_steps(first)}
     if steps:
-        parts.append(f"{listed(steps)} attack steps (published: {_published_steps(first)})")
+        noun = "attack step" if steps == {1} else "attack steps"
+        parts.append(f"{listed(steps)} {noun} (published: {_published_steps(first)})")
     networks = {point["trained"] for point in points}
     seeds = {point["seed"] for point in points}
     parts.append(f"{counted(len(networks), 'network')} with {_number('seed', seeds)} {listed(seeds)}")

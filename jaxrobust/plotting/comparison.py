@@ -1,4 +1,4 @@
-"""Grids of mismatch accuracies, panel by panel: standard against robust as a figure, all methods as tables."""
+"""Mismatch accuracies panel by panel: standard against robust as a figure, all methods as tables."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

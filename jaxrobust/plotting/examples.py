@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import SubFigure
+from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 from matplotlib.patches import Patch, Rectangle
 
 from jaxrobust.evaluations.examples import example_inputs
+from jaxrobust.plotting.style import panels_in
 
 # One example evaluation (``evaluations.example_answers``) for each method.
 Stored = Mapping[str, Mapping[str, Any]]
@@ -17,33 +19,35 @@ RIGHT, WRONG = "#1a7f37", "#d1242f"
 CLASS_COLOURS = ("#cfe8d5", "#f9d9a8", "#c8dcf5", "#f3c1c6")
 N_SPECTROGRAMS = (2, 4)
 N_BEATS = 12
-N_IMAGES = (2, 20)
+N_IMAGES = (4, 10)
 
 
-def draw_examples(part: SubFigure, network: str, stored: Stored, left: str, right: str) -> None:
+def draw_examples(
+    figure: Figure, part: SubplotSpec, network: str, stored: Stored, left: str, right: str
+) -> None:
     """Draw the examples of one network in the way that suits its data.
 
     Args:
-        part: Where to draw.
+        figure: Where to draw.
+        part: Which part of it.
         network: Its architecture.
         stored: What each method's network answered.
         left: The method named first.
         right: The other.
     """
-    draw: Callable[[SubFigure, Stored, str, str], None] = {
+    draw: Callable[[Figure, SubplotSpec, Stored, str, str], None] = {
         "speech_lsnn": draw_spectrograms,
         "ecg_lsnn": draw_heartbeats,
     }.get(network, draw_images)
-    draw(part, {left: stored[left], right: stored[right]}, left, right)
+    draw(figure, part, {left: stored[left], right: stored[right]}, left, right)
 
 
-def draw_spectrograms(part: SubFigure, stored: Stored, left: str, right: str) -> None:
+def draw_spectrograms(figure: Figure, part: SubplotSpec, stored: Stored, left: str, right: str) -> None:
     """Words as their spectral features, with what was said and what either network understood."""
     rows, columns = N_SPECTROGRAMS
     any_of = stored[left]
     inputs, classes = example_inputs(any_of["inputs"]), any_of["classes"]
-    axes = part.subplots(rows, columns, gridspec_kw={"hspace": 0.9, "wspace": 0.15})
-    for index, ax in enumerate(axes.ravel()):
+    for index, ax in enumerate(panels_in(figure, part, rows, columns, hspace=1.0, wspace=0.15)):
         _blank(ax)
         if index >= len(inputs):
             continue
@@ -64,7 +68,7 @@ def draw_spectrograms(part: SubFigure, stored: Stored, left: str, right: str) ->
             )
 
 
-def draw_heartbeats(part: SubFigure, stored: Stored, left: str, right: str) -> None:
+def draw_heartbeats(figure: Figure, part: SubplotSpec, stored: Stored, left: str, right: str) -> None:
     """Beats one after the other, three times: on the colours of their classes and of either's answers."""
     any_of = stored[left]
     inputs, classes = example_inputs(any_of["inputs"])[:N_BEATS], any_of["classes"]
@@ -75,7 +79,7 @@ def draw_heartbeats(part: SubFigure, stored: Stored, left: str, right: str) -> N
         "Truth": any_of["labels"],
         _short(left): stored[left]["answers"],
     }
-    axes = part.subplots(len(strips), 1, gridspec_kw={"hspace": 0.12})
+    axes = panels_in(figure, part, len(strips), hspace=0.12)
     for ax, (name, answers) in zip(axes, strips.items(), strict=True):
         _blank(ax)
         for beat in range(len(inputs)):
@@ -90,14 +94,19 @@ def draw_heartbeats(part: SubFigure, stored: Stored, left: str, right: str) -> N
         Patch(color=colour, label=label) for colour, label in zip(CLASS_COLOURS, classes, strict=False)
     ]
     axes[-1].legend(
-        handles=patches, ncols=len(patches), fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.02)
+        handles=patches,
+        ncols=len(patches),
+        fontsize=7,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        frameon=False,
     )
 
 
-def draw_images(part: SubFigure, stored: Stored, left: str, right: str) -> None:
+def draw_images(figure: Figure, part: SubplotSpec, stored: Stored, left: str, right: str) -> None:
     """The same images for either network, with a frame around those that it takes for something else."""
     rows, columns = N_IMAGES
-    axes = part.subplots(2, 1, gridspec_kw={"hspace": 0.25})
+    axes = panels_in(figure, part, 2, hspace=0.1)
     for ax, method in zip(axes, (left, right), strict=True):
         _blank(ax)
         its = stored[method]

@@ -1,4 +1,4 @@
-"""The main figure: what two networks make of examples under mismatch, above how accurate their devices are."""
+"""The main figure: what two networks make of examples under mismatch, above the accuracy of their devices."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from jaxrobust.plotting.comparison import caption_of, draw_two_methods, write_comparison
 from jaxrobust.plotting.examples import draw_examples
 from jaxrobust.plotting.panels import panels_by_network
-from jaxrobust.plotting.style import figure_of_parts, save_figure
+from jaxrobust.plotting.style import figure_of_parts, panels_in, save_figure
 
 Points = Sequence[Mapping[str, Any]]
 
@@ -38,16 +38,18 @@ def draw_main_figure(
     """
     panels = panels_by_network(points)
     figure, parts = figure_of_parts(2, len(panels), width=4.9 * len(panels), height=6.2)
-    for (title, of_network), top, bottom in zip(
-        panels.items(), parts[: len(panels)], parts[len(panels) :], strict=True
-    ):
-        top.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+    tops, bottoms = parts[: len(panels)], parts[len(panels) :]
+    for (title, of_network), top, bottom in zip(panels.items(), tops, bottoms, strict=True):
+        place = top.get_position(figure)
+        figure.text(place.x0, place.y1 + 0.035, title, fontsize=10, fontweight="bold")
         network = of_network[0]["architecture"]
         stored = {
             point["method"]: point["examples"] for point in examples if point["architecture"] == network
         }
-        draw_examples(top, network, stored, left, right)
-        draw_two_methods(bottom.subplots(), of_network, left, right)
+        draw_examples(figure, top, network, stored, left, right)
+        (violins,) = panels_in(figure, bottom)
+        draw_two_methods(violins, of_network, left, right)
+        violins.set_xlabel("Mismatch level ζ")
     caption = (
         f"Top: test samples at even distances and what one device of each network answers at mismatch "
         f"{example_level:g}. Bottom: accuracy of all devices, with quartiles.\n{caption_of(panels)}"

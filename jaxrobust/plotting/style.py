@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-import numpy as np
 
 matplotlib.use("Agg")  # figures are files; no screen is needed
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 
 # The published colours of the methods.
 METHOD_COLOURS = {
@@ -47,11 +47,22 @@ def new_figure(n_rows: int, n_columns: int, *, width: float, height: float) -> t
 
 def figure_of_parts(
     n_rows: int, n_columns: int, *, width: float, height: float
-) -> tuple[Figure, list[SubFigure]]:
-    """A figure divided into parts, in reading order, each with panels of its own; sizes in inches."""
+) -> tuple[Figure, list[SubplotSpec]]:
+    """A figure divided into parts, in reading order, for panels of their own; sizes in inches."""
+    figure = plt.figure(figsize=(width, height))
+    spec = figure.add_gridspec(
+        n_rows, n_columns, left=0.05, right=0.99, top=0.93, bottom=0.08, wspace=0.17, hspace=0.2
+    )
+    return figure, [spec[row, column] for row in range(n_rows) for column in range(n_columns)]
+
+
+def panels_in(
+    figure: Figure, part: SubplotSpec, n_rows: int = 1, n_columns: int = 1, **space: float
+) -> list[Axes]:
+    """The panels of one part, in reading order; ``space`` as of a grid, ``hspace`` and ``wspace``."""
+    grid = part.subgridspec(n_rows, n_columns, **space)
     with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(width, height), layout="constrained")
-    return figure, list(np.ravel(figure.subfigures(n_rows, n_columns, squeeze=False)))
+        return [figure.add_subplot(grid[row, column]) for row in range(n_rows) for column in range(n_columns)]
 
 
 def save_figure(figure: Figure, folder: Path, name: str, caption: str) -> list[Path]:
@@ -62,7 +73,11 @@ def save_figure(figure: Figure, folder: Path, name: str, caption: str) -> list[P
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
-    figure.supxlabel(caption, fontsize=7, color="0.35", x=0.01, ha="left", wrap=True)
+    look: dict[str, Any] = {"fontsize": 7, "color": "0.35", "ha": "left", "wrap": True}
+    if figure.get_layout_engine():
+        figure.supxlabel(caption, x=0.01, **look)
+    else:
+        figure.text(0.01, -0.01, caption, va="top", **look)
     with plt.rc_context(STYLE):
         for path in paths:
             figure.savefig(path)
