@@ -11,6 +11,7 @@ NETWORKS = {
     "cnn": "Images, CNN",
     "cifar_cnn": "CIFAR-10, CNN",
     "mnist_mlp": "Digits, MLP",
+    "digits_mlp": "Small digits, MLP",
 }
 
 
