@@ -4,13 +4,15 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import datajuicer as dj
 from command_line import (
     Experiment,
     Option,
+    Words,
     describe_options,
+    experiment_names,
     grid_of,
     load_experiments,
     protocols_of,
@@ -40,57 +42,87 @@ def main(argv: Sequence[str]) -> int:
         if words.options["help"]:
             print(f"{__doc__}\n\n{USAGE}\nOptions:\n{describe_options(OPTIONS)}")
             return 0
-        experiments = load_experiments(words.options["exp"])
-        grids = {
-            name: _grid_with_results(experiment, words.options, words.settings)
-            for name, experiment in experiments.items()
-        }
-        changed = "".join(f" -{name}={value}" for name, value in words.settings.items())
+        names = words.options["exp"] or experiment_names()
+        ready = {name: _ready(name, words) for name in names}
     except (InputError, dj.UsageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    drawn = []
-    for name, experiment in experiments.items():
-        how = {
-            "run_mode": "load",
-            "cache_dir": words.options["sessions"],
-            "hint": f"python train.py -exp={name}{changed}",
-        }
-        drawn.append(_draw(name, experiment, grids[name], how, Path(words.options["figures"])))
+    folder = Path(words.options["figures"])
+    drawn = [found is not None and _draw(name, found, folder) for name, found in ready.items()]
+    print(f"{sum(drawn)} of {len(drawn)} experiments drawn.")
     return 0 if all(drawn) else 1
 
 
-def _grid_with_results(
-    experiment: Experiment, options: dict[str, Any], settings: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    """The grid under the protocol asked for or, if none is, under the first whose models are all trained.
+class Ready(NamedTuple):
+    """An experiment with its models, and how to find their results."""
 
-    On real data before the built-in stand-ins; the published protocol if no models are trained.
+    experiment: Experiment
+    grid: list[dict[str, Any]]
+    how: dict[str, Any]
+
+
+def _ready(name: str, words: Words) -> Ready | None:
+    """Load an experiment and choose its protocol; None if it is broken, which is said.
+
+    Raises:
+        InputError: Words that are wrong, which would be wrong for the others too.
+    """
+    try:
+        experiment = load_experiments([name])[name]
+        protocol, grid = _protocol_with_results(experiment, words.options, words.settings)
+    except (InputError, dj.UsageError):
+        raise
+    except Exception:
+        _say_broken(name)
+        return None
+    changed = {} if protocol == "published" else {"protocol": protocol}
+    changed |= words.settings
+    command = " ".join(
+        [f"python train.py -exp={name}", *(f"-{key}={value}" for key, value in changed.items())]
+    )
+    how = {"run_mode": "load", "cache_dir": words.options["sessions"], "hint": command}
+    return Ready(experiment, grid, how)
+
+
+def _protocol_with_results(
+    experiment: Experiment, options: dict[str, Any], settings: Mapping[str, str]
+) -> tuple[str, list[dict[str, Any]]]:
+    """The protocol asked for or, if none is, the first whose models are all trained; and its grid.
+
+    On real data before the built-in stand-ins; if nothing is complete, the one with the fewest models to go.
     """
     names = [options["protocol"]] if options["protocol"] else list(protocols_of(experiment))
-    grids = [grid_of(experiment, name, settings) for name in names]
-    for grid in [*grids, *(on_stand_ins(grid) for grid in grids)]:
-        if not dj.missing(grid, "train", cache_dir=options["sessions"])("{*}"):
-            return grid
-    return grids[0]
+    grids = [(name, grid_of(experiment, name, settings)) for name in names]
+    grids += [(name, on_stand_ins(grid)) for name, grid in grids]
+    missing = []
+    for name, grid in grids:
+        missing.append(len(dj.missing(grid, "train", cache_dir=options["sessions"])("{*}")))
+        if not missing[-1]:
+            return name, grid
+    return grids[missing.index(min(missing))]
 
 
-def _draw(
-    name: str, experiment: Experiment, grid: list[dict[str, Any]], how: dict[str, Any], folder: Path
-) -> bool:
+def _draw(name: str, ready: Ready, folder: Path) -> bool:
     """Draw one experiment; one that is broken or lacks results does not stop the others."""
     try:
-        trained = dj.run(grid, "train", store_key="*", **how)("{*}")
-        for path in experiment.visualize(experiment.evaluate(trained, **how), folder):
+        trained = dj.run(ready.grid, "train", store_key="*", **ready.how)("{*}")
+        for path in ready.experiment.visualize(ready.experiment.evaluate(trained, **ready.how), folder):
             print(path)
+    except dj.MissingResults as error:
+        print(f"missing: {name}: {str(error).splitlines()[0]}", file=sys.stderr)
+        return False
     except (InputError, dj.UsageError, OSError) as error:
         print(f"error: {name}: {error}", file=sys.stderr)
         return False
     except Exception:
-        print(f"error: {name}: drawing failed; this is a bug of the experiment:", file=sys.stderr)
-        traceback.print_exc()
+        _say_broken(name)
         return False
     return True
+
+
+def _say_broken(name: str) -> None:
+    print(f"error: {name}: this is a bug of the experiment:", file=sys.stderr)
+    traceback.print_exc()
 
 
 if __name__ == "__main__":

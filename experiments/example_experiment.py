@@ -1,7 +1,7 @@
 """The experiment to copy: does a larger attack in training make a more robust network?
 
-Expected: up to a point. At mismatch 0.5 networks reach 77 % without attacks and 86 % with attacks of size 0.1;
-attacks of size 0.3 cost accuracy at every level. Takes half a minute.
+Expected: up to a point. At mismatch 0.5 networks reach 77 % without attacks and 86 % with attacks of size
+0.1; attacks of size 0.3 cost accuracy at every level. Takes half a minute.
 Command: python train.py -exp=example_experiment && python make_figures.py -exp=example_experiment
 """
 

@@ -60,7 +60,7 @@ def draw_lines(
         )
         lines = {label: lines[label] for label in sorted(lines, key=_place)}
         _draw(ax, lines, x_label, log_x=log_x)
-        ax.set_title(title)
+        ax.set_title(title, loc="left")
         tables.append(line_table(title, x_label, lines, percent=True))
         records += line_records(title, "accuracy", lines)
         everything += points

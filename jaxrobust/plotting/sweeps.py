@@ -39,7 +39,7 @@ def draw_mismatch_sweep(
     figure, axes = new_figure(1, len(panels), width=4.4 * len(panels), height=3.4)
     for ax, (title, of_network) in zip(axes, panels.items(), strict=True):
         draw_error_bars(ax, accuracies_by(of_network, "line"))
-        ax.set_title(title)
+        ax.set_title(title, loc="left")
         ax.legend(title=called, fontsize=8, title_fontsize=8, frameon=False, loc="lower left")
     axes[0].set_ylabel("Test accuracy")
     caption = (

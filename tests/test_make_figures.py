@@ -1,0 +1,64 @@
+"""make_figures.py: what is missing, what is broken, and what its exit status says."""
+
+from pathlib import Path
+
+import pytest
+
+import make_figures
+from command_line import load_experiments
+
+ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = f"-sessions={ROOT / 'sessions'}"
+
+
+def broken(step):
+    """The heartbeat experiment with a bug in one of its steps."""
+
+    def fail(*_words, **_named):
+        raise ZeroDivisionError("a bug")
+
+    experiment = load_experiments(["ecg_experiment"])["ecg_experiment"]
+    setattr(experiment, step, fail)
+    return experiment
+
+
+@pytest.mark.parametrize("step", ["import", "train_grid", "visualize"])
+def test_a_broken_experiment_does_not_stop_the_others(step, monkeypatch, tmp_path, capsys):
+    def load(names):
+        if names == ["ecg_experiment"]:
+            return load_experiments(names)
+        if step == "import":
+            raise SyntaxError("a bug")
+        return {"broken": broken(step)}
+
+    monkeypatch.setattr(make_figures, "load_experiments", load)
+    assert make_figures.main(["-exp=broken,ecg_experiment", SHIPPED, f"-figures={tmp_path}"]) == 1
+    said = capsys.readouterr()
+    assert "error: broken: this is a bug of the experiment" in said.err
+    assert "a bug" in said.err
+    assert "1 of 2 experiments drawn" in said.out
+    assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".pdf", ".txt", ".md", ".tex", ".csv"}
+
+
+def test_what_is_missing_is_one_line_with_the_command_that_computes_it(tmp_path, capsys):
+    words = [
+        "-exp=mismatch_experiment,quickstart",
+        f"-sessions={tmp_path}",
+        f"-figures={tmp_path / 'figures'}",
+    ]
+    assert make_figures.main(words) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[1].strip() for line in lines] == ["mismatch_experiment", "quickstart"]
+    assert all(line.startswith("missing: ") for line in lines)
+    assert lines[0].endswith("python train.py -exp=mismatch_experiment")
+
+
+def test_the_command_names_the_protocol_that_was_begun(tmp_path, capsys):
+    words = ["-exp=mismatch_experiment", "-protocol=short", f"-sessions={tmp_path}"]
+    assert make_figures.main(words) == 1
+    assert "python train.py -exp=mismatch_experiment -protocol=short" in capsys.readouterr().err
+
+
+def test_a_mistyped_word_is_the_users_to_mend(capsys):
+    assert make_figures.main(["-exp=quikstart"]) == 2
+    assert "Did you mean 'quickstart'?" in capsys.readouterr().err
