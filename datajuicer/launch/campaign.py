@@ -141,8 +141,17 @@ def write(store: Store, name: str, plan: bytes, tasks: bytes, script: str) -> No
 def read_all(store: Store) -> list[Campaign]:
     """All campaigns of a store, in the order in which they were made."""
     plans = sorted((store.root / CAMPAIGNS).glob(f"*/{PLAN}"))
-    found = [Campaign.from_bytes(p.read_bytes()) for p in plans if not p.parent.name.endswith(".tmp")]
+    found = [_campaign(path) for path in plans if not path.parent.name.endswith(".tmp")]
     return sorted(found, key=lambda campaign: campaign.number)
+
+
+def _campaign(path: Path) -> Campaign:
+    try:
+        return Campaign.from_bytes(path.read_bytes())
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{path} cannot be read ({error}): move its folder out of the way; its points are missing then"
+        ) from error
 
 
 def read_plan(place: Path, digest: str) -> Campaign:

@@ -74,7 +74,7 @@ class Lsf:
         return self._bjobs(jobs) if jobs else {}
 
     def _bjobs(self, which: Sequence[str]) -> Answer:
-        reply = ask(["bjobs", "-a", "-noheader", "-o", _FORMAT, *which], patience=self.patience)
+        reply = ask(["bjobs", "-a", "-u", "all", "-noheader", "-o", _FORMAT, *which], patience=self.patience)
         answer = parse_bjobs(reply.out)
         if not answer and reply.status and not _NONE.search(reply.err + reply.out):
             raise NoAnswer(f"bjobs: {reply.complaint}")

@@ -28,8 +28,9 @@ def main(backend: str, folder: str, *words: str) -> None:
     try:
         if backend == "local":
             dj.run(points.GRID, points.twenty, 2, mode, cache_dir=folder, time_limit=LIMIT)("{n}")
-        elif backend == "dask":
-            with dask_cluster("local", 2, Site(), Path(folder), chunk=4, time_limit=LIMIT) as executor:
+        elif backend in ("dask", "dask_slurm"):
+            kind = "local" if backend == "dask" else "slurm"
+            with dask_cluster(kind, 2, SITE, Path(folder), chunk=4, time_limit=LIMIT) as executor:
                 dj.run(points.GRID, points.twenty, 2, mode, cache_dir=folder, executor=executor)("{n}")
         else:
             submit(store, items, Wish(known[backend], SITE, "twenty", retry="-retry" in words), known)

@@ -197,6 +197,16 @@ def test_more_points_than_an_array_takes_become_several(closed, store, points):
     assert len(asked(closed, "bjobs")) == 2  # one question, however many jobs
 
 
+def test_a_damaged_plan_is_said_with_its_place(closed, store, points):
+    items = items_of(points.twenty, 0)
+    (campaign,) = send(store, items)
+    path = campaigns.folder(store, campaign.name) / campaigns.PLAN
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(dj.UsageError, match=f"{path} cannot be read"):
+        send(store, items)
+    assert jobs(closed) == ["1"]
+
+
 # -- where it stands
 
 

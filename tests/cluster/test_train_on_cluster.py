@@ -154,14 +154,9 @@ def test_no_scheduler_on_path(program, mode, command, tmp_path, monkeypatch, cap
     assert not list(tmp_path.glob("sessions/campaigns/*/plan.json"))
 
 
-@pytest.mark.parametrize(
-    "where", [["-n_threads=2"], pytest.param(["-dask_cluster=slurm", *JOB], marks=pytest.mark.cluster)]
-)
 @pytest.mark.slow
-def test_an_experiment_through_dask(where, request, tmp_path):
-    if "-dask_cluster=slurm" in where:
-        request.getfixturevalue("slurm")
+def test_an_experiment_through_dask(tmp_path):
     words = ["-exp=quickstart", "-n_epochs=1,1", "-n_attack_steps=1", "-batch_size=200"]
-    done = train(*words, "-mode=dask", *where, cwd=tmp_path)
+    done = train(*words, "-mode=dask", "-n_threads=2", cwd=tmp_path)
     assert "models trained and evaluated" in done.stdout
     assert train(*words, cwd=tmp_path).stderr == ""  # nothing is left to compute

@@ -371,3 +371,21 @@ def test_progress_false_says_nothing(tmp_path, capfd):
 
 def test_durations_are_said_as_people_say_them():
     assert [duration(s) for s in (3.2, 99, 150, 7384)] == ["3 s", "99 s", "2 min 30 s", "2 h 03 min"]
+
+
+@cachable()
+def slow(n):
+    time.sleep(3600 if n == 1 else 0)
+    return n
+
+
+def test_a_time_limit_ends_what_takes_too_long_and_nothing_else(tmp_path):
+    with pytest.raises(RunError) as error:
+        run(split([{}], "n", [0, 1, 2]), slow, cache_dir=tmp_path, time_limit=1.5)("{n}")
+    assert error.value.results == [0, None, 2]
+    assert "not ready within its time limit of 1.5 s" in error.value.failures[0].error
+    for wrong in (0, "1:00"):
+        with pytest.raises(dj.UsageError, match="number of seconds"):
+            run([{}], slow, cache_dir=tmp_path, time_limit=wrong)
+    with pytest.raises(dj.UsageError, match="its own limit"):
+        run([{}], slow, cache_dir=tmp_path, time_limit=1, executor=LocalExecutor(1))

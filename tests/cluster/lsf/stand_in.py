@@ -110,9 +110,9 @@ def minutes(text):
 
 
 def bjobs(words):
-    assert words[:3] == ["-a", "-noheader", "-o"], words
-    assert "delimiter='|'" in words[3], words
-    wanted = words[4:]
+    assert words[:5] == ["-a", "-u", "all", "-noheader", "-o"], words
+    assert "delimiter='|'" in words[5], words
+    wanted = words[6:]
     forgets = (HOME / "forgets").exists()  # as LSF does an hour after the end of a job
     absent = fault("bjobs_omits")  # an element that is left out of this answer
     if (said := fault("bjobs_fails")) is not None:
