@@ -8,7 +8,9 @@ import datajuicer as dj
 from command_line import grid_of, load_experiments
 from jaxrobust.architectures import architecture_of, on_stand_ins
 
-# Models under the published and under the short protocol; section 7 of the published system.
+# Models under the published and under the short protocol, as in section 7 of the published system; but the
+# comparison of regularisers has ABCD too, the two MLPs of the weight magnitudes are trained for four lengths
+# of time each, and Hessians are those of the mismatch experiment's networks.
 N_MODELS = {
     "adversarial_landscape_experiment": (36, 36),
     "boundary_loss_experiment": (4, 4),

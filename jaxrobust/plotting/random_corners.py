@@ -34,7 +34,7 @@ def draw_attack_against_random(points: Points, folder: Path, name: str) -> list[
     columns: dict[float, list[Mapping[str, Any]]] = {}
     for point in points:
         columns.setdefault(point["beta_robustness"], []).append(point)
-    figure, axes = new_figure(2, len(columns), width=max(2.9 * len(columns), 6.4), height=5.4)
+    figure, axes = new_figure(2, len(columns), width=3.3 * len(columns), height=5.4)
     tables, records = [], []
     for place, (beta, of_network) in enumerate(columns.items()):
         title = f"{'abcdefgh'[place]}  β = {beta:g}"
