@@ -99,8 +99,10 @@ def draw_curves(
     axes.set_axisbelow(True)
 
 
-def legend_above(figure: Figure, axes: Iterable[Axes], *, title: str | None = None) -> None:
-    """One legend for all panels, above them."""
+def legend_above(
+    figure: Figure, axes: Iterable[Axes], *, title: str | None = None, n_columns: int = 7
+) -> None:
+    """One legend for all panels, above them, with at most ``n_columns`` entries side by side."""
     handles: dict[str, Any] = {}
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
@@ -109,7 +111,7 @@ def legend_above(figure: Figure, axes: Iterable[Axes], *, title: str | None = No
         handles.values(),
         handles.keys(),
         loc="outside upper center",
-        ncols=min(len(handles), 7),
+        ncols=min(len(handles), n_columns),
         fontsize=8,
         frameon=False,
         title=title,

@@ -84,7 +84,7 @@ def draw_training_and(
     figure, (left, right) = new_figure(1, 2, width=8.6, height=3.7)
     draw_curves(left, _validation(points, line), styles)
     left.set_title("a  Training", loc="left")
-    left.set_xlabel("Training step")
+    left.set_xlabel("Epoch")
     left.set_ylabel("Validation accuracy")
     lines = series(points, x=measured.x, y=measured.y, line=line)
     draw_curves(right, lines, styles, categorical=True)
@@ -94,7 +94,7 @@ def draw_training_and(
     for ax in (left, right):
         ax.set_ylim(0, 1.02)
         ax.yaxis.set_major_formatter(PercentFormatter(1))
-    legend_above(figure, [left], title=legend_title)
+    legend_above(figure, [left, right], title=legend_title, n_columns=4 if len(lines) < 5 else 3)
     caption = f"Left: accuracy on the validation set over training. {measured.note}\n{describe(points)}"
     table = line_table("", "ζ", lines, percent=True, note=describe(points))
     return save_figure(figure, folder, name, caption) + write_tables(
@@ -106,13 +106,14 @@ def draw_training_and(
     )
 
 
-def _validation(points: Points, line: str) -> dict[str, dict[int, list[float]]]:
+def _validation(points: Points, line: str) -> dict[str, dict[float, list[float]]]:
     """Validation accuracies of every network once, though it has a point for each level."""
-    found: dict[str, dict[int, list[float]]] = {}
+    found: dict[str, dict[float, list[float]]] = {}
     for point in {point["trained"]: point for point in points}.values():
         label = point[line] if isinstance(point[line], str) else f"{point[line]:g}"
         history = point["history"]
         for step, accuracy in zip(history["step"], history["validation_accuracy"], strict=True):
             if accuracy is not None:  # what was not finite is stored as nothing
-                found.setdefault(label, {}).setdefault(step, []).append(accuracy)
+                epoch = step / point["n_steps"] * sum(point["n_epochs"])
+                found.setdefault(label, {}).setdefault(epoch, []).append(accuracy)
     return found
