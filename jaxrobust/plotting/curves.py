@@ -16,6 +16,9 @@ Points = Sequence[Mapping[str, Any]]
 # For the label of each line: for each x all values, of networks, devices or directions.
 Series = Mapping[str, Mapping[Any, Sequence[float]]]
 
+# Points of a line that are marked one by one, so that a line of one point is seen.
+MAX_MARKED = 30
+
 
 @dataclass(frozen=True)
 class LineStyle:
@@ -82,7 +85,7 @@ def draw_curves(
             color=style.colour,
             linewidth=style.width,
             linestyle="--" if style.dashed else "-",
-            marker="." if categorical else None,
+            marker="." if categorical or len(xs) <= MAX_MARKED else None,
             label=label,
         )
         axes.fill_between(
