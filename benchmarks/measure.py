@@ -1,70 +1,166 @@
-"""Timing for the benchmarks: medians over alternating repeats, compile time and scratch memory apart."""
+"""Timing for the benchmarks: programs in processes of their own, called in turn, medians over the repeats."""
 
+import argparse
+import math
+import multiprocessing
+import os
 import platform
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
+from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from jaxrobust.training.memory_retention import keep_memory
+
 
 class Program(NamedTuple):
-    """A compiled program: seconds to compile, scratch memory in MiB, and the call."""
+    """A program to be timed.
 
-    compile_seconds: float
+    Attributes:
+        first_call_seconds: Tracing, compiling and running it once.
+        scratch_mib: Memory for what it computes in between; NaN if nobody tells.
+        call: Runs it to the end.
+    """
+
+    first_call_seconds: float
     scratch_mib: float
     call: Callable[[], Any]
 
 
-class Timing(NamedTuple):
-    """Median milliseconds and page faults of one call."""
+class Group(NamedTuple):
+    """Programs that share a process.
+
+    Attributes:
+        build: Gives the programs by name; called in the process, so it and its arguments must be picklable.
+        arguments: What ``build`` is called with.
+        keeps_memory: Whether freed memory stays in the process (``memory_retention``).
+    """
+
+    build: Callable[..., Mapping[str, Program]]
+    arguments: Sequence[Any] = ()
+    keeps_memory: bool = True
+
+
+class Figures(NamedTuple):
+    """What was measured: medians of one call, and what can be measured once only.
+
+    Attributes:
+        milliseconds: On the clock.
+        processor_milliseconds: Of all cores together; where others use the machine too, it tells more.
+        page_faults: Minor ones.
+        first_call_seconds: See ``Program``.
+        scratch_mib: See ``Program``.
+    """
 
     milliseconds: float
+    processor_milliseconds: float
     page_faults: float
+    first_call_seconds: float
+    scratch_mib: float
 
 
 def compiled(function: Callable, *arguments: Any) -> Program:
-    """Compile a function for its arguments, with JAX's caches out of the way."""
+    """Compile a function for its arguments and run it once."""
     began = time.perf_counter()
     program = jax.jit(function).lower(*arguments).compile()
+    jax.block_until_ready(program(*arguments))
     seconds = time.perf_counter() - began
-    memory = program.memory_analysis()
-    scratch = getattr(memory, "temp_size_in_bytes", float("nan")) / 2**20
-    return Program(seconds, scratch, lambda: program(*arguments))
+    scratch = getattr(program.memory_analysis(), "temp_size_in_bytes", float("nan")) / 2**20
+    return Program(seconds, scratch, lambda: jax.block_until_ready(program(*arguments)))
 
 
-def alternating(calls: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, Timing]:
-    """Time calls in turn, so that a busy machine disturbs all of them alike."""
-    for call in calls.values():
-        jax.block_until_ready(call())
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    faults: dict[str, list[int]] = {name: [] for name in calls}
+def alternating(groups: Mapping[str, Group], repeats: int) -> dict[tuple[str, str], Figures]:
+    """Time the programs of all groups in turn, so that a busy machine disturbs all of them alike.
+
+    Returns:
+        The figures by (name of the group, name of the program), without groups whose libraries are missing.
+    """
+    context = multiprocessing.get_context("spawn")
+    pipes, processes, first = {}, [], {}
+    for name, group in groups.items():
+        pipes[name], its_end = context.Pipe()
+        processes.append(context.Process(target=_serve, args=(its_end, *group), daemon=True))
+        processes[-1].start()
+        answer = pipes[name].recv()  # one after the other, as compiling takes all cores
+        if isinstance(answer, Exception):
+            if not isinstance(answer, ImportError):
+                raise answer
+            print(f"{name}: left out, {answer}\n")
+            continue
+        first.update({(name, program): figures for program, figures in answer.items()})
+    spent: dict[tuple[str, str], list[tuple[float, float, int]]] = {key: [] for key in first}
     for _ in range(repeats):
-        for name, call in calls.items():
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-            began = time.perf_counter()
-            jax.block_until_ready(call())
-            seconds[name].append(time.perf_counter() - began)
-            faults[name].append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+        for group, program in first:
+            pipes[group].send(program)
+            spent[group, program].append(pipes[group].recv())
+    for process in processes:
+        process.terminate()
+        process.join()
     return {
-        name: Timing(1e3 * float(np.median(seconds[name])), float(np.median(faults[name]))) for name in calls
+        key: Figures(*np.median(np.array(calls), axis=0).tolist(), *first[key])
+        for key, calls in spent.items()
     }
 
 
-def machine() -> str:
-    """What the figures were measured on."""
+def _serve(
+    connection: Connection, build: Callable[..., Mapping[str, Program]], arguments: Sequence[Any], keeps: bool
+) -> None:
+    if keeps:
+        keep_memory()
+    jax.config.update("jax_enable_compilation_cache", False)
+    jax.jit(lambda x: x + 1)(1.0)  # the start of the compiler is nobody's
+    try:
+        programs = build(*arguments)
+    except Exception as error:
+        connection.send(error)
+        return
+    connection.send({name: program[:2] for name, program in programs.items()})
+    while True:
+        call = programs[connection.recv()].call
+        before, began = _used(), time.perf_counter()
+        call()
+        milliseconds = 1e3 * (time.perf_counter() - began)
+        connection.send((milliseconds, *(now - then for now, then in zip(_used(), before, strict=True))))
+
+
+def _used() -> tuple[float, int]:
+    """Milliseconds of the processors, and page faults, of this process so far."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return 1e3 * (usage.ru_utime + usage.ru_stime), usage.ru_minflt
+
+
+def repeats_of(about: str, default: int) -> int:
+    """The number of repeats from the command line."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=default)
+    return parser.parse_args().repeats
+
+
+def heading(title: str) -> None:
+    """Print what was measured, on what."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("jax", "jaxlib", "numpy"))
-    device = jax.devices()[0].device_kind
-    return (
-        f"{platform.machine()} {platform.system()}, {device}, Python {platform.python_version()}, {packages}"
+    print(
+        f"{title}\n\n{platform.machine()} {platform.system()}, {os.cpu_count()} cores, "
+        f"{jax.devices()[0].device_kind}, Python {platform.python_version()}, {packages}; "
+        f"load {os.getloadavg()[0]:.1f}\n"
     )
 
 
 def table(columns: list[str], rows: list[list[Any]]) -> str:
     """A Markdown table."""
-    texts = [[f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    texts = [[_shown(cell) for cell in row] for row in rows]
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in texts])
+
+
+def _shown(cell: Any) -> str:
+    if not isinstance(cell, float):
+        return str(cell)
+    if math.isnan(cell):
+        return "–"
+    return f"{cell:,.0f}" if abs(cell) >= 100 else f"{cell:.3g}"

@@ -18,27 +18,45 @@ def forward(network: LSNN, parameters, inputs):
     return rates @ parameters["w_out"] + parameters["b_out"], rates
 
 
+def cross_entropy(logits, labels):
+    """Mean over the batch."""
+    return -jnp.mean(jnp.log(jax.nn.softmax(logits))[jnp.arange(labels.size), labels])
+
+
 def loss(network: LSNN, parameters, batch, reg=0.001):
-    """Cross-entropy and rate regulariser."""
-    inputs, labels = batch
-    logits, rates = forward(network, parameters, inputs)
-    cross_entropy = -jnp.mean(jnp.log(jax.nn.softmax(logits))[jnp.arange(labels.size), labels])
-    return cross_entropy + reg * jnp.sum((rates - 0.01) ** 2), logits
+    """Cross-entropy and rate regulariser of the LSNN."""
+    logits, rates = forward(network, parameters, batch.inputs)
+    return cross_entropy(logits, batch.labels) + reg * jnp.sum((rates - 0.01) ** 2), logits
 
 
 def robust_loss(network: LSNN, parameters, batch, key, *, beta, size, n_steps, noise=0.0, reg=0.001):
-    """Task loss plus beta times the KL divergence under the unrolled attack."""
+    """The LSNN's task loss plus beta times the KL divergence under the unrolled attack."""
+    return robust_loss_of(
+        lambda p, inputs: forward(network, p, inputs)[0],
+        parameters,
+        batch,
+        key,
+        beta=beta,
+        size=size,
+        n_steps=n_steps,
+        noise=noise,
+        task_loss=lambda p: loss(network, p, batch, reg)[0],
+    )
+
+
+def robust_loss_of(apply, parameters, batch, key, *, beta, size, n_steps, noise=0.0, task_loss=None):
+    """The same for any network; the task loss is the cross-entropy if no other is given."""
 
     def divergence(logits, attacked):
         p = jax.nn.softmax(logits)
-        q = jax.nn.softmax(forward(network, attacked, batch[0])[0])
+        q = jax.nn.softmax(apply(attacked, batch.inputs))
         return jnp.mean(jnp.sum(p * jnp.log(p / jnp.maximum(q, 1e-6)), axis=-1))
 
+    task_loss = task_loss or (lambda p: cross_entropy(apply(p, batch.inputs), batch.labels))
     key_noise, key_start = jax.random.split(key)
     drawn = normal_like(key_noise, parameters)
     noisy = jax.tree.map(lambda p, n: p + jax.lax.stop_gradient(jnp.abs(p) * noise * n), parameters, drawn)
-    natural, _ = loss(network, noisy, batch, reg)
-    logits, _ = forward(network, parameters, batch[0])
+    logits = apply(parameters, batch.inputs)
     start = normal_like(key_start, parameters)
     attacked = jax.tree.map(lambda p, n: p + jnp.abs(p) * 0.001 * n, parameters, start)
     for _ in range(n_steps):
@@ -46,4 +64,4 @@ def robust_loss(network: LSNN, parameters, batch, key, *, beta, size, n_steps, n
         attacked = jax.tree.map(
             lambda a, g, p: a + size * jnp.abs(p) / n_steps * jnp.sign(g), attacked, gradient, parameters
         )
-    return natural + beta * divergence(logits, attacked)
+    return task_loss(noisy) + beta * divergence(logits, attacked)

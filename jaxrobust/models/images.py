@@ -49,48 +49,42 @@ def _convolve_by_xla(
     )
 
 
-# On a CPU, XLA's gradient of the kernel takes five times as long as one matrix product for each
-# place in the kernel, and its convolution of many channels four times (benchmarks/training_step.py).
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
+# On a CPU, XLA's gradient of the kernel takes five times as long as one matrix product for each place in the
+# kernel, which is what the transposed sum of products comes down to (benchmarks/cnn_step.py).
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _convolve_on_cpu(x: Images, kernel: Kernel, padding: Padding) -> Images:
     return _convolve_by_xla(x, kernel, 1, padding)
 
 
-def _forward(x: Images, kernel: Kernel, padding: Padding) -> tuple[Images, tuple[Images, Kernel]]:
-    height, width, channels, out_channels = kernel.shape
-    if channels < MANY_CHANNELS:
-        return _convolve_by_xla(x, kernel, 1, padding), (x, kernel)
-    kept = x, kernel
-    x = _padded(x, padding)
-    window = _window_at(x, height, width)
+@_convolve_on_cpu.defjvp
+def _derivative(
+    padding: Padding, values: tuple[Images, Kernel], tangents: tuple[Images, Kernel]
+) -> tuple[Images, Images]:
+    (x, kernel), (x_dot, kernel_dot) = values, tangents
+    along = _convolve_on_cpu(x_dot, kernel, padding) + _sum_of_products(x, kernel_dot, padding)
+    if kernel.shape[2] >= MANY_CHANNELS:  # differentiated, XLA's convolution is slow as well
+        return _sum_of_products(x, kernel, padding), along
+    return _convolve_on_cpu(x, kernel, padding), along
 
+
+def _sum_of_products(x: Images, kernel: Kernel, padding: Padding) -> Images:
+    """The same convolution as a sum over the places in the kernel or, with few channels, over its rows."""
+    height, width, channels, out_channels = kernel.shape
+    x = _padded(x, padding)
+    shape = (x.shape[0], x.shape[1] - height + 1, x.shape[2] - width + 1, out_channels)
+    if channels < MANY_CHANNELS:
+        x = jnp.concatenate([x[:, :, at : shape[2] + at] for at in range(width)], axis=-1)
+        kernel = kernel.reshape(height, 1, width * channels, out_channels)
+    window, offsets = _window_at(x, *kernel.shape[:2]), _offsets(*kernel.shape[:2])
+
+    @partial(jax.checkpoint, prevent_cse=False)  # windows are copied again rather than kept
     def add_product(total: Array, place: tuple[Array, Array]) -> tuple[Array, None]:
         offset, weights = place
         return total + window(offset) @ weights, None
 
-    shape = (x.shape[0], x.shape[1] - height + 1, x.shape[2] - width + 1, out_channels)
     start = jnp.zeros((math.prod(shape[:3]), out_channels), x.dtype)
-    places = (_offsets(height, width), kernel.reshape(-1, channels, out_channels))
-    return jax.lax.scan(add_product, start, places)[0].reshape(shape), kept
-
-
-def _backward(padding: Padding, kept: tuple[Images, Kernel], bar: Images) -> tuple[Images, Kernel]:
-    x, kernel = kept
-    (x_bar,) = jax.vjp(lambda x: _convolve_by_xla(x, kernel, 1, padding), x)[1](bar)
-    x = _padded(x, padding)
-    height, width, channels, out_channels = kernel.shape
-    flat_bar = bar.reshape(-1, out_channels)
-    if channels < MANY_CHANNELS:
-        # A product for each row of the kernel: single places would be too thin.
-        across = jnp.concatenate([x[:, :, at : x.shape[2] - width + 1 + at] for at in range(width)], axis=-1)
-        window, offsets = _window_at(across, height, 1), _offsets(height, 1)
-    else:
-        window, offsets = _window_at(x, height, width), _offsets(height, width)
-    kernel_bar = jax.lax.map(lambda offset: window(offset).T @ flat_bar, offsets)
-    return x_bar, kernel_bar.reshape(kernel.shape)
-
-
-_convolve_on_cpu.defvjp(_forward, _backward)
+    places = (offsets, kernel.reshape(-1, *kernel.shape[2:]))
+    return jax.lax.scan(add_product, start, places)[0].reshape(shape)
 
 
 def _padded(x: Images, padding: Padding) -> Images:

@@ -31,7 +31,7 @@ def in_chunks(
 
     Args:
         samples: Tree of arrays ``(samples, ...)``.
-        batch_size: Samples a chunk; all of them if not given.
+        batch_size: Samples a chunk at most; all of them if not given.
 
     Returns:
         The arrays as ``(chunks, batch, ...)``, and which samples are real: the last chunk is filled up with
@@ -48,8 +48,8 @@ def in_chunks(
         raise InputError("There are no samples to evaluate; check the data set and its split.")
     if batch_size is not None and batch_size < 1:
         raise InputError(f"batch_size must be at least 1, not {batch_size}.")
-    batch_size = n_samples if batch_size is None else min(batch_size, n_samples)
-    n_chunks = -(-n_samples // batch_size)
+    n_chunks = 1 if batch_size is None else -(-n_samples // batch_size)
+    batch_size = -(-n_samples // n_chunks)  # as even as they can be, so that little is computed in vain
     padding = n_chunks * batch_size - n_samples
 
     def cut(leaf: Array) -> Array:

@@ -1,0 +1,107 @@
+"""Gradient of the CNN's robust loss on images like Fashion-MNIST's, 10 attack steps.
+
+The baseline is the published structure: plain XLA convolutions, the attack unrolled inside ``jit`` and
+differentiated through.
+
+Command: python benchmarks/cnn_step.py [--repeats=3]
+"""
+
+from unittest import mock
+
+import jax
+import measure
+import published_structure as published
+
+from jaxrobust.models import cnn, images
+from jaxrobust.models.cnn import CNN
+from jaxrobust.robustness.attack import ParameterAttack
+from jaxrobust.training.methods import Batch, ParameterAttackTraining, Standard, task_of
+
+BATCH = 100
+
+
+def example():
+    """Network, parameters, statistics, a batch and a key."""
+    network = CNN()
+    keys = jax.random.split(jax.random.key(0), 4)
+    parameters, statistics = network.init(keys[0])
+    inputs = jax.random.uniform(keys[1], (BATCH, *network.image))
+    return (
+        network,
+        parameters,
+        statistics,
+        Batch(inputs, jax.random.randint(keys[2], (BATCH,), 0, 10)),
+        keys[3],
+    )
+
+
+def ours() -> dict[str, measure.Program]:
+    """Our step, and the plain gradient of which it takes twelve."""
+    network, parameters, statistics, batch, key = example()
+    method = ParameterAttackTraining(Standard(), 0.25, ParameterAttack(0.1))
+    task = task_of(network, statistics, batch, 0.0)
+    return {
+        "ours": measure.compiled(
+            jax.value_and_grad(lambda p, k: method.loss(task, p, k)[0]), parameters, key
+        ),
+        "plain gradient": measure.compiled(
+            jax.value_and_grad(lambda p, k: task.loss(p, k)[0]), parameters, key
+        ),
+    }
+
+
+def unrolled() -> dict[str, measure.Program]:
+    """The published structure, with XLA's own convolutions, and its plain gradient."""
+    network, parameters, statistics, batch, key = example()
+
+    def by_xla(x, kernel, *, stride=1, padding=((0, 0), (0, 0))):
+        return images._convolve_by_xla(x, kernel, stride, padding)
+
+    def apply(parameters, inputs):
+        return network.forward(parameters, statistics, inputs, training=True).logits
+
+    def robust(parameters, key):
+        return published.robust_loss_of(apply, parameters, batch, key, beta=0.25, size=0.1, n_steps=10)
+
+    with mock.patch.object(cnn, "convolve", by_xla):
+        return {
+            "published structure": measure.compiled(jax.value_and_grad(robust), parameters, key),
+            "its plain gradient": measure.compiled(
+                jax.value_and_grad(lambda p: published.cross_entropy(apply(p, batch.inputs), batch.labels)),
+                parameters,
+            ),
+        }
+
+
+def main() -> None:
+    """Measure and print the table."""
+    repeats = measure.repeats_of(__doc__ or "", 3)
+    groups = {
+        f"{name}, {memory}": measure.Group(build, (), keeps)
+        for memory, keeps in (("kept", True), ("returned", False))
+        for name, build in (("ours", ours), ("published", unrolled))
+    }
+    figures = measure.alternating(groups, repeats)
+    base = figures["ours, kept", "ours"]
+    twelve = 12 * figures["ours, kept", "plain gradient"].milliseconds
+    rows = [
+        [
+            name, group.split(", ")[1], ms, processor, ms / base.milliseconds, ms / twelve,
+            first, first / base.first_call_seconds, scratch, faults,
+        ]
+        for (group, name), (ms, processor, faults, first, scratch) in figures.items()
+    ]  # fmt: skip
+    measure.heading(f"Gradient of the CNN's robust loss, 28x28 images, batch {BATCH}, median of {repeats}")
+    columns = [
+        "program",
+        "freed memory",
+        "ms",
+        "processor ms",
+        "x ours with memory kept",
+        "x twelve of our plain gradients",
+    ]
+    print(measure.table([*columns, "first call s", "x ours", "scratch MiB", "page faults"], rows))
+
+
+if __name__ == "__main__":
+    main()
