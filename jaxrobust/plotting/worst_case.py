@@ -56,7 +56,9 @@ def draw_worst_case(
         )
         draw_curves(bottom, losses, styles, categorical=True)
         bottom.set_yscale("log")
-        bottom.set_ylim(bottom=max(bottom.get_ylim()[0], SMALLEST_LOSS))
+        low, high = bottom.get_ylim()
+        if high > 10 * SMALLEST_LOSS:
+            bottom.set_ylim(bottom=max(low, SMALLEST_LOSS))
         bottom.set_xlabel("Attack size ζ (relative to each parameter)")
         note = describe(of_network)
         tables.append(line_table(f"{title}: accuracy in %", "ζ", accuracies, percent=True, note=note))
