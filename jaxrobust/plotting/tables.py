@@ -59,7 +59,7 @@ def write_tables(
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "md": explanation + "\n\n" + "\n".join(_markdown(table) for table in tables),
-        "tex": f"% {explanation}\n" + "\n".join(latex(table) for table in tables),
+        "tex": _comment(explanation) + "\n" + "\n".join(latex(table) for table in tables),
         "csv": _csv(records),
     }
     return [write_text(folder / f"{name}.{ending}", text) for ending, text in texts.items()]
@@ -67,8 +67,11 @@ def write_tables(
 
 def latex(table: Table) -> str:
     """One table for LaTeX with the package booktabs; the note is a comment."""
-    lines = [f"% {line}" for line in f"{table.title}\n{table.note}".splitlines() if line]
-    lines += [rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}", r"\toprule"]
+    lines = [
+        _comment(f"{table.title}\n{table.note}"),
+        rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}",
+        r"\toprule",
+    ]
     lines += [" & ".join(map(_for_latex, table.header)) + r" \\", r"\midrule"]
     lines += [" & ".join(map(_for_latex, row)) + r" \\" for row in table.rows]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
@@ -87,6 +90,10 @@ def _markdown(table: Table) -> str:
     lines += [f"| {' | '.join(table.header)} |", "|" + "---|" * len(table.header)]
     lines += [f"| {' | '.join(row)} |" for row in table.rows]
     return "\n".join([*lines, "", *([table.note, ""] if table.note else [])])
+
+
+def _comment(text: str) -> str:
+    return "\n".join(f"% {line}" for line in text.splitlines() if line)
 
 
 def _for_latex(cell: str) -> str:
