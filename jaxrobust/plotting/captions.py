@@ -64,12 +64,12 @@ def _samples(point: Mapping[str, Any]) -> str:
 def _schedule(points: Points) -> str:
     schedules = {}
     for point in points:
-        text = _epochs(point["n_epochs"])
+        text = f"{_epochs(point['n_epochs'])} epochs"
         published = point.get("published_n_epochs")
         if published and published != point["n_epochs"]:
             text += f" (shortened from {_epochs(published)})"
         schedules[text] = None
-    return f"{' or '.join(schedules)} epochs"
+    return " or ".join(schedules)
 
 
 def _epochs(phases: Sequence[float]) -> str:

@@ -105,4 +105,6 @@ def _network(points: Points) -> str:
         return ""
     depths = listed({f"ResNet{6 * n + 2}" for n in blocks})
     batches = listed({point["batch_size"] for point in points})
-    return f"{depths} instead of ResNet32, batches of {batches} (published: 256). "
+    begins = listed({point["warmup"] for point in points if point["beta_robustness"]})
+    smaller = f"{depths} instead of ResNet32, batches of {batches} (published: 256)"
+    return f"{smaller}, attacks after {begins} epochs. "
