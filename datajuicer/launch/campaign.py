@@ -99,7 +99,9 @@ class Trace:
     job: str
     host: str
     starts: int = 0
-    steps: int = -1  # how far its training had come when it was last asked to stop; -1: never asked
+    steps: int | None = (
+        None  # how far its training had come when its wall time ended last; None: it never did
+    )
     notes: dict[str, str] | None = None  # by key; "" is for all
 
 

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import replace
@@ -27,7 +27,7 @@ from datajuicer.launch import campaign as campaigns
 from datajuicer.launch.campaign import Campaign, Piece, Trace
 from datajuicer.launch.local import LocalExecutor
 from datajuicer.launch.made_with import difference, made_with
-from datajuicer.launch.scheduler import NoAnswer, Place, Scheduler
+from datajuicer.launch.scheduler import Place, Scheduler
 from datajuicer.launch.survey import schedulers
 from datajuicer.plan import Item
 from datajuicer.schedule import Order, compute_all
@@ -47,11 +47,13 @@ class Watch:
         executor: LocalExecutor,
         can_stop: bool,
         on_warning: Callable[[], None],
+        on_end: Callable[[], None],
         is_cancelled: Callable[[], bool],
     ):
         self.executor = executor
         self.can_stop = can_stop
         self.on_warning = on_warning
+        self.on_end = on_end
         self.is_cancelled = is_cancelled
         self.signals: list[int] = []
         self.warned = False
@@ -83,6 +85,7 @@ class Watch:
                 self.executor.request_stop()
         elif number in ENDS and self.warned and not self.is_cancelled():
             self.ended = True
+            self.on_end()
             self.executor.kill()
         elif number in ENDS:
             self.executor.request_stop()
@@ -101,7 +104,7 @@ def main(folder: str, digest: str) -> int:
     if known and known != here.job:
         raise UsageError(f"{campaign.name} runs as job {known} already; this is a second copy of it")
     trace = Trace(here.job, socket.gethostname(), starts=before.starts + 1 if before else 1)
-    trace = replace(trace, steps=before.steps if before else -1, notes={})
+    trace = replace(trace, steps=before.steps if before else None, notes={})
     campaigns.write_trace(place, here.index, trace)
     sys.path[:] = dict.fromkeys([*campaign.path, *sys.path])
     packages = [n.removeprefix("code of ") for n in campaign.made_with if n.startswith("code of ")]
@@ -125,7 +128,7 @@ def _compute(
     place: Path, campaign: Campaign, piece: Piece, scheduler: Scheduler, here: Place, trace: Trace
 ) -> int:
     store = place_store(place)
-    steps = [-1]
+    steps = [0]
 
     def on_event(worker: int, kind: str, *content: Any) -> None:
         if kind == "progress":
@@ -141,34 +144,45 @@ def _compute(
     function = piece.items[0].function
     can_stop = isinstance(function, Cachable) and function.takes_job
     is_cancelled = campaigns.cancel_mark(store, campaign.name).exists
-    watch = Watch(executor, can_stop, on_warning, is_cancelled)
-    watch.listen()
     outcomes: dict[int, Outcome] = {}
+    through: set[int] = set()
+
+    def count_through() -> None:
+        through.update(i for i, outcome in list(outcomes.items()) if outcome.status != "stopped")
+
+    watch = Watch(executor, can_stop, on_warning, count_through, is_cancelled)
+    watch.listen()
     broken: list[BaseException] = []
     watch.compute(lambda: _run(store, campaign, piece, executor, outcomes, broken))
     stopped = [i for i in range(len(piece.works)) if outcomes.get(i, Outcome("stopped")).status == "stopped"]
     notes = {piece.works[i].key: o.error for i, o in outcomes.items() if o.status == "refused"}
     if watch.ended or (watch.warned and stopped and not can_stop and not is_cancelled()):
-        _record(store, piece, f"was killed: it {_too_long(campaign)}")
+        _record(store, piece, f"was killed: it {_too_long(campaign)}", through)
     elif broken:
         leave(notes={"": f"{type(broken[0]).__name__}: {broken[0]}"})
         raise broken[0]
     elif stopped and watch.warned and not is_cancelled():
-        if not 0 <= steps[0] <= trace.steps:
+        if trace.steps is not None and steps[0] <= trace.steps:
+            count_through()
+            again = f"in two wall times of {campaign.site.time}; give it more"
+            _record(store, piece, f"was ended: it came no further than step {steps[0]} {again}", through)
+        else:
             leave(notes=notes, steps=steps[0])
-            for number in ENDS:
-                signal.signal(number, signal.SIG_DFL)
-            return scheduler.queue_again(here)
-        _record(
-            store,
-            piece,
-            f"was ended: it came no further than step {steps[0]} in two wall times of {campaign.site.time}; "
-            "give it more",
-        )
+            return _queue_again(scheduler, here, leave)
     elif stopped:
         notes |= {piece.works[i].key: "it was told to end" for i in stopped}
     leave(notes=notes)
     return 1 if notes else 0
+
+
+def _queue_again(scheduler: Scheduler, here: Place, leave: Callable[..., None]) -> int:
+    for number in ENDS:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        return scheduler.queue_again(here)
+    except UsageError as error:
+        leave(notes={"": f"its checkpoint is written, but it could not be queued again: {error}"})
+        raise
 
 
 def _run(
@@ -212,17 +226,17 @@ def _too_long(campaign: Campaign) -> str:
     )
 
 
-def _record(store: Store, piece: Piece, reason: str) -> None:
-    """Record points that have no result as failed."""
-    for item, work in zip(piece.items, piece.works, strict=True):
-        if not store.path(item.name, work.key).exists():
+def _record(store: Store, piece: Piece, reason: str, through: Container[int]) -> None:
+    """Record points that have no result as failed, but for those that were through before."""
+    for index, (item, work) in enumerate(zip(piece.items, piece.works, strict=True)):
+        if index not in through and not store.path(item.name, work.key).exists():
             record_death(Task(item.function, item.name, (work,), store), work, reason)
 
 
 if __name__ == "__main__":
     try:
         exit_status = main(*sys.argv[1:])
-    except (UsageError, NoAnswer) as error:
+    except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         exit_status = 2
     sys.stdout.flush()
