@@ -1,5 +1,7 @@
 """Evaluations of trained grid points, on two small networks that are trained once."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -8,6 +10,8 @@ from jaxrobust import evaluations
 from jaxrobust.architectures import dataset_of as load_dataset
 from jaxrobust.architectures import digits_mlp, ecg_lsnn, network_of
 from jaxrobust.errors import InputError
+from jaxrobust.evaluations.mismatch import _accuracies, accuracies_under
+from jaxrobust.models.mlp import MLP
 from jaxrobust.robustness.faults import StuckAt
 from jaxrobust.robustness.perturbations import Chain, GaussianMismatch, Matching
 
@@ -143,3 +147,14 @@ def test_phase_change_memory_after_a_year(trained):
         for seconds in (25.0, 31536000.0)
     )
     assert 0.1 < old <= fresh
+
+
+def test_another_level_and_seed_compile_nothing():
+    network = MLP(n_in=3, n_hidden=(4,), n_out=2)  # one that no other test has compiled
+    inputs, labels = jnp.ones((7, 3)), jnp.zeros(7, jnp.int32)
+    point = evaluations.trained.Trained(network, network.init(jax.random.key(0)), inputs, labels)
+    before = _accuracies._cache_size()
+    accuracies_under(point, GaussianMismatch(0.1), n_draws=3, seed=0)
+    assert _accuracies._cache_size() == before + 1
+    accuracies_under(point, GaussianMismatch(0.4), n_draws=3, seed=1)
+    assert _accuracies._cache_size() == before + 1
