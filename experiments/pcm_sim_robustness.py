@@ -44,7 +44,7 @@ class pcm_sim_robustness:
                 f"{letter}  β = {beta:g}": dj.query(
                     grid, "*", where={"beta_robustness": lambda found, beta=beta: found in (0.0, beta)}
                 )
-                for letter, beta in zip("abcd", betas, strict=True)
+                for letter, beta in zip("abcd", betas, strict=False)
             },
             folder,
             "pcm_sim_robustness",

@@ -9,7 +9,7 @@ import pytest
 import datajuicer as dj
 from command_line import grid_of, load_experiments
 from jaxrobust import evaluations
-from jaxrobust.architectures import architecture_of, dataset_of, network_of, on_stand_ins
+from jaxrobust.architectures import architecture_of, dataset_of, digits_mlp, network_of, on_stand_ins
 from jaxrobust.evaluations.examples import example_inputs
 from jaxrobust.evaluations.trained import bring_back
 
@@ -115,8 +115,8 @@ def test_from_grid_to_figure(name, how, tmp_path):
 
 
 def test_examples_show_the_inputs_and_what_the_network_answers(how):
-    _, grid = short_grid("mismatch_experiment")
-    (model,) = quickly_trained([p for p in grid if p["architecture"] == "ecg_lsnn"][:1], how)
+    settings = {"beta_robustness": 0.0, "n_epochs": (5.0, 1.0), "n_hidden": (16,)}
+    (model,) = dj.run([digits_mlp.make() | settings], "train", store_key="*", **how)("{*}")
     (stored,) = dj.run([model], evaluations.example_answers, **how)("{*}", 0.0, n_examples=30)
     _, variables, inputs, labels = bring_back(model, n_samples=30)
     logits = network_of(model, dataset_of(model)).forward(*variables, inputs).logits
