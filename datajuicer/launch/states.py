@@ -45,10 +45,12 @@ class Evidence:
 
 def state_of(known: Evidence) -> tuple[State, str]:
     """The state, and the reason where there is something to explain."""
-    if known.outcome in ("done", "running"):
-        return known.outcome, ""
     latest = next((seen for seen in reversed(known.looks) if seen is not None), None)
     under_way = known.submitted and latest is not None and latest.state != "ended"
+    # the claim of a suspended process looks alive for half a minute
+    is_held = under_way and latest is not None and latest.state == "suspended"
+    if known.outcome == "done" or (known.outcome == "running" and not is_held):
+        return known.outcome, ""
     if known.outcome == "failed" and not (known.retry and under_way):
         return "failed", ""
     if under_way:

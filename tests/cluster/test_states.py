@@ -25,6 +25,8 @@ ENDED = Seen("ended", "EXIT 1")
         ("failed", Evidence("failed", submitted=True, looks=[ENDED])),
         # a living claim counts even if the scheduler hides the job
         ("running", Evidence("running", submitted=True, looks=[None, None])),
+        ("suspended", Evidence("running", submitted=True, looks=[SUSP])),
+        ("running", Evidence("running", submitted=True, looks=[PEND])),  # another process computes it
         ("pending", Evidence("missing", submitted=True, looks=[PEND])),
         ("running", Evidence("missing", submitted=True, looks=[RUN])),
         ("suspended", Evidence("missing", submitted=True, looks=[SUSP])),
