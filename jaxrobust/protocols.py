@@ -181,7 +181,8 @@ SHORT = Protocol(
             "n_draws": 50,
             "n_samples": 1000,
         },
-    }
+    },
+    seeds=(0,),
 )
 
 # The same for experiments that sweep a setting over many networks.
