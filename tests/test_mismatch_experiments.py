@@ -20,7 +20,7 @@ N_MODELS = {
     "amp_experiment": (30, 15),
     "awp_experiment": (12, 12),
     "awp_sweep": (12, 12),
-    "mismatch_experiment": (36, 36),
+    "mismatch_experiment": (36, 18),
     "pcm_sim_robustness": (18, 6),
     "vary_n_attack_steps": (70, 6),
 }

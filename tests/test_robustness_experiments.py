@@ -12,12 +12,12 @@ from jaxrobust.architectures import architecture_of, on_stand_ins
 # comparison of regularisers has ABCD too, the two MLPs of the weight magnitudes are trained for four lengths
 # of time each, and Hessians are those of the mismatch experiment's networks.
 N_MODELS = {
-    "adversarial_landscape_experiment": (36, 36),
+    "adversarial_landscape_experiment": (36, 18),
     "boundary_loss_experiment": (4, 4),
     "constant_attack_experiment": (40, 4),
-    "hessian_experiment": (36, 36),
-    "interval_propagation_experiment": (16, 16),
-    "landscape_experiment": (36, 36),
+    "hessian_experiment": (36, 18),
+    "interval_propagation_experiment": (16, 8),
+    "landscape_experiment": (36, 18),
     "landscape_vary_beta_experiment": (36, 18),
     "methods_random_experiment": (2, 2),
     "methods_random_vary_beta_experiment": (4, 4),
@@ -26,7 +26,7 @@ N_MODELS = {
     "sgd_experiment": (20, 2),
     "treat_as_constant_experiment": (6, 6),
     "weight_magnitude_experiment": (48, 16),
-    "worst_case_experiment": (30, 30),
+    "worst_case_experiment": (30, 15),
 }
 # Experiments whose networks are among those of the mismatch experiment.
 SHARED = [
