@@ -110,15 +110,16 @@ def available(
     if recipe.files is None:
         return True
     where = _path(cache) or sources.default_cache()
-    if folder is not None:
-        return recipe.files.locate(Path(folder).expanduser()) is not None
+    given = _path(folder)
+    if given is not None:
+        return recipe.files.locate(given) is not None
     return sources.find(recipe, None, where) is not None or any(
         prepared(recipe, split, where) for split in recipe.splits
     )
 
 
 def _path(path: str | os.PathLike[str] | None) -> Path | None:
-    return None if path is None else Path(path).expanduser()
+    return None if path is None else Path(os.path.expandvars(path)).expanduser()
 
 
 def _recipe(name: str) -> Recipe:

@@ -162,6 +162,7 @@ RECIPE = Recipe(
             "mitdb/flac",
             "mitdb/1.0.0",
             "physionet.org/files/mitdb/1.0.0",
+            "ecg_recordings",
             holding=lambda folder: any((folder / f"{record}.hea").is_file() for record in RECORDS),
         ),
         contents=lambda folder: [

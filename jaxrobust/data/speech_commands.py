@@ -117,6 +117,7 @@ RECIPE = Recipe(
             "speech_commands",
             "speech_commands_v0.02",
             "SpeechCommands/speech_commands_v0.02",
+            "speech_dataset",
             holding=lambda folder: _is_unpacked(folder) or (folder / _ARCHIVE).is_file(),
         ),
         contents=_contents,

@@ -65,6 +65,31 @@ def test_places_are_looked_at_in_the_documented_order(number, tmp_path: Path, mo
     assert data.load("number", folder=write(tmp_path / "own", 1), cache=cache).train.inputs[0, 0] == 1
 
 
+def test_a_folder_may_be_named_by_a_variable(number, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("SCRATCH", str(tmp_path / "scratch"))
+    write(tmp_path / "scratch" / "numbers", 5)
+    found = data.load("number", folder="$SCRATCH/numbers", cache=tmp_path / "cache")
+    assert found.train.inputs[0, 0] == 5
+    assert data.available("number", folder="$SCRATCH/numbers", cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "files"),
+    [
+        ("mitdb", "ecg_recordings", ["100.hea", "100.dat", "100.atr"]),
+        ("speech_commands", "speech_dataset", ["speech_commands_v0.02.tar.gz"]),
+        ("fashion_mnist", "fashion_mnist", ["train-images-idx3-ubyte.gz"]),
+    ],
+)
+def test_the_published_folders_below_scratch_are_looked_at(name, folder, files, tmp_path: Path):
+    (tmp_path / folder).mkdir()
+    for file in files:
+        (tmp_path / folder / file).touch()
+    source = data.DATASETS[name].files
+    assert source is not None
+    assert source.locate(tmp_path) == tmp_path / folder
+
+
 def test_a_named_folder_without_the_set_is_an_error_and_nothing_else_is_tried(number, tmp_path: Path):
     write(tmp_path / "cache" / "downloads" / "number", 4)
     with pytest.raises(InputError, match=r"number is not in .*elsewhere: write") as caught:
