@@ -16,7 +16,7 @@ from jaxrobust.plotting.worst_case import draw_worst_case
 class worst_case_experiment:
     """Five methods on three networks, two seeds each; attacks on two losses."""
 
-    short = protocols.SHORT.evaluating(n_samples=500)
+    short = protocols.SHORT.evaluating(n_samples=250)
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Thirty models, all of them in the mismatch experiment too."""

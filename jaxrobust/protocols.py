@@ -165,6 +165,7 @@ SHORT = Protocol(
             "learning_rate": (5e-3, 5e-4),
             "eval_step_interval": 80,
             "n_attack_steps": 3,
+            "n_draws": 50,
         },
         "speech_lsnn": {
             "dataset": "arabic_speech",
