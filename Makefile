@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow test-cluster lint clean
+.PHONY: demo test test-slow test-cluster lint clean benchmarks
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
