@@ -30,8 +30,8 @@ test-cluster: .venv/installed
 	@tests/cluster/start_slurm.sh || { status=$$?; [ $$status = 77 ] && exit 0 || exit $$status; }; \
 	if sinfo -h >/dev/null 2>&1; then $(BIN)/python -m pytest -m cluster tests/cluster; fi
 
-# Every table of docs/performance.md, about five minutes on two quiet cores. peers.py leaves out what is not
-# installed (extra `peers`); engine.py needs the extra `benchmark`.
+# Every table of docs/performance.md; meant for two quiet cores. peers.py leaves out what is not installed
+# (extra `peers`); engine.py needs the extra `benchmark`.
 benchmarks: .venv/installed
 	$(BIN)/python benchmarks/lsnn_gradient.py --repeats=11
 	$(BIN)/python benchmarks/robust_step.py --repeats=3

@@ -94,7 +94,8 @@ def alternating(groups: Mapping[str, Group], repeats: int) -> dict[tuple[str, st
             continue
         first.update({(name, program): figures for program, figures in answer.items()})
     spent: dict[tuple[str, str], list[tuple[float, float, int]]] = {key: [] for key in first}
-    for _ in range(repeats):
+    warm_up = 1 if repeats > 1 else 0
+    for _ in range(warm_up + repeats):
         for group, program in first:
             pipes[group].send(program)
             spent[group, program].append(pipes[group].recv())
@@ -102,7 +103,7 @@ def alternating(groups: Mapping[str, Group], repeats: int) -> dict[tuple[str, st
         process.terminate()
         process.join()
     return {
-        key: Figures(*np.median(np.array(calls), axis=0).tolist(), *first[key])
+        key: Figures(*np.median(np.array(calls[warm_up:]), axis=0).tolist(), *first[key])
         for key, calls in spent.items()
     }
 
