@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from scipy.stats import mannwhitneyu
 
@@ -73,21 +74,23 @@ def write_comparison(
 
 
 def _test_table(panels: Panels, left: str, right: str) -> Table:
-    columns = {title: _p_values(points, left, right) for title, points in panels.items()}
+    columns = {title.strip(): _tests(points, left, right) for title, points in panels.items()}
     levels = sorted({level for column in columns.values() for level in column})
     return Table(
         f"{right} against {left}: p values",
-        ["ζ", *(title.strip() for title in columns)],
-        [[f"{level:g}", *(f"{column[level]:.1e}" for column in columns.values())] for level in levels],
-        "Mann-Whitney U test over the devices of all networks, two-sided. Devices of one network are not "
-        "independent networks.",
+        ["ζ", *columns],
+        [[f"{level:g}", *(column[level] for column in columns.values())] for level in levels],
+        f"Mann-Whitney U test over the devices of all networks, two-sided; an asterisk where {left} has the "
+        "higher mean. Devices of one network are not independent networks.",
     )
 
 
-def _p_values(points: Points, left: str, right: str) -> dict[float, float]:
+def _tests(points: Points, left: str, right: str) -> dict[float, str]:
     accuracies = accuracies_by(points)
-    return {
-        level: float(mannwhitneyu(accuracies[left][level], accuracies[right][level]).pvalue)
-        for level in accuracies[left]
-        if level > 0
-    }
+    result = {}
+    for level, ours in accuracies[right].items():
+        if level > 0:
+            others = accuracies[left][level]
+            mark = "*" if np.mean(others) > np.mean(ours) else ""
+            result[level] = f"{mannwhitneyu(others, ours).pvalue:.1e}{mark}"
+    return result
