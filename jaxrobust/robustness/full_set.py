@@ -49,15 +49,15 @@ def in_chunks(
     if batch_size is not None and batch_size < 1:
         raise InputError(f"batch_size must be at least 1, not {batch_size}.")
     n_chunks = 1 if batch_size is None else -(-n_samples // batch_size)
-    batch_size = -(-n_samples // n_chunks)  # as even as they can be, so that little is computed in vain
-    padding = n_chunks * batch_size - n_samples
+    chunk_size = -(-n_samples // n_chunks)  # as even as they can be, so that little is computed in vain
+    padding = n_chunks * chunk_size - n_samples
 
     def cut(leaf: Array) -> Array:
-        # Only what does not fit is copied; padding < batch_size <= n_samples.
+        # Only what does not fit is copied; padding < chunk_size <= n_samples.
         filled = jnp.concatenate([leaf, leaf[:padding]]) if padding else leaf
-        return filled.reshape(n_chunks, batch_size, *leaf.shape[1:])
+        return filled.reshape(n_chunks, chunk_size, *leaf.shape[1:])
 
-    is_real = (jnp.arange(n_chunks * batch_size) < n_samples).reshape(n_chunks, batch_size)
+    is_real = (jnp.arange(n_chunks * chunk_size) < n_samples).reshape(n_chunks, chunk_size)
     return jax.tree.map(cut, samples), is_real
 
 
