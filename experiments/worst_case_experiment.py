@@ -2,7 +2,7 @@
 
 Expected (published): under an attack of size 0.1 on the cross-entropy the standard CNN falls to 17 % and the
 one trained with beta 0.1 to 78 %; forward noise + beta and beta are best at every size.
-Command: python train.py -exp=worst_case_experiment (-protocol=short for two cores: 500 test samples)
+Command: python train.py -exp=worst_case_experiment (-protocol=short for two cores)
 """
 
 from pathlib import Path
