@@ -61,7 +61,7 @@ class methods_comparison:
             **protocols.SHORT_SWEEP.settings,
             "cifar_cnn": protocols.SHORT_SWEEP.settings["cnn"],
         },
-    ).evaluating(n_draws=20)
+    ).evaluating(n_draws=10, n_samples=500)
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Sixty-eight models."""
