@@ -89,14 +89,14 @@ def _protocol_with_results(
 ) -> tuple[str, list[dict[str, Any]]]:
     """The protocol asked for or, if none is, the first whose models are all trained; and its grid.
 
-    On real data before the built-in stand-ins; if nothing is complete, the one with the fewest models to go.
+    On real data before the built-in stand-ins; if nothing is complete, the one with the smallest part to go.
     """
     names = [options["protocol"]] if options["protocol"] else list(protocols_of(experiment))
     grids = [(name, grid_of(experiment, name, settings)) for name in names]
     grids += [(name, on_stand_ins(grid)) for name, grid in grids]
     missing = []
     for name, grid in grids:
-        missing.append(len(dj.missing(grid, "train", cache_dir=options["sessions"])("{*}")))
+        missing.append(len(dj.missing(grid, "train", cache_dir=options["sessions"])("{*}")) / len(grid))
         if not missing[-1]:
             return name, grid
     return grids[missing.index(min(missing))]
