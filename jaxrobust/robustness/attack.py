@@ -115,18 +115,18 @@ class _Box(NamedTuple):
 
 
 def _box(parameters: Parameters, theta: Float[Array, " size"], key: Array, settings: ParameterAttack) -> _Box:
-    def of_every_element(value: PerLeaf, name: str) -> Array:
-        if jax.tree.structure(value) == jax.tree.structure(0.0):
-            return jnp.asarray(value)
-        values = for_every_leaf(value, parameters, name)
+    def of_every_element(name: str) -> Array:
+        if not settings.factors and jax.tree.structure(getattr(settings, name)) == jax.tree.structure(0.0):
+            return jnp.asarray(getattr(settings, name))
+        values = settings.at(parameters, name)
         return ravel_pytree(jax.tree.map(lambda v, p: jnp.broadcast_to(v, p.shape), values, parameters))[0]
 
     relative, absolute = jax.random.normal(key, (2, theta.size), theta.dtype)
     return _Box(
-        of_every_element(settings.relative_size, "relative_size of an attack"),
-        of_every_element(settings.absolute_size, "absolute_size of an attack"),
-        relative * of_every_element(settings.initial_relative_std, "The start of an attack"),
-        absolute * of_every_element(settings.initial_absolute_std, "The start of an attack"),
+        of_every_element("relative_size"),
+        of_every_element("absolute_size"),
+        relative * of_every_element("initial_relative_std"),
+        absolute * of_every_element("initial_absolute_std"),
     )
 
 
