@@ -37,15 +37,13 @@ def train(*words, cwd, status=0):
     return done
 
 
-def warn(mode):
-    """What the scheduler does some time before the wall time is over."""
+def warn(mode, folder):
+    """What the scheduler does some time before the wall time is over, to the one job sent from a folder."""
     if mode == "-mode=bsub":
         (Path(os.environ["LSF_STAND_IN"]) / "jobs" / "1" / "1.warn").touch()
     else:
-        ids = subprocess.run(
-            ["squeue", "-h", "-u", "root", "-o", "%F_%K"], capture_output=True, text=True, check=True
-        )
-        (element,) = ids.stdout.split()
+        jobs = subprocess.run(["squeue", "-h", "-o", "%F_%K %Z"], capture_output=True, text=True, check=True)
+        (element,) = [line.split()[0] for line in jobs.stdout.splitlines() if line.endswith(f" {folder}")]
         subprocess.run(["scancel", "--batch", "--signal=USR1", element], check=True)
 
 
@@ -84,7 +82,7 @@ def test_a_training_interrupted_by_the_wall_time_gives_the_same_bits(mode, typed
     while not any(path.read_text().count("\n") for path in here.rglob("metrics.jsonl")):
         assert time.monotonic() < until
         time.sleep(0.05)
-    warn(mode)
+    warn(mode, here)
     again = typed(*MODEL, mode, "-wait", *JOB, cwd=here)
     assert again.startswith("1 done")  # and nothing was submitted
     (trace,) = here.glob("sessions/campaigns/*/elements/1.json")
