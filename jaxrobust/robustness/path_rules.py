@@ -88,10 +88,17 @@ def assign(rules: Rules, parameters: Parameters) -> Any:
     return jax.tree.unflatten(jax.tree.structure(parameters), values)
 
 
-def others(pattern: str, parameters: Parameters, value: Any) -> Rules:
-    """The rule for what does not match ``pattern``, or none if everything does."""
-    everything = all(_compiled(pattern).fullmatch(name) for name in paths(parameters))
-    return () if everything else ((".*", value),)
+def matching(patterns: Sequence[str], parameters: Parameters) -> Any:
+    """A tree like ``parameters``, true for the leaves whose whole path fits one of the regular expressions.
+
+    Raises:
+        InputError: An expression cannot be read or fits no leaf, or none that an earlier one does not.
+    """
+    compiled = [_compiled(pattern) for pattern in patterns]
+    rules: list[tuple[str, Any]] = [(pattern, True) for pattern in patterns]
+    if not all(any(pattern.fullmatch(name) for pattern in compiled) for name in paths(parameters)):
+        rules.append((".*", False))
+    return assign(rules, parameters)
 
 
 def _compiled(rule: str) -> re.Pattern[str]:

@@ -16,7 +16,7 @@ from jax import Array
 from jaxrobust.errors import InputError
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.mismatch import gaussian_mismatch, normal_like
-from jaxrobust.robustness.path_rules import assign, others
+from jaxrobust.robustness.path_rules import matching
 from jaxrobust.robustness.trees import (
     PerLeaf,
     check_numbers,
@@ -225,7 +225,7 @@ class Matching:
         Raises:
             InputError: The pattern cannot be read or matches no tensor.
         """
-        where = assign(((self.pattern, True), *others(self.pattern, parameters, False)), parameters)
+        where = matching([self.pattern], parameters)
         return Selected(self.perturbation, where).perturb(key, parameters)
 
 

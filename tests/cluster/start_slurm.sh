@@ -10,15 +10,22 @@ sinfo -h >/dev/null 2>&1 && { echo "SLURM answers already"; exit 0; }
 if ! command -v slurmctld >/dev/null || ! command -v munged >/dev/null; then
     command -v apt-get >/dev/null || skip "it is not installed, and there is no apt-get"
     export DEBIAN_FRONTEND=noninteractive
-    (apt-get update && apt-get install -y --no-install-recommends slurm-wlm munge) >/tmp/install_slurm.log 2>&1 \
-        || skip "apt-get could not install it (see /tmp/install_slurm.log)"
+    log=$(mktemp)
+    (apt-get update && apt-get install -y --no-install-recommends slurm-wlm munge) >"$log" 2>&1 \
+        || skip "apt-get could not install it (see $log)"
 fi
+
+# Never touch the configuration of a cluster that is only down at the moment.
+mark="# Written by tests/cluster/start_slurm.sh"
+configuration=/etc/slurm/slurm.conf
+[ ! -e $configuration ] || grep -qxF "$mark" $configuration || skip "$configuration belongs to another cluster"
 
 host=$(hostname -s)
 cores=8  # more than there are, so that small jobs run side by side on a small machine
 memory=$(awk '/MemTotal/ { print int($2 / 1024 * 0.9) }' /proc/meminfo)
 mkdir -p /etc/slurm /var/spool/slurm/ctld /var/spool/slurm/d /var/log/slurm /run/munge
-cat >/etc/slurm/slurm.conf <<CONF
+cat >$configuration <<CONF
+$mark
 ClusterName=test
 SlurmctldHost=$host(127.0.0.1)
 SlurmUser=root

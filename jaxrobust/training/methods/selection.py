@@ -1,13 +1,12 @@
 """Some of the parameters, by their names."""
 
-import re
 from collections.abc import Sequence
 
 import jax
 from jax import Array
 
 from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.path_rules import match, paths
+from jaxrobust.robustness.path_rules import matching
 
 
 def selected(names: Sequence[str], parameters: Parameters) -> list[Array]:
@@ -16,9 +15,5 @@ def selected(names: Sequence[str], parameters: Parameters) -> list[Array]:
     Raises:
         InputError: An expression cannot be read or fits no parameter.
     """
-    everything = paths(parameters)
-    rules = [(name, True) for name in names]
-    if not all(any(re.fullmatch(name, path) for name in names) for path in everything):
-        rules.append((".*", False))
-    leaves = jax.tree.leaves(parameters)
-    return [leaf for leaf, found in zip(leaves, match(rules, parameters), strict=True) if found.value]
+    leaves, where = jax.tree.leaves(parameters), jax.tree.leaves(matching(names, parameters))
+    return [leaf for leaf, is_selected in zip(leaves, where, strict=True) if is_selected]
