@@ -49,8 +49,8 @@ def _convolve_by_xla(
     )
 
 
-# On a CPU, XLA's gradient of the kernel is slower than one matrix product for each place in the kernel, which is
-# what the transposed sum of products comes down to.
+# On a CPU, XLA's gradient of the kernel is slower than one matrix product for each place in the kernel,
+# which is what the transposed sum of products comes down to.
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _convolve_on_cpu(x: Images, kernel: Kernel, padding: Padding) -> Images:
     return _convolve_by_xla(x, kernel, 1, padding)
