@@ -1,8 +1,8 @@
 """Keep freed memory in the process, as training asks for the same buffers at every step.
 
-By default glibc gives large buffers back to the operating system as soon as they are freed, so that every call
-of a compiled program fetches and clears the same pages again (docs/performance.md counts them). Programs of long
-blocks of steps suffer less than single calls.
+By default glibc gives large buffers back to the operating system as soon as they are freed, so that every
+call of a compiled program fetches and clears the same pages again (docs/performance.md counts them). Programs
+of long blocks of steps suffer less than single calls.
 """
 
 import ctypes
