@@ -61,10 +61,19 @@ def _derivative(
     padding: Padding, values: tuple[Images, Kernel], tangents: tuple[Images, Kernel]
 ) -> tuple[Images, Images]:
     (x, kernel), (x_dot, kernel_dot) = values, tangents
-    along = _convolve_on_cpu(x_dot, kernel, padding) + _sum_of_products(x, kernel_dot, padding)
+    along = _convolve_with_fast_transpose(x_dot, kernel, padding) + _sum_of_products(x, kernel_dot, padding)
     if kernel.shape[2] >= MANY_CHANNELS:  # differentiated, XLA's convolution is slow as well
         return _sum_of_products(x, kernel, padding), along
     return _convolve_on_cpu(x, kernel, padding), along
+
+
+def _convolve_with_fast_transpose(x: Images, kernel: Kernel, padding: Padding) -> Images:
+    # Inside a loop XLA is slow where a kernel has its output channels before its input channels, which the
+    # transpose of the usual order has, and the transpose of this order has not.
+    swapped = jnp.swapaxes(kernel, 2, 3)
+    return jax.lax.conv_general_dilated(
+        x, swapped, (1, 1), padding, dimension_numbers=("NHWC", "HWOI", "NHWC")
+    )
 
 
 def _sum_of_products(x: Images, kernel: Kernel, padding: Padding) -> Images:
