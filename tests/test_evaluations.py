@@ -141,6 +141,11 @@ def test_verified_accuracy_is_bounded_by_the_accuracy_and_falls_with_the_box(tra
     assert verified[0] > 0.9 * plain
 
 
+def test_networks_in_bfloat16_are_not_verified_as_if_they_were_in_float32():
+    with pytest.raises(InputError, match="bfloat16"):
+        evaluations.verified_test_accuracy.function({"precision": "bfloat16"}, 1e-3)
+
+
 def test_phase_change_memory_after_a_year(trained):
     fresh, old = (
         np.mean(evaluate(trained, "mlp", evaluations.phase_change_accuracy, seconds, n_draws=5))

@@ -59,6 +59,7 @@ NEURONS = {
     "thr": Setting(0.01, "resting threshold"),
     "refr": Setting(2, "refractory period in time steps; refr - 1 steps after a spike are blocked"),
     "neuron_parameters": Setting((), "which of tau,tau_adaptation,thr,beta are parameters", True),
+    "precision": Setting("float32", "of the products with w_in and w_rec: float32 or bfloat16", True),
 }
 
 # Settings that are numbers inside one compiled program; models that differ in these alone train together.

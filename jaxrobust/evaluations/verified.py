@@ -9,6 +9,7 @@ from jax import Array
 from jaxtyping import Float
 
 import datajuicer as dj
+from jaxrobust.errors import InputError
 from jaxrobust.evaluations.trained import apply_of, bring_back
 from jaxrobust.models.lsnn import LSNN
 from jaxrobust.robustness.lsnn_intervals import lsnn_bounds
@@ -40,5 +41,13 @@ def verified_test_accuracy(model: dict[str, Any], size: float, n_samples: int = 
         model: A trained grid point.
         size: Half the width of the box relative to each parameter.
         n_samples: Test samples, taken at even distances; 0 for all.
+
+    Raises:
+        InputError: The network's products are not in float32.
     """
+    if model.get("precision", "float32") != "float32":
+        raise InputError(
+            f"Interval propagation bounds products in float32, but this network has them in "
+            f"{model['precision']}; verify one that was trained with precision=float32."
+        )
     return float(_verified(*bring_back(model, n_samples=n_samples), jnp.float32(size)))

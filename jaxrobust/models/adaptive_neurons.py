@@ -73,6 +73,16 @@ def _spike_jvp(dampening, primals, tangents):
     return spike(scaled_potential, dampening), surrogate * tangent
 
 
+def product(
+    values: Float[Array, "... rows"], weights: Float[Array, "rows columns"]
+) -> Float[Array, "... columns"]:
+    """Matrix product in the precision of the weights, summed in the precision of the values.
+
+    Spikes are exact in bfloat16, so that there only the weights, and backwards the gradients, are rounded.
+    """
+    return jnp.matmul(values.astype(weights.dtype), weights, preferred_element_type=values.dtype)
+
+
 def at_rest(like: Rates) -> NeuronState:
     """The state before the first time step."""
     zeros = jnp.zeros_like(like)
@@ -86,7 +96,7 @@ def step(
     rho, rho_b, threshold, beta, dt, refractory, dampening = constants
     adaptation = rho_b * state.adaptation + (1 - rho_b) * state.spikes
     adaptive_threshold = threshold + beta * adaptation
-    current = input_current + state.spikes @ w_rec
+    current = input_current + product(state.spikes, w_rec)
     potential = rho * state.potential + (1 - rho) * current - state.spikes * adaptive_threshold * dt
     scaled_potential = potential / adaptive_threshold - 1
     spikes = jnp.where(state.refractory <= 0.1, spike(scaled_potential, dampening), 0) / dt
@@ -135,7 +145,7 @@ def mean_rates(input_currents: Currents, w_rec: Weights, constants: NeuronConsta
 
     Args:
         input_currents: What comes from outside, ``(time, batch, units)``.
-        w_rec: Recurrent weights, from row to column.
+        w_rec: Recurrent weights, from row to column; the recurrent products have their precision.
         constants: The neurons' constants, Python numbers all.
 
     Returns:
@@ -188,7 +198,7 @@ def _mean_rates_backward(constants: NeuronConstants, kept, rates_bar: Rates):
         current_bar = (1 - rho) * potential_bar
         spikes_bar = (
             readout_bar
-            + current_bar @ w_rec.T
+            + product(current_bar, w_rec.T)
             + (1 - rho_b) * adaptation_bar
             - potential_bar * adaptive_threshold * dt
         )
@@ -201,7 +211,8 @@ def _mean_rates_backward(constants: NeuronConstants, kept, rates_bar: Rates):
         (scaled_potentials, adaptations, spikes_before),
         reverse=True,
     )
-    return currents_bar, jnp.einsum("tbi,tbj->ij", spikes_before, currents_bar)
+    spikes_before, rounded_bar = spikes_before.astype(w_rec.dtype), currents_bar.astype(w_rec.dtype)
+    return currents_bar, jnp.einsum("tbi,tbj->ij", spikes_before, rounded_bar)
 
 
 mean_rates.defvjp(_mean_rates_forward, _mean_rates_backward)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from jaxrobust.models.adaptive_neurons import (
     NeuronConstants,
     mean_rates,
     mean_rates_by_autodiff,
+    product,
     trajectories,
 )
 from jaxrobust.models.dropout import DropoutMask, check_dropout, kept
@@ -20,6 +22,7 @@ from jaxrobust.models.network import Forward, Parameters, Statistics, Variables
 
 # The standard deviation of a standard normal distribution truncated to [-2, 2].
 TRUNCATED_NORMAL_STD = 0.87962566103423978
+Precision = Literal["float32", "bfloat16"]
 # What may be a parameter of each unit instead of a constant of all.
 NEURON_PARAMETERS = ("tau", "tau_adaptation", "thr", "beta")
 
@@ -50,6 +53,8 @@ class LSNN:
         neuron_parameters: Which of ``tau``, ``tau_adaptation``, ``thr`` and ``beta`` are parameters, one
             value a unit, that are trained, attacked and mismatched like the weights. Their time loop is
             differentiated by JAX and about twice as slow.
+        precision: Of the products with ``w_in`` and ``w_rec``, forwards and backwards: ``"float32"``, or
+            ``"bfloat16"`` with sums, neurons and parameters in float32 still.
     """
 
     n_in: int
@@ -65,9 +70,12 @@ class LSNN:
     dropout: float = 0.0
     dropout_mask: DropoutMask = "rescaled"
     neuron_parameters: tuple[str, ...] = ()
+    precision: Precision = "float32"
 
     def __post_init__(self):
         check_dropout(self.dropout, self.dropout_mask)
+        if self.precision not in get_args(Precision):
+            raise InputError(f"precision is {' or '.join(get_args(Precision))}, not {self.precision!r}.")
         for name in self.neuron_parameters:
             if name not in NEURON_PARAMETERS:
                 raise InputError(
@@ -98,6 +106,7 @@ class LSNN:
         )
 
     def _mean_rates(self, parameters: Parameters, currents: Array, w_rec: Array) -> Array:
+        w_rec = self._rounded(w_rec)
         if self.neuron_parameters:
             return mean_rates_by_autodiff(currents, w_rec, self._constants(parameters))
         return mean_rates(currents, w_rec, self.constants)
@@ -152,7 +161,7 @@ class LSNN:
         """Spikes and membrane potentials of every unit at every time step."""
         spikes, potentials = trajectories(
             self._input_currents(parameters, inputs),
-            without_diagonal(parameters["w_rec"]),
+            self._rounded(without_diagonal(parameters["w_rec"])),
             self._constants(parameters),
         )
         return jnp.swapaxes(spikes, 0, 1), jnp.swapaxes(potentials, 0, 1)
@@ -165,7 +174,10 @@ class LSNN:
                 f"The LSNN takes inputs of shape (batch, time, {self.n_in}), but got {tuple(inputs.shape)}; "
                 f"set n_in to the number of features of the data."
             )
-        return jnp.swapaxes(inputs, 0, 1) @ parameters["w_in"]
+        return product(jnp.swapaxes(inputs, 0, 1), self._rounded(parameters["w_in"]))
+
+    def _rounded(self, weights: Array) -> Array:
+        return weights.astype(jnp.bfloat16) if self.precision == "bfloat16" else weights
 
 
 def without_diagonal(w_rec: Float[Array, "units units"]) -> Float[Array, "units units"]:

@@ -253,8 +253,45 @@ def test_rescaled_dropout_makes_up_for_the_silent_units():
     np.testing.assert_array_equal(rescaled.forward(parameters, {}, inputs, key=key).logits, plain.logits)
 
 
-@pytest.mark.parametrize("change", [{"dropout": 1.0}, {"dropout": -0.1}, {"dropout_mask": "inverted"}])
-def test_dropout_that_makes_no_sense_is_refused(change):
+def test_bfloat16_rounds_the_weights_and_nothing_else():
+    parameters, inputs = example()
+    inputs = inputs.astype(jnp.bfloat16).astype(jnp.float32)
+    rounded = {
+        name: value.astype(jnp.bfloat16).astype(value.dtype) if name in ("w_in", "w_rec") else value
+        for name, value in parameters.items()
+    }
+    low = replace(SMALL, precision="bfloat16")
+    expected, found = SMALL.forward(rounded, {}, inputs), low.forward(parameters, {}, inputs)
+    np.testing.assert_allclose(found.rates, expected.rates, atol=1e-6)
+    np.testing.assert_allclose(found.logits, expected.logits, atol=1e-6)
+    assert found.logits.dtype == jnp.float32
+    assert np.abs(found.logits - SMALL.forward(parameters, {}, inputs).logits).max() > 1e-6
+    for one, other in zip(
+        low.trajectories(parameters, inputs), SMALL.trajectories(rounded, inputs), strict=True
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("open_parameters", [(), ("tau",)])
+def test_bfloat16_gradients_are_those_of_the_rounded_weights_up_to_their_own_rounding(open_parameters):
+    network = replace(SMALL, neuron_parameters=open_parameters)
+    parameters, inputs = example(network)
+    inputs = inputs.astype(jnp.bfloat16).astype(jnp.float32)
+
+    def loss(network):
+        return jax.grad(lambda p: jnp.sum(jnp.sin(network.forward(p, {}, inputs).logits)))
+
+    rounded = {name: value.astype(jnp.bfloat16).astype(value.dtype) for name, value in parameters.items()}
+    found = loss(replace(network, precision="bfloat16"))(rounded)
+    for name, expected in loss(network)(rounded).items():
+        assert found[name].dtype == expected.dtype
+        np.testing.assert_allclose(found[name], expected, atol=0.02 * np.abs(expected).max(), err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "change", [{"dropout": 1.0}, {"dropout": -0.1}, {"dropout_mask": "inverted"}, {"precision": "float16"}]
+)
+def test_settings_that_make_no_sense_are_refused(change):
     with pytest.raises(InputError):
         replace(SMALL, **change)
 
