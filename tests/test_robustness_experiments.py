@@ -10,7 +10,7 @@ from jaxrobust.architectures import architecture_of, on_stand_ins
 
 # Models under the published and under the short protocol, as in section 7 of the published system; but the
 # comparison of regularisers has ABCD too, the two MLPs of the weight magnitudes are trained for four lengths
-# of time each, Hessians are those of the mismatch experiment's networks, and precision is a question of our own.
+# of time each, Hessians are those of the mismatch experiment's networks, and precision is our own question.
 N_MODELS = {
     "adversarial_landscape_experiment": (36, 18),
     "boundary_loss_experiment": (4, 4),
