@@ -34,8 +34,9 @@ def draw_verified_accuracy(points: Points, folder: Path, name: str) -> list[Path
     axes[0].set_ylabel("Verified test accuracy")
     legend_above(figure, axes)
     caption = (
-        "Test samples that every network in the box classifies correctly, proven by interval propagation; "
-        f"lines: mean over networks, bands: smallest to largest.\n{describe(points)}"
+        "Test samples that every network in the box classifies correctly, proven by interval propagation "
+        "(at ζ = 0: whatever the rounding); lines: mean over networks, bands: smallest to largest.\n"
+        f"{describe(points)}"
     )
     explanation = "Verified test accuracy in %: mean over networks [smallest, largest]."
     return save_figure(figure, folder, name, caption) + write_tables(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from jaxrobust.plotting.captions import describe
 from jaxrobust.plotting.curves import METHOD_STYLES, LineStyle, legend_above
@@ -17,12 +18,14 @@ Points = Sequence[Mapping[str, Any]]
 
 # Points of the published moving average.
 WINDOW = 5
+# Beyond, the flat landscapes of a panel would lie on top of each other.
+LARGEST_LINEAR_RATIO = 10
 
 
 def draw_landscapes(
     axes: Axes, points: Points, styles: Mapping[str, LineStyle], *, smooth: bool, line: str = "method"
 ) -> None:
-    """Draw the mean landscape of each method over its networks and directions.
+    """Draw the mean landscape of each method over networks and directions, on a logarithmic axis if need be.
 
     Args:
         axes: Where to draw.
@@ -47,6 +50,12 @@ def draw_landscapes(
             where = alphas
             axes.plot(alphas, np.transpose(losses), linewidth=0.4, alpha=0.35, **look)
         axes.plot(where, mean, linewidth=style.width, label=label, **look)
+    drawn = np.concatenate([curve.get_ydata() for curve in axes.lines])
+    if drawn.min() > 0 and drawn.max() > LARGEST_LINEAR_RATIO * drawn.min():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(linewidth=0.4, color="0.9")
     axes.set_axisbelow(True)
 
