@@ -130,15 +130,17 @@ def send(grid: Sequence[dict[str, Any]], label: str, options: Mapping[str, Any])
 
 
 def report(grid: Sequence[dict[str, Any]], options: Mapping[str, Any]) -> int:
-    """Print how many models are done, running, pending and so on, and name those that are not done."""
+    """Print how many models are done, running, pending and so on, and name those that are not done.
+
+    A model that several experiments share is one model.
+    """
     store = dj.Store(options["sessions"])
     standings = survey(store, plan(grid, "train", ("{*}",), {}), schedulers())
     _print_counts(standings)
     for state in STATES[1:]:
         for one in standings:
             if one.state == state:
-                for _ in one.item.indices:
-                    print(f"  {state:9} {described(one.item.point)}{_reason(store, one)}")
+                print(f"  {state:9} {described(one.item.point)}{_reason(store, one)}")
     return 0
 
 
@@ -182,9 +184,7 @@ def _print_counts(standings: Sequence[Standing]) -> None:
 
 
 def _counts(standings: Sequence[Standing]) -> str:
-    counts = {
-        state: sum(len(one.item.indices) for one in standings if one.state == state) for state in STATES
-    }
+    counts = {state: sum(one.state == state for one in standings) for state in STATES}
     always = ("done", "running", "failed", "missing")
     sent = any(one.campaign for one in standings)
     shown = [state for state in STATES if counts[state] or state in always or (sent and state != "unknown")]
