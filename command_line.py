@@ -1,12 +1,14 @@
 """Words typed after a command: one dash or two, `=` or a space, and values of the right type."""
 
 import importlib
+import os
 import re
+import signal
 import sys
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import datajuicer as dj
 from jaxrobust import architectures
@@ -41,6 +43,18 @@ class Experiment(typing.Protocol):
     def visualize(self, grid: list[dict[str, Any]], folder: Path) -> list[Path]:
         """Draw the evaluated models; gives the files it wrote."""
         ...
+
+
+def exit_with(status_of: Callable[[Sequence[str]], int]) -> NoReturn:
+    """End the process with the status of a command; quietly if nobody reads its output to the end."""
+    try:
+        status = status_of(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would write the rest when it ends, and complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 128 + signal.SIGPIPE
+    sys.exit(status)
 
 
 def protocols_of(experiment: Experiment) -> dict[str, Protocol]:

@@ -12,6 +12,7 @@ from command_line import (
     Option,
     Words,
     describe_options,
+    exit_with,
     experiment_names,
     grid_of,
     load_experiments,
@@ -126,4 +127,4 @@ def _say_broken(name: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_with(main)

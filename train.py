@@ -21,6 +21,7 @@ from command_line import (
     configured,
     describe_architecture,
     describe_options,
+    exit_with,
     grid_of,
     load_experiments,
     read_words,
@@ -154,4 +155,4 @@ def _help() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_with(main)

@@ -30,6 +30,18 @@ def run(*words: str, cwd: Path, status: int = 0, **environment: str) -> subproce
     return done
 
 
+@pytest.mark.parametrize("words", ["train.py -status -protocol=short", "train.py -arch=ecg_lsnn -help"])
+def test_a_reader_who_has_seen_enough_is_no_error(words, tmp_path):
+    command = [sys.executable, str(ROOT / words.split()[0]), *words.split()[1:]]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()  # as `| head` does after its lines
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGPIPE
+    assert b"Traceback" not in said
+    assert b"BrokenPipe" not in said
+
+
 @pytest.fixture
 def train(tmp_path):
     return lambda *words, **more: run(str(ROOT / "train.py"), *words, cwd=tmp_path, **more)
