@@ -107,8 +107,7 @@ def _draw(name: str, ready: Ready, folder: Path) -> bool:
     """Draw one experiment; one that is broken or lacks results does not stop the others."""
     try:
         trained = dj.run(ready.grid, "train", store_key="*", **ready.how)("{*}")
-        for path in ready.experiment.visualize(ready.experiment.evaluate(trained, **ready.how), folder):
-            print(path)
+        paths = ready.experiment.visualize(ready.experiment.evaluate(trained, **ready.how), folder)
     except dj.MissingResults as error:
         print(f"missing: {name}: {str(error).splitlines()[0]}", file=sys.stderr)
         return False
@@ -118,6 +117,7 @@ def _draw(name: str, ready: Ready, folder: Path) -> bool:
     except Exception:
         _say_broken(name)
         return False
+    print(*paths, sep="\n", flush=True)
     return True
 
 
