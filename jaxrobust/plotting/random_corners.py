@@ -54,7 +54,7 @@ def draw_attack_against_random(points: Points, folder: Path, name: str) -> list[
     axes[0].set_ylabel("Accuracy in training")
     axes[len(columns)].set_ylabel("Test accuracy")
     axes[0].legend(fontsize=7, frameon=False, loc="lower right")
-    axes[len(columns)].legend(fontsize=7, frameon=False, loc="lower left")
+    axes[len(columns)].legend(fontsize=7, frameon=False, loc="best")
     n_corners = len(points[0]["corners"])
     caption = (
         "Top: accuracy over training; attacked accuracy is not recorded then. Bottom: mean and range "
