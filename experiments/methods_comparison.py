@@ -15,7 +15,7 @@ import numpy as np
 
 import datajuicer as dj
 from jaxrobust import evaluations, protocols
-from jaxrobust.architectures import cifar_cnn
+from jaxrobust.architectures import cifar_cnn, cnn, ecg_lsnn, speech_lsnn
 from jaxrobust.plotting.captions import describe
 from jaxrobust.plotting.method_dots import draw_method_dots
 from jaxrobust.plotting.panels import Points, panels_by_network
@@ -66,8 +66,9 @@ class methods_comparison:
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Sixty-eight models."""
+        ecg = ecg_lsnn.make() | {"split": "published"}
         grid = protocols.with_methods(
-            [*protocols.published_networks(), cifar_cnn.make()], METHODS, seeds=(0,)
+            [speech_lsnn.make(), ecg, cnn.make(), cifar_cnn.make()], METHODS, seeds=(0,)
         )
         return dj.configure(grid, {"learning_rate": ENTROPY_SGD_RATES}, where={"optimizer": "esgd"})
 

@@ -27,6 +27,8 @@ def _describe_alike(points: Points) -> str:
     parts = [first["data_source"] + (" (synthetic data)" if synthetic else "")]
     if first["split"]:
         parts.append(f"split {first['split']}")
+    if all(point.get("normalisation") == "batch" for point in points):
+        parts.append("normalised by the batch at hand")
     parts += [_samples(first), _schedule(points)]
     steps = {point["n_attack_steps"] for point in points} - {_published_steps(first)}
     if steps:
