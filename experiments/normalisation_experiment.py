@@ -1,8 +1,8 @@
 """Normalisation by the batch at hand, as published, or by running statistics: what does the CNN withstand?
 
-Expected: with the statistics of the batch, which are those of the perturbed network, far more mismatch and
-larger attacks; with running statistics, which a device that sees one image at a time needs, far less. Not among
-the published experiments.
+Expected: far more mismatch and larger attacks with the statistics of the batch, which are those of the
+perturbed network; a device that sees one image at a time has none but running statistics. Not among the
+published experiments.
 Command: python train.py -exp=normalisation_experiment (-protocol=short: fewer epochs)
 """
 

@@ -10,7 +10,8 @@ from jaxrobust.architectures import architecture_of, on_stand_ins
 
 # Models under the published and under the short protocol, as in section 7 of the published system; but the
 # comparison of regularisers has ABCD too, the two MLPs of the weight magnitudes are trained for four lengths
-# of time each, Hessians are those of the mismatch experiment's networks, and precision is our own question.
+# of time each, Hessians are those of the mismatch experiment's networks; precision and normalisation are our
+# own questions.
 N_MODELS = {
     "adversarial_landscape_experiment": (36, 18),
     "boundary_loss_experiment": (4, 4),
@@ -21,7 +22,8 @@ N_MODELS = {
     "landscape_vary_beta_experiment": (36, 18),
     "methods_random_experiment": (2, 2),
     "methods_random_vary_beta_experiment": (4, 4),
-    "precision_experiment": (12, 12),
+    "normalisation_experiment": (4, 4),
+    "precision_experiment": (8, 8),
     "quantization_experiment": (20, 2),
     "regularization_comparison_experiment": (15, 15),
     "sgd_experiment": (20, 2),
