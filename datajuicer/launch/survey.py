@@ -22,6 +22,7 @@ from datajuicer.status import Outcome, outcomes_of
 from datajuicer.store import Store
 
 SECOND_LOOK = 3.0  # seconds between the two questions
+SEARCHES = 2  # for what looks lost, while somebody waits
 
 Schedulers = Mapping[str, Scheduler]
 
@@ -74,12 +75,18 @@ def follow(
     tell: Callable[[list[Standing]], None],
     slowest: float = 30.0,
 ) -> list[Standing]:
-    """Survey again and again, ever more slowly, until nothing is under way; `tell` hears of every survey."""
-    wait = 1.0
+    """Survey again and again, ever more slowly, until nothing is under way; `tell` hears of every survey.
+
+    What looks lost is looked for a few times more: on a busy cluster a job that is queued again is in no list
+    for seconds.
+    """
+    wait, searches = 1.0, 0
     while True:
         standings = survey(store, items, known)
         tell(standings)
-        if not any(one.state in (*UNDER_WAY, "unknown") for one in standings):
+        states = {one.state for one in standings}
+        searches = 0 if states & {*UNDER_WAY, "unknown"} else searches + 1
+        if searches and ("lost" not in states or searches > SEARCHES):
             return standings
         time.sleep(wait)
         wait = min(1.5 * wait, slowest)

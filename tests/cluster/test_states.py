@@ -2,6 +2,7 @@
 
 import pytest
 
+from datajuicer.launch import survey
 from datajuicer.launch.lsf import parse_bjobs
 from datajuicer.launch.scheduler import Seen
 from datajuicer.launch.slurm import parse_squeue
@@ -100,3 +101,19 @@ def test_usable_lines_are_read_and_others_are_left_out():
     }
     text = "slurm_load_jobs error\n 12  4  FAILED  9:0  NonZeroExitCode \n 13  N/A RUNNING 0 None\n"
     assert parse_squeue(text) == {("12", 4): Seen("ended", "FAILED exit 9:0 NonZeroExitCode")}
+
+
+@pytest.mark.parametrize(
+    ("answers", "end"),
+    [
+        (["running", "lost", "lost", "running", "done"], "done"),
+        (["lost", "lost", "lost", "done"], "lost"),
+        (["running", "failed", "done"], "failed"),
+    ],
+)
+def test_who_waits_looks_again_for_what_seems_lost(answers, end, monkeypatch):
+    coming = iter(answers)
+    monkeypatch.setattr(survey, "survey", lambda *_: [survey.Standing(None, next(coming))])
+    monkeypatch.setattr(survey.time, "sleep", lambda _: None)
+    (found,) = survey.follow(None, [], {}, lambda _: None)
+    assert found.state == end
