@@ -19,7 +19,7 @@ SIZES = (0.01, 0.03, 0.05, 0.1)
 class awp_sweep:
     """AWP with four sizes of the attack on parameters, on three networks."""
 
-    short = replace(protocols.SHORT_SWEEP, seeds=(SEED,))
+    short = replace(protocols.SHORT_SWEEP, seeds=(SEED,)).evaluating(n_samples=500, n_draws=25)
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Twelve models."""
