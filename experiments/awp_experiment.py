@@ -20,7 +20,7 @@ CNN_SIZES = (0.0, 0.001, 0.01, 0.1)
 class awp_experiment:
     """AWP with four sizes of the attack on inputs, on three networks."""
 
-    short = protocols.SHORT_SWEEP.evaluating(n_samples=500, n_draws=25)
+    short = protocols.SHORT_SWEEP
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Twelve models."""
