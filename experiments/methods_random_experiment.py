@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from jaxrobust import evaluations, protocols
-from jaxrobust.architectures import cnn
 from jaxrobust.plotting.random_corners import draw_attack_against_random
 
 # The published sizes.
@@ -24,7 +23,7 @@ class methods_random_experiment:
     def train_grid(self) -> list[dict[str, Any]]:
         """Two models; of the published protocol the first is in the mismatch experiment too."""
         return protocols.with_methods(
-            [cnn.make() | {"normalisation": "batch"}], [protocols.STANDARD, protocols.beta(0.1)], seeds=[0]
+            [protocols.published_cnn()], [protocols.STANDARD, protocols.beta(0.1)], seeds=[0]
         )
 
     def evaluate(self, grid: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from jaxrobust import evaluations, protocols
-from jaxrobust.architectures import cnn
 from jaxrobust.plotting.random_corners import draw_attack_against_random
 
 # The published sizes.
@@ -23,7 +22,7 @@ class methods_random_vary_beta_experiment:
     def train_grid(self) -> list[dict[str, Any]]:
         """Four models; of the published protocol the first is in the mismatch experiment too."""
         return protocols.with_methods(
-            [cnn.make() | {"normalisation": "batch"}],
+            [protocols.published_cnn()],
             [protocols.STANDARD, protocols.beta(0.1), protocols.beta(0.3), protocols.beta(0.5)],
             seeds=[0],
         )

@@ -58,17 +58,18 @@ def beta(weight: float, size: float = 0.1) -> Method:
     return {"method": f"Beta {weight:g}", "beta_robustness": weight, "attack_size_mismatch": size}
 
 
-def published_networks() -> list[dict[str, Any]]:
-    """The three networks of the published comparison with its data: speech, ECG and Fashion-MNIST.
+def published_cnn() -> dict[str, Any]:
+    """The CNN for Fashion-MNIST, normalised by the batch at hand after training too, as published.
 
-    The CNN is normalised by the batch at hand after training too, as published: that takes much of the effect
-    of mismatch and attacks away, so that no other network can be compared with the published numbers.
+    That takes much of the effect of mismatch and attacks away, so that no other normalisation can be compared
+    with the published numbers.
     """
-    return [
-        speech_lsnn.make(),
-        ecg_lsnn.make() | {"split": "published"},
-        cnn.make() | {"normalisation": "batch"},
-    ]
+    return cnn.make() | {"normalisation": "batch"}
+
+
+def published_networks() -> list[dict[str, Any]]:
+    """The three networks of the published comparison with its data: speech, ECG and Fashion-MNIST."""
+    return [speech_lsnn.make(), ecg_lsnn.make() | {"split": "published"}, published_cnn()]
 
 
 def with_methods(grid: Grid, methods: Sequence[Method], seeds: Sequence[int] = SEEDS) -> list[dict[str, Any]]:
