@@ -71,10 +71,16 @@ class Watch:
         while thread.is_alive() and not self.ended:
             # Python runs signal handlers between two steps of this thread, so it must never wait for long
             thread.join(LOOK_EVERY)
-            while self.signals and thread.is_alive():
-                self.react(self.signals.pop(0))
+            self.react_to_all()
+        self.react_to_all()  # of a computation that ended together with the wall time
         if self.ended:
             thread.join(LAST_WORDS)
+
+    def react_to_all(self) -> None:
+        """Warnings come first: of signals that wait together, Python hears the lowest number first."""
+        arrived, self.signals = self.signals, []
+        for number in sorted(arrived, key=ENDS.__contains__):
+            self.react(number)
 
     def react(self, number: int) -> None:
         """Pass a signal on to the worker in the way that fits."""
