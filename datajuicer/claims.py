@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -101,10 +102,15 @@ def _mtime(path: Path) -> float:
 
 
 def server_time(folder: Path) -> float:
-    """The time by the clock that stamps the files of this folder; ours may be hours off."""
+    """The time by the clock that stamps the files of this folder; ours, which may be hours off, where we
+    cannot write.
+    """
     probe = folder / f".{uuid.uuid4().hex}.tmp"
     try:
         probe.touch()
+    except OSError:
+        return time.time()
+    try:
         return probe.stat().st_mtime
     finally:
         probe.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ help.
 
 from __future__ import annotations
 
+import inspect
 import os
 import pickle
 import shutil
@@ -193,8 +194,9 @@ def _call(task: Task, works: list[Work], jobs: list[Job], takes_job: bool) -> tu
         assert isinstance(function, Cachable)
         return _call_batched(function, works, jobs, takes_job), ()
     (work,), (job,) = works, jobs
-    kwargs = {**work.kwargs, JOB: job} if takes_job and JOB not in work.kwargs else work.kwargs
-    args, seen = work.args, None
+    args, kwargs, seen = work.args, work.kwargs, None
+    if takes_job and JOB not in kwargs:
+        args, kwargs = _with_job(function, args, kwargs, job)
     if task.lint and isinstance(function, Cachable):
         args, kwargs, seen = watch(function, args, kwargs)
     try:
@@ -206,6 +208,17 @@ def _call(task: Task, works: list[Work], jobs: list[Job], takes_job: bool) -> tu
     except BaseException as error:
         result = _Raised(error)
     return [result], tuple(seen.undeclared()) if seen else ()
+
+
+def _with_job(
+    function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], job: Job
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call with `job` in its place."""
+    called = function.function if isinstance(function, Cachable) else function
+    place = list(inspect.signature(called).parameters).index(JOB)
+    if place < len(args):
+        return (*args[:place], job, *args[place:]), kwargs
+    return args, {**kwargs, JOB: job}
 
 
 def _call_batched(
@@ -230,17 +243,15 @@ def _call_batched(
 
 
 def _keep(task: Task, work: Work, job: Job, result: Any, started: float, duration: float) -> Outcome:
+    if isinstance(result, _Raised):
+        return _keep_failure(task, work, job, result.error, started, duration)
+    if task.store is None:
+        return Outcome("done", result)
     try:
-        if isinstance(result, _Raised):
-            if task.store is not None and is_full(result.error):  # what the function wrote found no room
-                raise cannot_write(job.folder, None, result.error)
-            return _keep_failure(task, work, job, result.error, started, duration)
-        if task.store is None:
-            return Outcome("done", result)
         different = _keep_value(task.store, task, work, job, result, started, duration)
-        return Outcome("done", warnings=(different,) if different else ())
-    except (UsageError, OSError) as error:
-        return Outcome("refused", error=_line(error), exception=error, fatal=isinstance(error, StoreFull))
+    except Exception as error:  # of its saver, or because the value has no place in a record
+        return _keep_failure(task, work, job, error, started, duration)
+    return Outcome("done", warnings=(different,) if different else ())
 
 
 def _keep_value(
@@ -265,18 +276,31 @@ def _keep_failure(
     task: Task, work: Work, job: Job, error: BaseException, started: float, duration: float
 ) -> Outcome:  # fmt: skip
     text = "".join(traceback.format_exception(error))
+    if isinstance(error, StoreFull):
+        return _give_up(error)
+    if task.store is not None and is_full(error):  # what the function wrote found no room
+        return _give_up(cannot_write(job.folder, None, error))
     if isinstance(error, KeyboardInterrupt):
         return Outcome("stopped", error=_line(error), traceback=text, exception=error)
     if may_help_again(error) or task.store is None:
         return Outcome("refused", error=_line(error), traceback=text, exception=error)
     record = _record(task, work, job, "failed", started, duration)
-    task.store.write(record | {"error": _line(error), "traceback": text})
+    try:
+        task.store.write(record | {"error": _line(error), "traceback": text})
+    except StoreFull as full:
+        return _give_up(full)
     return Outcome("failed", error=_line(error), traceback=text, exception=error)
+
+
+def _give_up(full: StoreFull) -> Outcome:
+    return Outcome("refused", error=_line(full), exception=full, fatal=True)
 
 
 def record_death(task: Task, work: Work, reason: str) -> Outcome:
     """Record that the process died which computed this; the caller saw it die."""
     assert task.store is not None
+    if task.store.path(task.name, work.key).exists():  # it died after its work was done
+        return Outcome("done")
     if (claim := claims.claim(task.store, task.name, work.key)) is not None:
         claim.release()  # with the one that the dead process held
     folder = task.store.folder(task.name, work.key)
@@ -321,7 +345,7 @@ def _record(task: Task, work: Work, job: Job, outcome: str, started: float, dura
         "outcome": outcome,
         "dependencies": {name: values.describe(value) for name, value in work.dependencies.items()},
         "context": _context(function, work),
-        "notes": values.describe(job.facts),
+        "notes": {name: _described(fact) for name, fact in job.facts.items()},
         "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds"),
         "seconds": duration and round(duration, 6),
         "host": socket.gethostname(),
@@ -348,12 +372,20 @@ def _context(function: Any, work: Work) -> Any:
         for key, inner in items:
             if f"{name}:{key}" in work.dependencies:
                 continue
-            described = values.describe(inner)
+            described = _described(inner)
             size = len(str(described)) + len(str(key))
             if size <= room:
                 room -= size
                 context[name if key is None else f"{name}:{key}"] = described
     return context
+
+
+def _described(value: Any) -> Any:
+    """What is only for people to read must never cost a result."""
+    try:
+        return values.describe(value)
+    except Exception:
+        return {"$unknown": f"{type(value).__module__}.{type(value).__qualname__}"}
 
 
 def save_pickle(folder: Path, value: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import uuid
 from pathlib import Path
@@ -21,7 +22,7 @@ def write_file(path: Path, data: bytes) -> None:
     try:
         file = path.open("xb")
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         file = path.open("xb")
     with file:
         file.write(data)
@@ -47,9 +48,25 @@ def sync_folder(path: Path) -> None:
             raise
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, with those above it, and wait until their names are on the disk."""
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
 def unique() -> str:
     """A name that no other writer, here or on another machine, uses for its temporary file."""
     return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one that we give to what is not finished."""
+    return re.search(r"(-\d+-[0-9a-f]{8}|^\.[0-9a-f]{32})\.tmp$", name) is not None
 
 
 def is_full(error: BaseException) -> TypeGuard[OSError]:

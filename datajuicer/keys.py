@@ -143,7 +143,7 @@ class Encoder:
         if isinstance(value, enum.Enum):
             name = value.name if value.name is not None else value.value
             return self._tagged(b"E", _name_of(kind, where), name, where=where)
-        if hasattr(value, "__datajuicer_key__"):
+        if hasattr(value, "__datajuicer_key__") and not isinstance(value, type):
             return self._tagged(b"K", *value.__datajuicer_key__(), where=where)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
@@ -223,7 +223,18 @@ def lasting_name(value: Any) -> str | None:
     module = getattr(value, "__module__", None)
     if not qualname or not module or "<" in qualname:
         return None
+    # functools.wraps lends a name to functions that close over different things
+    borrowed = getattr(value, "__closure__", None) or hasattr(value, "__wrapped__")
+    if isinstance(value, types.FunctionType) and borrowed and not _is_found(value, module, qualname):
+        return None
     return f"{module_name(module)}:{qualname}"
+
+
+def _is_found(value: Any, module: str, qualname: str) -> bool:
+    found: Any = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found is value or getattr(found, "function", None) is value  # a cachable function holds its own
 
 
 def module_name(module: str) -> str:
@@ -268,7 +279,8 @@ def _describe(value: Any, where: str) -> Any:
     """
     if isinstance(value, types.FunctionType):
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        return ("function", value.__module__, value.__qualname__, value.__code__, cells, value.__defaults__)
+        defaults = (value.__defaults__, value.__kwdefaults__)
+        return ("function", value.__module__, value.__qualname__, value.__code__, cells, defaults)
     if isinstance(value, types.CodeType):
         return ("code", value.co_code, value.co_consts, value.co_names)
     return ("object", id(value))

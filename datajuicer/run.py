@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
@@ -19,6 +21,7 @@ from datajuicer.grid import Grid
 from datajuicer.plan import Item, Point, as_points, brief, complete, plan, telling_keys
 from datajuicer.record import Record
 from datajuicer.schedule import Order, compute_all
+from datajuicer.status import code_differs, is_current
 from datajuicer.store import LOG, MISSING, Store
 from datajuicer.template import Literal as LiteralText
 
@@ -84,12 +87,12 @@ def run(
         results: list[Any] = [MISSING] * len(points)
         failures: list[Failure] = []
         looked = _look_up(store, items, run_mode, results, failures)
-        if run_mode in ("load", "load_any"):
+        if run_mode in ("load", "load_any") and not failures:
             missing = [index for index, value in enumerate(results) if value is MISSING]
             if missing and run_mode == "load":
                 raise _nothing_stored(points, missing, hint)
             return _arranged(points, results, store_key, leave_out=run_mode == "load_any")
-        if looked:
+        if looked and run_mode not in ("load", "load_any"):
             order = Order(n_threads, executor, batch, progress, lint, run_mode == "retry", time_limit)
             keep = store if cache_mode == "normal" else None
             cause = _compute(store, keep, looked, order, results, failures)
@@ -97,8 +100,12 @@ def run(
             cause = None
         if failures:
             failures.sort(key=lambda f: f.indices)
-            partial_results = _arranged(points, results, store_key)
-            raise RunError(_explained(failures, len(points)), partial_results, failures) from cause
+            explained = _explained(failures, len(points))
+            try:
+                partial_results = _arranged(points, results, store_key)
+            except UsageError as error:  # what is there cannot be merged into the points
+                partial_results, explained = _arranged(points, results, None), f"{explained}\n{error}"
+            raise RunError(explained, partial_results, failures) from cause
         return _arranged(points, results, store_key)
 
     return call
@@ -117,7 +124,7 @@ def _check(
         raise UsageError(f"n_threads={n_threads!r} must be a whole number of worker processes, at least 1")
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise UsageError(f"batch={batch!r} must be a whole number of points, at least 1")
-    if time_limit is not None and not (isinstance(time_limit, int | float) and time_limit > 0):
+    if time_limit is not None and not (isinstance(time_limit, int | float) and 0 < time_limit < math.inf):
         raise UsageError(f"time_limit={time_limit!r} must be a number of seconds above 0, or None")
     if time_limit is not None and executor is not None:
         raise UsageError("time_limit is for the worker processes of run; give the executor its own limit")
@@ -162,9 +169,14 @@ def _look_up(
             rest.append(Looked(item, "any"))
             continue
         record = store.read(function.table_name, item.key)
-        usable = record is not None and _usable(store, function, record, warned, mode)
-        if record is not None and usable and (value := value_of(store, function, record)) is not MISSING:
-            _fill(store, function, record, item, value, results)
+        try:
+            usable = record is not None and _usable(store, function, record, warned, mode)
+            if record is not None and usable and _filled(store, function, record, item, results):
+                continue
+        except UsageError:
+            raise  # nothing is computed yet
+        except Exception as error:
+            failures.append(_unreadable(store, item, error))
             continue
         if mode in ("normal", "load", "load_any") and record is None:
             failed = store.read(function.table_name, item.key, "failed")
@@ -176,17 +188,13 @@ def _look_up(
 
 
 def _usable(store: Store, function: Cachable, record: Record, warned: set[str], mode: RunMode) -> bool:
-    if function.checker is not None and not function.checker(
-        store.folder(function.table_name, record["key"])
+    if not is_current(store, function, record, recompute=mode in ("normal", "retry")):
+        return False
+    if (
+        function.on_code_change != "ignore"
+        and code_differs(function, record)
+        and function.table_name not in warned
     ):
-        return False
-    if function.on_code_change == "ignore" or record.get("code") == function.code or not record.get("code"):
-        return True
-    if function.code is None:
-        return True
-    if function.on_code_change == "recompute" and mode in ("normal", "retry"):
-        return False
-    if function.table_name not in warned:
         warned.add(function.table_name)
         warnings.warn(
             f"the source of {function.table_name} has changed since some of its results were computed; they "
@@ -204,13 +212,21 @@ def value_of(store: Store, function: Cachable, record: Record) -> Any:
     return store.value(record, loader)
 
 
-def _fill(
-    store: Store, function: Cachable, record: Record, item: Item, value: Any, results: list[Any]
-) -> None:  # fmt: skip
-    first, *others = item.indices
-    results[first] = value
-    for index in others:  # equal points get equal values, not the same object
-        results[index] = value_of(store, function, record)
+def _filled(store: Store, function: Cachable, record: Record, item: Item, results: list[Any]) -> bool:
+    """Fill in the value of a record, if it is there: equal points get equal values, not the same object."""
+    for index in item.indices:
+        value = value_of(store, function, record)
+        if value is MISSING:
+            return False
+        results[index] = value
+    return True
+
+
+def _unreadable(store: Store, item: Item, error: Exception) -> Failure:
+    """A loader or a checker failed; the result stays as it is."""
+    said = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
+    told = "".join(traceback.format_exception(error))
+    return _failure(store, item, f"its result cannot be read: {said}", told, recorded=False)
 
 
 def recorded_failure(store: Store, item: Item, record: Record) -> Failure:
@@ -280,9 +296,11 @@ def _take(
                 continue
             assert item.key is not None
             record = keep.read(function.table_name, item.key)
-            value = MISSING if record is None else value_of(keep, function, record)
-            if record is not None and value is not MISSING:
-                _fill(keep, function, record, item, value, results)
+            try:
+                if record is not None and _filled(keep, function, record, item, results):
+                    continue
+            except Exception as error:
+                failures.append(_unreadable(store, item, error))
                 continue
             error = "the result was computed, but is not in the store any more"
             failures.append(_failure(store, item, error, "", recorded=False))
@@ -330,8 +348,15 @@ def _merged(point: Point, value: Any, store_key: str) -> Point:
 
 
 def as_data(value: Any) -> Any:
-    """Text that a function returned is data: templates in it are never resolved."""
-    return LiteralText(value) if type(value) is str and ("{" in value or "}" in value) else value
+    """Text that a function returned is data, wherever it stands: templates in it are never resolved."""
+    kind = type(value)
+    if kind is str:
+        return LiteralText(value) if "{" in value or "}" in value else value
+    if kind is dict:
+        return {key: as_data(inner) for key, inner in value.items()}
+    if kind is list or kind is tuple:
+        return kind(map(as_data, value))
+    return value
 
 
 def _nothing_stored(points: list[Point], missing: list[int], hint: str) -> MissingResults:
@@ -377,8 +402,9 @@ def cached(function: Cachable, cache_dir: str | os.PathLike[str] = "sessions") -
     store = Store(Path(cache_dir))
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        item = Item(function, args, kwargs, {}, [0])
+        item = Item(function, as_data(args), as_data(kwargs), {}, [0])
         complete(item, function)
+        item.args, item.kwargs = args, kwargs
         results: list[Any] = [MISSING]
         failures: list[Failure] = []
         looked = _look_up(store, [item], "normal", results, failures)

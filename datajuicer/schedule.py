@@ -207,7 +207,16 @@ class _Schedule:
             return self.executor.submit(compute, task)
         import cloudpickle
 
-        return self.executor.submit(compute_pickled, cloudpickle.dumps(task))
+        try:
+            payload = cloudpickle.dumps(task)
+        except Exception as error:
+            unsent: Future[Any] = Future()
+            if len(places) > 1:  # each shows whether it was the one
+                unsent.set_result([Outcome("alone")] * len(places))
+            else:
+                unsent.set_exception(error)
+            return unsent
+        return self.executor.submit(compute_pickled, payload)
 
     def _collect(self, pending: deque[tuple[int, ...]]) -> Iterator[tuple[int, Outcome]]:
         timeout = LOOK_AGAIN if self.elsewhere else 1.0  # not for ever: a stop may have been asked for

@@ -51,14 +51,13 @@ def status(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions")
 
     def call(*args: Any, **kwargs: Any) -> Status:
         points = as_points(grid)
-        found = [("missing", points[0])] * len(points)
+        found: dict[int, Outcome] = {}
         store = Store(cache_dir)
         for item, outcome in outcomes_of(store, plan(points, func, args, kwargs)):
-            for index in item.indices:
-                found[index] = (outcome, points[index])
+            found |= dict.fromkeys(item.indices, outcome)
         lists = {name: Grid() for name in ("done", "failed", "running", "missing")}
-        for outcome, point in found:
-            lists[outcome].append(point)
+        for index, point in enumerate(points):
+            lists[found[index]].append(point)
         return Status(**lists)
 
     return call
@@ -81,13 +80,31 @@ def outcomes_of(store: Store, items: list[Item]) -> list[tuple[Item, Outcome]]:
 
 
 def _outcome(store: Store, function: Cachable, key: str, named: str) -> Outcome:
-    name, checker = function.table_name, function.checker
+    name = function.table_name
     if named == "done":
-        return "done" if checker is None or checker(store.folder(name, key)) else "missing"
+        if function.checker is None and function.on_code_change != "recompute":
+            return "done"
+        record = store.read(name, key)
+        return "done" if record is not None and is_current(store, function, record) else "missing"
     if named == "claimed" and claims.is_claimed(store, name, key):
         return "running"
     failed = named == "failed" or (named == "claimed" and store.path(name, key, "failed").exists())
     return "failed" if failed else "missing"
+
+
+def is_current(store: Store, function: Cachable, record: Record, *, recompute: bool = True) -> bool:
+    """Whether a stored result stands: its checker finds its files good, and it need not be recomputed for its
+    code.
+    """
+    folder = store.folder(function.table_name, record["key"])
+    if function.checker is not None and not function.checker(folder):
+        return False
+    return not (recompute and function.on_code_change == "recompute" and code_differs(function, record))
+
+
+def code_differs(function: Cachable, record: Record) -> bool:
+    """Whether a result was computed by other source code, as far as both are known."""
+    return bool(record.get("code") and function.code and record["code"] != function.code)
 
 
 def missing(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions") -> Callable[..., Grid]:
@@ -174,4 +191,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _readable(described: Any) -> Any:
-    return values.decode(described, {}, values.Artifact)
+    try:
+        return values.decode(described, {}, values.Artifact)
+    except TypeError:  # a set of what only its key makes hashable, such as dataclasses
+        return described

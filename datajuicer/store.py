@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from datajuicer import values
-from datajuicer.disk import cannot_write, sync_file, sync_folder, unique, write_file
+from datajuicer.disk import cannot_write, is_full, make_folder, sync_file, sync_folder, unique, write_file
 from datajuicer.errors import StoreWarning, UsageError
 from datajuicer.record import FORMAT, Record, difference, format_record, parse_record
 
@@ -286,12 +286,15 @@ class Store:
     def write_files(self, function: str, key: str, saver: Any, value: Any) -> Record:
         """Let a saver write a value's files into a fresh folder; the "value" of the record that lists
         them.
+
+        Raises:
+            StoreFull: there is no room. What else the saver raises passes through.
         """
         name = f"value-{uuid.uuid4().hex[:16]}"
         target = self.folder(function, key) / name
         temporary = target.with_name(f"{name}.{unique()}.tmp")
-        temporary.mkdir(parents=True)
         try:
+            make_folder(temporary)
             saver(temporary, value)
             files = {}
             for path in sorted(p for p in temporary.rglob("*") if p.is_file()):
@@ -300,9 +303,13 @@ class Store:
                     values.file_digest(path),
                     path.stat().st_size,
                 ]
+            for folder in (*(p for p in temporary.rglob("*") if p.is_dir()), temporary):
+                sync_folder(folder)
             os.rename(temporary, target)
         except OSError as error:
-            raise cannot_write(target, None, error) from error
+            if is_full(error):
+                raise cannot_write(target, None, error) from error
+            raise  # a fault of the saver, which is no reason to give up the other points
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         sync_folder(target.parent)
@@ -315,14 +322,12 @@ class Store:
         done, failed = self.path(function, key), self.path(function, key, "failed")
         if not (done.exists() or failed.exists() or self.folder(function, key).exists()):
             return
-        aside = done.with_name(f"{key}.replaced-{time.time_ns()}")
-        try:
-            os.rename(self.folder(function, key), aside)
-        except FileNotFoundError:
-            aside.mkdir(parents=True)
-        for path in (done, failed):
+        folder = self.folder(function, key)
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in (done, failed):  # records first: none must ever stand without its files
             if path.exists():
-                os.rename(path, aside / path.name)
+                os.rename(path, folder / path.name)
+        os.rename(folder, done.with_name(f"{key}.replaced-{time.time_ns()}"))
 
     def _set_aside(self, path: Path) -> None:
         if path.exists():

@@ -249,8 +249,9 @@ def to_dataframe(source: Any) -> Any:
     Args:
         source: a grid: one row a point; or the folder of a function, such as `"sessions/train"`: one row a
             result, with its dependencies under their names, its value under `value` (a dict: one column
-            `value.name` for each entry) and `key`, `started` and `seconds`. Arrays are told by dtype and
-            shape, not loaded.
+            `value.name` for each entry) and `key`, `started` and `seconds`. A dependency of one of these
+            names stands under `dependency.name`. Arrays are told by dtype and shape, what a saver wrote by
+            its files' names; neither is loaded.
 
     Raises:
         UsageError: there is no such folder.
@@ -264,7 +265,9 @@ def to_dataframe(source: Any) -> Any:
         raise UsageError(f"there is no folder {folder}; name that of a function, such as 'sessions/train'")
     columns: dict[str, list[Any]] = {}
     for count, record in enumerate(Store(folder.parent).records(folder.name)):
-        row = {"key": record["key"]} | {n: _plain(v) for n, v in record["dependencies"].items()}
+        row = {"key": record["key"]}
+        for name, dependency in record["dependencies"].items():
+            row[f"dependency.{name}" if name in _OWN_COLUMNS else name] = _plain(dependency)
         value = record["value"]
         if type(value) is dict and not (len(value) == 1 and next(iter(value)).startswith("$")):
             for name, inner in value.items():
@@ -283,19 +286,24 @@ def to_dataframe(source: Any) -> Any:
     return pd.DataFrame(columns)
 
 
+_OWN_COLUMNS = ("key", "value", "started", "seconds")
+
+
 def _plain(tree: Any) -> Any:
-    if type(tree) is dict and len(tree) == 1 and "$array" in tree:
+    if type(tree) is not dict and type(tree) is not list:
+        return tree
+    return values.decode(_without_files(tree), {}, values.Artifact)
+
+
+def _without_files(tree: Any) -> Any:
+    """A tree in which text stands for arrays and for what a saver wrote."""
+    if type(tree) is list:
+        return [_without_files(item) for item in tree]
+    if type(tree) is not dict:
+        return tree
+    if len(tree) == 1 and "$array" in tree:
         _, dtype, shape = tree["$array"]
         return f"{dtype}{shape}"
-    if type(tree) is dict:
-        return values.decode(tree, _NoArrays(), values.Artifact)
-    return values.decode(tree, _NoArrays(), values.Artifact) if type(tree) is list else tree
-
-
-class _NoArrays(dict[str, Any]):
-    """Stands for arrays that are not loaded."""
-
-    def __missing__(self, key: str) -> Any:
-        import numpy as np
-
-        return np.empty(0, "uint8")
+    if len(tree) == 1 and "$files" in tree:
+        return ", ".join(tree["$files"]["files"])
+    return {name: _without_files(inner) for name, inner in tree.items()}

@@ -237,7 +237,13 @@ def _value(point: Point, expression: _Expression, path: tuple[Any, ...]) -> Any:
     if expression.name == ("*",) and not expression.calls:
         return dict(point)
     name = _filled(point, expression.name, path)
-    value = _look_up(point, name)
+    try:
+        value = _look_up(point, name)
+    except TypeError:
+        raise UsageError(
+            f"the template {expression.source!r} looks for a key that is of type {type(name).__qualname__}, "
+            "not text"
+        ) from None
     if value is _MISSING:
         raise _missing(point, name, expression.source)
     value = _resolved(point, name, value, path)

@@ -5,6 +5,7 @@ another.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from datajuicer import claims, values
-from datajuicer.disk import cannot_write, sync_file, unique
+from datajuicer.disk import cannot_write, is_temporary, make_folder, sync_file, unique
 from datajuicer.errors import UsageError
 from datajuicer.record import Record, difference
 from datajuicer.store import QUARANTINE, Store
+
+# The files and folders that hold values; users give their artifacts names of their own.
+_OURS = re.compile(r"value-[0-9a-f]{16}(\.safetensors)?")
 
 
 @dataclass(frozen=True)
@@ -115,16 +119,18 @@ def gc(store: Store, dry_run: bool = True, older_than: float = 3600.0) -> list[P
     if not store.root.is_dir():
         return []
     now = claims.server_time(store.root)
-    found = [p for p in sorted(store.root.rglob("*.tmp")) if _age(p, now) > older_than]
+    found = [
+        p for p in sorted(store.root.rglob("*.tmp")) if is_temporary(p.name) and _age(p, now) > older_than
+    ]
     for path in sorted(store.root.glob("*/??/*.claim.*")):
         if path.parts[-3] != QUARANTINE and not claims.is_alive(path):
             found.append(path)
     for path in sorted(store.root.glob("*/??/*/value-*")):
         function, _, key = path.parts[-4:-1]
-        if "." in key or path.suffix == ".tmp" or _age(path, now) <= older_than:
+        if "." in key or not _OURS.fullmatch(path.name) or _age(path, now) <= older_than:
             continue  # what was set aside stays whole
         record = store.read(function, key)
-        if record is None or path.name not in _value_names(record):
+        if record is None or not any(named.is_relative_to(path) for named, *_ in named_files(store, record)):
             found.append(path)
     if not dry_run:
         for path in found:
@@ -137,12 +143,6 @@ def _age(path: Path, now: float) -> float:
         return now - path.stat().st_mtime
     except FileNotFoundError:
         return 0.0
-
-
-def _value_names(record: Record) -> set[str]:
-    value = record.get("value")
-    names = {record["arrays"][0]} if "arrays" in record else set()
-    return names | ({value["$files"]["folder"]} if type(value) is dict and "$files" in value else set())
 
 
 def copy_results(source: Store, target: Store, functions: list[str] | None = None) -> Copied:
@@ -184,7 +184,7 @@ def _copy_files(source: Store, target: Store, record: Record) -> bool:
         copy = end / path.relative_to(start)
         temporary = copy.with_name(f"{copy.name}.{unique()}.tmp")
         try:
-            copy.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(copy.parent)
             shutil.copyfile(path, temporary)
             if values.file_digest(temporary) != sha256:
                 return False

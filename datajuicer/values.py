@@ -197,7 +197,8 @@ def _decode_tagged(  # noqa: PLR0911, PLR0912 - one line a type
         case "$scalar":
             import numpy as np
 
-            return np.frombuffer(bytes.fromhex(content[1]), _dtype(content[0]))[0]
+            dtype, data = _dtype(content[0]), bytes.fromhex(content[1])
+            return np.frombuffer(data, dtype)[0] if data else np.zeros((), dtype)[()]  # empty text has none
         case "$array":
             name, dtype, shape = content
             return arrays[name].view(_dtype(dtype)).reshape(shape)

@@ -84,7 +84,7 @@ class _Limit:
     def end(self) -> None:
         """The time has passed."""
         self.passed = True
-        self.process.kill()
+        _kill(self.process)
 
     def lift(self) -> None:
         """The computation is through."""
@@ -164,8 +164,8 @@ class LocalExecutor(Executor):
         """End every worker now."""
         self._stopping = True
         for seat in self._seats:
-            if seat.process is not None:
-                seat.process.kill()
+            if (process := seat.process) is not None:
+                _kill(process)
 
     def _serve(self, seat: _Seat) -> None:
         while (waiting := self._queue.get()) is not None:
@@ -252,6 +252,13 @@ class LocalExecutor(Executor):
         ):  # a worker that is gone is noticed when its answer is read
             if seat.write is not None:
                 send(seat.write, message)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a worker with the processes that it started, which hold its pipes and would be waited for."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def shares(workers: int) -> list[list[int]]:

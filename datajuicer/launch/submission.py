@@ -33,6 +33,7 @@ from datajuicer.launch.states import UNDER_WAY, State
 from datajuicer.launch.survey import Schedulers, Standing, job_of, survey
 from datajuicer.plan import Item
 from datajuicer.schedule import batches
+from datajuicer.status import is_current
 from datajuicer.store import CAMPAIGNS, Store
 
 ASK_AGAIN = (1.0, 3.0)  # seconds before the scheduler is asked again for a job whose submission got no reply
@@ -108,7 +109,7 @@ def prepare(store: Store, standings: Sequence[Standing], wish: Wish) -> list[Pre
     """The campaigns that would be sent for points that stand so."""
     items = [one.item for one in standings if one.state in wish.states]
     computations = [
-        Piece([items[p] for p in places], [_work(items[p]) for p in places])
+        Piece([items[p] for p in places], [_work(store, items[p]) for p in places])
         for places in batches(items, wish.batch)
     ]
     number = max((campaign.number for campaign in campaigns.read_all(store)), default=0)
@@ -136,9 +137,12 @@ def cancel(store: Store, standings: Sequence[Standing], known: Schedulers) -> li
     return list(ended.values())
 
 
-def _work(item: Item) -> Work:
+def _work(store: Store, item: Item) -> Work:
     assert item.key is not None
-    return Work(item.args, item.kwargs, item.arguments, item.dependencies, item.key)
+    record = store.read(item.name, item.key)
+    outdated = record is not None and not is_current(store, item.function, record)  # type: ignore[arg-type]
+    replaces = record["started"] if record is not None and outdated else None
+    return Work(item.args, item.kwargs, item.arguments, item.dependencies, item.key, replaces)
 
 
 def _prepared(store: Store, computations: Sequence[Piece], number: int, wish: Wish) -> Prepared:

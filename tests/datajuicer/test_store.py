@@ -309,11 +309,11 @@ def test_gc_lists_and_sweeps_only_what_crashes_left(tmp_path):
     before = {p for p in tmp_path.rglob("*") if p.is_file()}
     shelf = records(tmp_path)[0].parent
     folder = next(p for p in shelf.iterdir() if p.is_dir())
-    orphans = [shelf / "x.json.host-1-abc.tmp", folder / "value-0123456789abcdef.safetensors"]
+    orphans = [shelf / "x.json.host-1-0123abcd.tmp", folder / "value-0123456789abcdef.safetensors"]
     for path in orphans:
         path.write_bytes(b"half")
         os.utime(path, (time.time() - 7200, time.time() - 7200))
-    young = shelf / "y.host-1-abc.tmp"
+    young = shelf / "y.host-1-0123abce.tmp"
     young.write_bytes(b"half")
     checkpoint = folder / "checkpoint.bin"
     checkpoint.write_bytes(b"kept")
