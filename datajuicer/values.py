@@ -197,8 +197,10 @@ def _decode_tagged(  # noqa: PLR0911, PLR0912 - one line a type
         case "$scalar":
             import numpy as np
 
-            dtype, data = _dtype(content[0]), bytes.fromhex(content[1])
-            return np.frombuffer(data, dtype)[0] if data else np.zeros((), dtype)[()]  # empty text has none
+            dtype = _dtype(content[0])
+            if not dtype.itemsize:  # empty text
+                return np.zeros((), dtype)[()]
+            return np.frombuffer(bytes.fromhex(content[1]), dtype)[0]
         case "$array":
             name, dtype, shape = content
             return arrays[name].view(_dtype(dtype)).reshape(shape)

@@ -5,6 +5,7 @@ users.
 """
 
 import enum
+import functools
 import importlib.util
 import itertools
 import os
@@ -20,6 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import datajuicer as dj
 from datajuicer import UsageError, cachable, keys
 from datajuicer.keys import digest, identity, result_key
 
@@ -276,3 +278,49 @@ def test_main_is_resolved_to_its_file():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert script.stdout.strip() == "__main__:f"
+
+
+def _named_base(x):
+    return x
+
+
+def _scaled(k):
+    @functools.wraps(_named_base)
+    def scaled(x):
+        return k * x
+
+    return scaled
+
+
+def _squared(function):
+    @functools.wraps(function)
+    def squared(x):
+        return function(x) ** 2
+
+    return squared
+
+
+@_squared
+def _decorated(x):
+    return x
+
+
+def test_a_borrowed_name_is_no_lasting_name():
+    with pytest.raises(UsageError, match="no lasting name"):
+        digest(_scaled(2))
+    assert digest(_decorated) == digest(_decorated) != digest(_named_base)
+    assert len(dj.make_unique([{"f": _scaled(2)}, {"f": _scaled(3)}])) == 2
+
+
+def test_functions_that_differ_in_their_defaults_are_two():
+    def made(k):
+        def h(x, *, k=k):
+            return k * x
+
+        return h
+
+    assert len(dj.make_unique([{"f": made(2)}, {"f": made(3)}])) == 2
+
+
+def test_classes_that_make_keys_are_told_by_their_names():
+    assert digest(dj.Artifact) != digest(dj.Cachable)

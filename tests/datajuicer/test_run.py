@@ -13,6 +13,7 @@ import pytest
 
 import datajuicer as dj
 from datajuicer import MissingResults, RunError, StoreWarning, UsageError, cachable, claims, run, split
+from datajuicer.record import format_record
 
 
 class Counter:
@@ -466,3 +467,55 @@ def test_a_folder_that_cannot_be_made_is_told_and_nothing_more_is_tried(tmp_path
         (shelf / f.key({"n": n})).write_text("a file where the folder should be")
     with pytest.raises(RunError, match=r"the store cannot be written: .*exists"):
         run(split([{}], "n", range(3)), f, cache_dir=tmp_path)("{n}")
+
+
+def test_text_in_a_result_is_data_wherever_it_stands(tmp_path):
+    @cachable()
+    def nested(a):
+        return {"t": "{a}", "list": ["{nokey}", ("}",)]}
+
+    grid = run([{"a": 1}], nested, cache_dir=tmp_path, store_key="r")("{a}")
+    assert dj.query(grid, "r.t") == ["{a}"]
+    assert dj.query(grid, "r.list") == [["{nokey}", ("}",)]]
+
+
+def test_cached_takes_text_inside_its_arguments_as_it_is(tmp_path):
+    @cachable(dependencies=["m:form"])
+    def formed(m):
+        return m["form"]
+
+    assert dj.cached(formed, tmp_path)({"form": "{x}"}) == "{x}"
+
+
+def test_job_may_stand_anywhere(tmp_path):
+    @cachable()
+    def first(job, a, b):
+        job.note(seen=True)
+        return a - b
+
+    assert run([{"a": 3}], first, cache_dir=tmp_path)("{a}", 1) == [2]
+    assert run([{"a": 4}], first, cache_dir=tmp_path)("{a}", b=1) == [3]
+
+
+def test_an_empty_grid_has_an_empty_status(tmp_path):
+    c = Counter()
+    assert dj.missing([], c.f, tmp_path)("{n}") == []
+    assert str(dj.status([], c.f, tmp_path)("{n}")) == "0 done, 0 failed, 0 running, 0 missing"
+
+
+def test_status_and_run_agree_on_what_other_code_computed(tmp_path):
+    old, new = Counter(), Counter(on_code_change="recompute")
+    run(GRID, old.f, cache_dir=tmp_path)("{n}")
+    for path in tmp_path.glob("f/??/*.json"):
+        record = dj.Store(tmp_path).read("f", path.stem)
+        path.write_bytes(format_record(record | {"code": "other"}))
+    assert len(dj.missing(GRID, old.f, tmp_path)("{n}")) == 0
+    assert len(dj.missing(GRID, new.f, tmp_path)("{n}")) == 3
+    run(GRID, new.f, cache_dir=tmp_path)("{n}")
+    assert new.calls == [3, 1, 2]
+    assert len(dj.missing(GRID, new.f, tmp_path)("{n}")) == 0
+
+
+def test_a_limit_without_end_is_no_limit():
+    with pytest.raises(UsageError, match="time_limit"):
+        run(GRID, len, time_limit=float("inf"))

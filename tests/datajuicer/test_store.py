@@ -418,3 +418,14 @@ def test_the_clock_of_this_machine_does_not_matter(tmp_path, monkeypatch):
     fill(tmp_path)
     monkeypatch.undo()
     assert dj.missing(GRID, numbers, cache_dir=tmp_path)("{n}") == []
+
+
+def test_gc_spares_artifacts_whatever_users_call_them(tmp_path):
+    @dj.cachable()
+    def named(n, job):
+        for name in ("value-net.npz", "weights.tmp"):
+            (job.folder / name).write_bytes(b"kept")
+        return {"net": job.artifact("value-net.npz"), "other": job.artifact("weights.tmp")}
+
+    fill(tmp_path, named)
+    assert gc(Store(tmp_path), older_than=-1.0) == []

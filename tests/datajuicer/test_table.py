@@ -118,3 +118,24 @@ def test_a_result_that_lacks_an_entry_leaves_a_gap(tmp_path):
     dj.run(dj.split([{}], "x", range(4)), gaps, cache_dir=tmp_path)("{x}")
     frame = to_dataframe(tmp_path / "gaps")
     assert frame["value.even"].count() == frame["value.odd"].count() == 2
+
+
+def test_a_data_frame_of_results_of_every_kind(tmp_path):
+    @dj.cachable()
+    def collide(key, value, seconds):
+        return {"params": {"w": np.zeros((3, 4))}, "pair": (1, np.ones(2))}
+
+    @dj.cachable(saver="pickle", loader="pickle")
+    def pickled(a):
+        return object
+
+    tmp_path.chmod(0o755)
+    dj.run([{}], collide, cache_dir=tmp_path)(5, 7, 30)
+    frame = dj.to_dataframe(tmp_path / "collide")
+    row = frame.iloc[0]
+    assert (row["dependency.key"], row["dependency.value"], row["dependency.seconds"]) == (5, 7, 30)
+    assert row["value.params"] == {"w": "float64[3, 4]"}
+    assert row["value.pair"] == (1, "float64[2]")
+    assert len(row["key"]) == 40
+    dj.run([{"a": 1}], pickled, cache_dir=tmp_path, store_key="r")("{a}")
+    assert dj.to_dataframe(tmp_path / "pickled").iloc[0]["value"] == "value.pickle"

@@ -198,3 +198,8 @@ def test_any_text_gives_a_value_or_one_clear_error(text):
     else:
         return
     assert len(message) > 20
+
+
+def test_a_name_that_is_no_text_is_refused():
+    with pytest.raises(UsageError, match="of type list, not text"):
+        format_template({"a": [1]}, "{{a}}")

@@ -119,3 +119,10 @@ def test_descriptions_are_for_people():
     assert "[1.5, 2.0]" in text
     assert '"float64", [1000]' in text
     assert "Odd" in text
+
+
+def test_empty_text_of_numpy_comes_back():
+    tree, arrays = encode({"t": np.str_("")})
+    back = decode(json.loads(json.dumps(tree)), arrays, Artifact)["t"]
+    assert type(back) is np.str_
+    assert back == ""
