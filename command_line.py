@@ -26,6 +26,10 @@ class Option(NamedTuple):
     help: str
 
 
+class BrokenExperiment(InputError):
+    """An experiment that cannot be used, which need not stop the others."""
+
+
 class Experiment(typing.Protocol):
     """What a class in experiments/ offers; all of it works on grids of plain dicts.
 
@@ -71,14 +75,20 @@ def grid_of(experiment: Experiment, protocol: str, settings: Mapping[str, str]) 
 
     Raises:
         InputError: There is no such protocol or setting, or a value is of the wrong type.
+        BrokenExperiment: It has no models.
     """
     known = ("published", "short")
     if protocol not in known:
         raise InputError(
             f"There is no protocol {protocol!r}; there are {' and '.join(known)}.{nearest(protocol, known)}"
         )
-    chosen = protocols_of(experiment).get(protocol, PUBLISHED)
-    return configured(chosen.applied(experiment.train_grid()), settings)
+    grid = protocols_of(experiment).get(protocol, PUBLISHED).applied(experiment.train_grid())
+    if not grid:
+        name = type(experiment).__name__
+        raise BrokenExperiment(
+            f"{name} has no models: the grid of its train_grid is empty under -protocol={protocol}."
+        )
+    return configured(grid, settings)
 
 
 class Words(NamedTuple):
@@ -107,6 +117,8 @@ def read_words(argv: Sequence[str], options: Mapping[str, Option]) -> Words:
             read[name] = from_text(name, values[0], default) if values else True
         elif isinstance(default, tuple):
             read[name] = tuple(item for value in values for item in value.split(",") if item)
+            if not read[name]:
+                raise InputError(f"-{name} needs a name, as in -{name}=name or -{name}=one,other.")
         elif len(values) != 1:
             raise InputError(f"-{name} needs one value, as in -{name}={as_text(default) or 'value'}.")
         else:
@@ -119,7 +131,8 @@ def _options_and_values(argv: Sequence[str]) -> list[tuple[str, list[str]]]:
     for word in argv:
         match = re.fullmatch(r"--?([A-Za-z_][\w-]*)(?:=(.*))?", word, re.DOTALL)
         if match:
-            found.append((match[1].replace("-", "_"), [] if match[2] is None else [match[2]]))
+            name = "help" if match[1] == "h" else match[1].replace("-", "_")
+            found.append((name, [] if match[2] is None else [match[2]]))
         elif not found:
             raise InputError(f"{word!r} stands alone; words look like -exp=name, see --help.")
         else:
@@ -129,7 +142,12 @@ def _options_and_values(argv: Sequence[str]) -> list[tuple[str, list[str]]]:
 
 def describe_options(options: Mapping[str, Option]) -> str:
     """A line for each option."""
-    return _columns((f"-{name}", option.help) for name, option in options.items())
+    return _columns((_with_default(name, option.default), option.help) for name, option in options.items())
+
+
+def _with_default(name: str, default: Any) -> str:
+    shown = "" if isinstance(default, bool) else as_text(default)
+    return f"-{name}={shown}" if shown else f"-{name}"
 
 
 def describe_architecture(name: str) -> str:
@@ -156,7 +174,8 @@ def load_experiments(names: Sequence[str]) -> dict[str, Experiment]:
     """The named experiments, or all.
 
     Raises:
-        InputError: One does not exist, or its file holds no class of its name.
+        InputError: One does not exist.
+        BrokenExperiment: Its file cannot be imported, or holds no class of its name.
     """
     known = experiment_names()
     for name in names:
@@ -168,9 +187,14 @@ def load_experiments(names: Sequence[str]) -> dict[str, Experiment]:
         sys.path.insert(0, str(EXPERIMENTS.parent))
     experiments = {}
     for name in names or known:
-        module = importlib.import_module(f"experiments.{name}")
+        try:
+            module = importlib.import_module(f"experiments.{name}")
+        except Exception as error:
+            raise BrokenExperiment(
+                f"experiments/{name}.py cannot be imported: {type(error).__name__}: {error}."
+            ) from error
         if not hasattr(module, name):
-            raise InputError(f"experiments/{name}.py must define a class named {name}.")
+            raise BrokenExperiment(f"experiments/{name}.py must define a class named {name}.")
         experiments[name] = getattr(module, name)()
     return experiments
 
@@ -183,7 +207,7 @@ def configured(grid: list[dict[str, Any]], settings: Mapping[str, str]) -> list[
     """
     used = {point["architecture"]: architectures.architecture_of(point) for point in grid}
     known = {key for architecture in used.values() for key in architecture.settings} | {"data_folder"}
-    check_names(settings, known, of=" and ".join(sorted(used)))
+    check_names(settings, known, of=" or ".join(sorted(used)))
     result = []
     for point in grid:
         its_settings = architectures.architecture_of(point).settings

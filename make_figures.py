@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import datajuicer as dj
 from command_line import (
+    BrokenExperiment,
     Experiment,
     Option,
     Words,
@@ -43,6 +44,7 @@ def main(argv: Sequence[str]) -> int:
         if words.options["help"]:
             print(f"{__doc__}\n\n{USAGE}\nOptions:\n{describe_options(OPTIONS)}")
             return 0
+        _check_folders(Path(words.options["sessions"]), Path(words.options["figures"]))
         names = words.options["exp"] or experiment_names()
         ready = {name: _ready(name, words) for name in names}
     except (InputError, dj.UsageError) as error:
@@ -52,6 +54,13 @@ def main(argv: Sequence[str]) -> int:
     drawn = [found is not None and _draw(name, found, folder) for name, found in ready.items()]
     print(f"{sum(drawn)} of {len(drawn)} experiments drawn.")
     return 0 if all(drawn) else 1
+
+
+def _check_folders(sessions: Path, figures: Path) -> None:
+    if not sessions.is_dir():
+        raise InputError(f"There is no folder {sessions} of results; -sessions=folder names another.")
+    if figures.exists() and not figures.is_dir():
+        raise InputError(f"{figures} is no folder; -figures=folder names another.")
 
 
 class Ready(NamedTuple):
@@ -71,12 +80,17 @@ def _ready(name: str, words: Words) -> Ready | None:
     try:
         experiment = load_experiments([name])[name]
         protocol, grid = _protocol_with_results(experiment, words.options, words.settings)
+    except BrokenExperiment as error:
+        print(f"error: {name}: {error}", file=sys.stderr)
+        return None
     except (InputError, dj.UsageError):
         raise
     except Exception:
         _say_broken(name)
         return None
     changed = {} if protocol == "published" else {"protocol": protocol}
+    if words.options["sessions"] != OPTIONS["sessions"].default:
+        changed["sessions"] = words.options["sessions"]
     changed |= words.settings
     command = " ".join(
         [f"python train.py -exp={name}", *(f"-{key}={value}" for key, value in changed.items())]

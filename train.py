@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from itertools import islice
+from textwrap import fill
 from typing import Any
 
 import platformdirs
@@ -22,6 +23,7 @@ from command_line import (
     describe_architecture,
     describe_options,
     exit_with,
+    experiment_names,
     grid_of,
     load_experiments,
     read_words,
@@ -31,7 +33,7 @@ from jaxrobust.errors import InputError
 from jaxrobust.training.memory_retention import keep_memory
 
 OPTIONS = {
-    "exp": Option((), "experiments to run, by name; all if neither -exp nor -arch is given"),
+    "exp": Option((), "experiments to run: -exp=one,other; all if neither -exp nor -arch is given"),
     "arch": Option("", f"train one model of an architecture: {', '.join(ARCHITECTURES)}"),
     "protocol": Option(
         "published", "published, or short: less data, fewer epochs and networks, for two cores"
@@ -49,9 +51,10 @@ OPTIONS = {
 USAGE = """\
 python train.py                                     every experiment
 python train.py -exp=quickstart -n_threads=2        one experiment, two workers
-python train.py -exp=ecg_experiment -protocol=short what two cores can train in an hour
+python train.py -exp=ecg_experiment -protocol=short what two cores can train
 python train.py -exp=ecg_experiment -n_epochs=30,10 a setting changed for all its models
 python train.py -exp=quickstart -status             what is done and what is missing
+python train.py -exp=ecg_experiment -data_folder=…  with data from this folder
 python train.py -arch=ecg_lsnn -beta_robustness=0.25 -seed=1
 python train.py -exp=ecg_experiment -mode=bsub      one array job on an LSF cluster; also -mode=slurm
 python train.py -arch=ecg_lsnn --help               its settings
@@ -67,16 +70,10 @@ def main(argv: Sequence[str]) -> int:
         if options["help"]:
             print(describe_architecture(options["arch"]) if options["arch"] else _help())
             return 0
-        if options["arch"] and options["exp"]:
-            raise InputError("Give either -arch (one model) or -exp (experiments), not both.")
-        run_mode = {(True, False): "force", (False, True): "retry", (False, False): "normal"}.get(
-            (options["force"], options["retry"])
-        )
-        if run_mode is None:
-            raise InputError("Give either -force or -retry, not both.")
+        _check(options)
         how = {
             "n_threads": options["n_threads"],
-            "run_mode": run_mode,
+            "run_mode": "force" if options["force"] else "retry" if options["retry"] else "normal",
             "cache_dir": options["sessions"],
             "progress": True,
         }
@@ -92,9 +89,7 @@ def main(argv: Sequence[str]) -> int:
                 name: grid_of(experiment, options["protocol"], words.settings)
                 for name, experiment in experiments.items()
             }
-        everything = [point for grid in grids.values() for point in grid]
-        looking = options["status"] or options["cancel"] or options["print_script"]
-        everything = with_available_data(everything, notice=_notice, download=not looking)
+        everything = _with_data(grids, experiments, options)
         if options["status"] or options["cancel"]:
             return (on_cluster.report if options["status"] else on_cluster.end)(everything, options)
         if options["mode"] in on_cluster.ARRAYS:
@@ -114,6 +109,55 @@ def main(argv: Sequence[str]) -> int:
     except (KeyboardInterrupt, dj.Interrupted):
         print("Stopped. What was finished is kept; the same command goes on from there.", file=sys.stderr)
         return 130
+
+
+def _check(options: dict[str, Any]) -> None:
+    for one, other, why in (
+        ("arch", "exp", "one model or whole experiments"),
+        ("force", "retry", "everything again or only what failed"),
+        ("status", "cancel", "to look or to end"),
+        ("status", "force", "to look or to compute"),
+        ("status", "retry", "to look or to compute"),
+    ):
+        if options[one] and options[other]:
+            raise InputError(f"Give either -{one} or -{other}, not both: {why}.")
+    if not options["sessions"]:
+        raise InputError("-sessions needs the name of a folder, as in -sessions=sessions.")
+    if options["models_per_job"] < 1:
+        raise InputError(f"-models_per_job={options['models_per_job']} must be at least 1.")
+
+
+def _with_data(
+    grids: dict[str, list[dict[str, Any]]], experiments: dict[str, Experiment], options: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """All models with their data, or the stand-ins for these; results that are there need no data."""
+    looking = options["status"] or options["cancel"] or options["print_script"]
+    needs_data: dict[str, bool] = {}
+    for name, grid in grids.items():
+        done = None if looking else experiments.get(name)
+        needs_data[name] = options["force"] or not _is_done(grid, done, options["sessions"])
+    found = iter(
+        with_available_data(
+            [point for name, grid in grids.items() for point in grid if needs_data[name]],
+            notice=_notice,
+            download=not looking,
+        )
+    )
+    return [next(found) if needs_data[name] else point for name, grid in grids.items() for point in grid]
+
+
+def _is_done(grid: list[dict[str, Any]], experiment: Experiment | None, sessions: str) -> bool:
+    """Whether all models of a grid are trained and, if an experiment is given, evaluated."""
+    if len(dj.status(grid, "train", sessions)("{*}").done) < len(grid):
+        return False
+    if experiment is None:
+        return True
+    how: dict[str, Any] = {"run_mode": "load", "cache_dir": sessions}
+    try:
+        experiment.evaluate(dj.run(grid, "train", store_key="*", **how)("{*}"), **how)
+    except (dj.MissingResults, dj.RunError):
+        return False
+    return True
 
 
 def _train(grid: list[dict[str, Any]], how: dict[str, Any], options: dict[str, Any]) -> int:
@@ -151,7 +195,8 @@ def _notice(text: str) -> None:
 
 
 def _help() -> str:
-    return f"{__doc__}\n\n{USAGE}\nOptions:\n{describe_options(OPTIONS)}"
+    names = fill(", ".join(experiment_names()), 100, initial_indent="  ", subsequent_indent="  ")
+    return f"{__doc__}\n\n{USAGE}\nOptions:\n{describe_options(OPTIONS)}\n\nExperiments:\n{names}"
 
 
 if __name__ == "__main__":

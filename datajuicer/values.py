@@ -36,32 +36,32 @@ class Artifact:
     sha256: str
     size: int
     folder: Path | None = dataclasses.field(default=None, compare=False)
-    missing: Callable[[str], None] | None = dataclasses.field(default=None, compare=False, repr=False)
+    corrupt: Callable[[str], None] | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def path(self) -> Path:
         """Where the file lies, after its digest was checked.
 
         Raises:
-            UsageError: the file is missing or its content changed; the result then counts as missing.
+            UsageError: the file is not there, which leaves the result as it is; or its content changed, and
+                then the result counts as missing.
         """
         if self.folder is None:
             raise UsageError(f"the artifact {self.filename} belongs to no folder; load it through a store")
         path = self.folder / self.filename
-        if problem := self._problem(path):
-            if self.missing is not None:
-                self.missing(problem)
+        if not path.is_file():
+            raise UsageError(
+                f"{path} is not here: results can be copied without their large files. Bring it here, or "
+                'compute the result again with run_mode="force" (on a command line -force)'
+            )
+        if path.stat().st_size != self.size or file_digest(path) != self.sha256:
+            problem = "is corrupt: its content is not what its record says"
+            if self.corrupt is not None:
+                self.corrupt(problem)
             raise UsageError(
                 f"{path} {problem}; the result counts as missing now and running the same command again "
                 "computes it"
             )
         return path
-
-    def _problem(self, path: Path) -> str:
-        if not path.is_file():
-            return "is missing (a store can be copied without its large files)"
-        if path.stat().st_size != self.size or file_digest(path) != self.sha256:
-            return "is corrupt: its content is not what its record says"
-        return ""
 
     def __datajuicer_key__(self) -> tuple[str, str]:
         """As a dependency an artifact is its content."""

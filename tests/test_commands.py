@@ -164,6 +164,33 @@ def test_missing_data_are_replaced_with_a_notice_and_never_mixed(train, tmp_path
     assert "mitdb" not in dependencies
 
 
+def test_results_that_are_there_need_no_data(train, tmp_path):
+    nowhere = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "JAXROBUST_DATA": str(tmp_path)}
+    words = ["-exp=precision_experiment", "-protocol=short", f"-sessions={ROOT / 'sessions'}"]
+    before = subprocess.run(["git", "status", "--short"], cwd=ROOT, capture_output=True, check=False).stdout
+    done = train(*words, "-status", **nowhere)
+    assert "8 done, 0 running, 0 failed, 0 missing" in done.stdout
+    done = train(*words, **nowhere)
+    assert "8 models trained and evaluated" in done.stdout
+    assert "stand-in" not in done.stderr
+    after = subprocess.run(["git", "status", "--short"], cwd=ROOT, capture_output=True, check=False).stdout
+    assert after == before
+
+
+def test_status_says_which_data_are_not_there(train, tmp_path):
+    nowhere = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "JAXROBUST_DATA": str(tmp_path)}
+    done = train("-arch=ecg_lsnn", "-status", **nowhere)
+    assert "1 missing" in done.stdout
+    assert "'mitdb' is not prepared here" in done.stderr
+
+
+def test_help_shows_defaults_and_experiments(train):
+    said = train("-h").stdout
+    assert said == train("-help").stdout
+    assert "-n_threads=1" in said
+    assert "mismatch_experiment" in said
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -181,6 +208,11 @@ def test_missing_data_are_replaced_with_a_notice_and_never_mixed(train, tmp_path
         (["-arch=digits_mlp", "-optimizer=adm"], "optimizer must be one of"),
         (["-arch=digits_mlp", "-split=published"], "no split"),
         (["-arch=digits_mlp", "-exp=quickstart"], "not both"),
+        (["-exp="], "-exp needs a name"),
+        (["-exp"], "-exp needs a name"),
+        (["-exp=quickstart", "-status", "-force"], "not both"),
+        (["-exp=quickstart", "-sessions=", "-status"], "-sessions needs"),
+        (["-exp=quickstart", "-models_per_job=0"], "-models_per_job=0 must be"),
         (["digits_mlp"], "stands alone"),
         (["-arch=ecg_lsnn", "-data_folder=nowhere"], "nowhere"),
     ],

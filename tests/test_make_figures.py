@@ -1,10 +1,13 @@
 """make_figures.py: what is missing, what is broken, and what its exit status says."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
+import command_line
 import make_figures
+import train
 from command_line import load_experiments
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,13 +53,43 @@ def test_what_is_missing_is_one_line_with_the_command_that_computes_it(tmp_path,
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(":")[1].strip() for line in lines] == ["mismatch_experiment", "quickstart"]
     assert all(line.startswith("missing: ") for line in lines)
-    assert lines[0].endswith("python train.py -exp=mismatch_experiment")
+    assert lines[0].endswith(f"python train.py -exp=mismatch_experiment -sessions={tmp_path}")
 
 
 def test_the_command_names_the_protocol_that_was_begun(tmp_path, capsys):
     words = ["-exp=mismatch_experiment", "-protocol=short", f"-sessions={tmp_path}"]
     assert make_figures.main(words) == 1
     assert "python train.py -exp=mismatch_experiment -protocol=short" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("import nothere\n", "cannot be imported: ModuleNotFoundError: No module named 'nothere'"),
+        ("x = 1\n", "must define a class named mine"),
+        ("class mine:\n    def train_grid(self):\n        return []\n", "mine has no models"),
+    ],
+)
+def test_an_own_experiment_that_cannot_be_used_is_one_sentence(text, says, monkeypatch, tmp_path, capsys):
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "mine.py").write_text(text)
+    monkeypatch.setattr(command_line, "EXPERIMENTS", tmp_path / "experiments")
+    monkeypatch.setattr("experiments.__path__", [str(tmp_path / "experiments")])
+    monkeypatch.delitem(sys.modules, "experiments.mine", raising=False)
+    assert make_figures.main([SHIPPED, f"-figures={tmp_path / 'figures'}"]) == 1
+    assert train.main(["-status"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all(says in line for line in lines)
+
+
+def test_folders_that_are_none_are_said_before_anything_is_drawn(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert make_figures.main([SHIPPED, "-exp=ecg_experiment", f"-figures={tmp_path / 'file'}"]) == 2
+    assert make_figures.main(["-exp=ecg_experiment", f"-sessions={tmp_path / 'nothing'}"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert "-figures=folder names another" in lines[0]
+    assert "-sessions=folder names another" in lines[1]
 
 
 def test_a_mistyped_word_is_the_users_to_mend(capsys):

@@ -36,9 +36,10 @@ def with_available_data(
 def _obtain(point: Mapping[str, Any], notice: Callable[[str], None], download: bool) -> bool:
     name, folder = point["dataset"], point["data_folder"] or None
     try:
-        if not download:
-            return name not in data.STAND_INS or data.available(name, folder)
-        dataset_of(point)
+        if download:
+            dataset_of(point)
+        elif name in data.STAND_INS and not data.available(name, folder, split=point["split"]):
+            raise data.DataNotFound(f"The data set {name!r} is not prepared here.")
     except data.DataNotFound as error:
         if name not in data.STAND_INS:
             raise

@@ -100,8 +100,9 @@ def available(
     name: str,
     folder: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
+    split: str | None = None,
 ) -> bool:
-    """True if `load(name, folder=folder, cache=cache)` needs no network.
+    """True if `load(name, split, folder=folder, cache=cache)` needs no network; of any split if None.
 
     Raises:
         InputError: an unknown name.
@@ -114,7 +115,7 @@ def available(
     if given is not None:
         return recipe.files.locate(given) is not None
     return sources.find(recipe, None, where) is not None or any(
-        prepared(recipe, split, where) for split in recipe.splits
+        prepared(recipe, one, where) for one in ([split] if split else recipe.splits)
     )
 
 

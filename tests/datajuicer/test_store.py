@@ -149,14 +149,15 @@ def test_a_missing_artifact_is_noticed_only_when_it_is_asked_for(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         results = fill(tmp_path, weights)  # a store can be copied without its large files
-    for place, what in ((1, "is missing"), (2, "is corrupt")):
-        with (
-            pytest.warns(StoreWarning),
-            pytest.raises(UsageError, match=f"params.bin {what}.*counts as missing"),
-        ):
-            results[place]["params"].path()
-    status = dj.status(GRID, weights, cache_dir=tmp_path)("{n}")
-    assert [p["n"] for p in status.missing] == [2, 3]
+    with pytest.raises(UsageError, match=r"params.bin is not here.*force"):
+        results[1]["params"].path()
+    assert not dj.missing(GRID, weights, cache_dir=tmp_path)("{n}")
+    with (
+        pytest.warns(StoreWarning),
+        pytest.raises(UsageError, match=r"params.bin is corrupt.*counts as missing"),
+    ):
+        results[2]["params"].path()
+    assert [p["n"] for p in dj.missing(GRID, weights, cache_dir=tmp_path)("{n}")] == [3]
     assert fill(tmp_path, weights)[2]["params"].path().read_bytes() == bytes(3)
 
 
