@@ -12,7 +12,7 @@ from jaxrobust.errors import InputError
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.attack import ParameterAttack, attack, static
 from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
-from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup
+from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup, keys_of
 
 
 @settings_tree
@@ -82,13 +82,12 @@ class AdversarialWeights:
 
     def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
         """The natural method's loss at the perturbed parameters (and inputs)."""
-        key_task, key_attack, key_inputs = jax.random.split(key, 3)
 
         def natural(p: Parameters, inputs: Array) -> Array:
-            return self.natural.loss(task._replace(inputs=inputs), p, key_task)[0]
+            return self.natural.loss(task._replace(inputs=inputs), p, key)[0]
 
         def perturbed() -> Array:
-            attacked = attack(lambda p: natural(p, task.inputs), parameters, key_attack, self.attack)
+            attacked = attack(lambda p: natural(p, task.inputs), parameters, keys_of(key).attack, self.attack)
             moved = jax.tree.map(
                 lambda p, a: p + jax.lax.stop_gradient(self.gamma * (a - p)).astype(p.dtype),
                 parameters,
@@ -97,7 +96,10 @@ class AdversarialWeights:
             if self.input_attack is None:
                 return natural(moved, task.inputs)
             fixed = jax.lax.stop_gradient(moved)
-            return natural(moved, self.input_attack(lambda x: natural(fixed, x), task.inputs, key_inputs))
+            return natural(
+                moved,
+                self.input_attack(lambda x: natural(fixed, x), task.inputs, keys_of(key).attack_on_inputs),
+            )
 
-        before, forward = self.natural.loss(task, parameters, key_task)
+        before, forward = self.natural.loss(task, parameters, key)
         return after_warmup(task, self.warmup, perturbed, before), forward

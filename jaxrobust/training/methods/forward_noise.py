@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
-from jaxrobust.training.methods.task import Loss, Task
+from jaxrobust.training.methods.task import Loss, Task, keys_of
 
 
 @settings_tree
@@ -28,8 +28,7 @@ class ForwardNoise:
 
     def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
         """The task loss at noisy parameters; the noise itself is constant in the gradient."""
-        key_noise, key_task = jax.random.split(key)
         # One draw for all tensors, as each draw is a loop of its own to compile.
         theta, as_tree = ravel_pytree(parameters)
-        noise = jnp.abs(theta) * self.std * jax.random.normal(key_noise, theta.shape, theta.dtype)
-        return task.loss(as_tree(theta + jax.lax.stop_gradient(noise).astype(theta.dtype)), key_task)
+        noise = jnp.abs(theta) * self.std * jax.random.normal(keys_of(key).noise, theta.shape, theta.dtype)
+        return task.loss(as_tree(theta + jax.lax.stop_gradient(noise).astype(theta.dtype)), key)

@@ -11,7 +11,7 @@ from jaxrobust.robustness.attack import ParameterAttack, attack, static
 from jaxrobust.robustness.divergences import DIVERGENCES
 from jaxrobust.robustness.loss import BoundaryLoss, check_boundary_loss
 from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
-from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup
+from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup, keys_of
 
 
 @settings_tree
@@ -43,20 +43,19 @@ class GradientDifference:
 
     def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
         """The natural loss plus beta times the Euclidean distance of the two gradients."""
-        key_task, key_attack = jax.random.split(key)
-        natural, forward = self.natural.loss(task, parameters, key_task)
+        natural, forward = self.natural.loss(task, parameters, key)
 
         def task_loss(p: Parameters) -> Array:
-            return task.loss(p, key_task)[0]
+            return task.loss(p, key)[0]
 
         def boundary_loss(p: Parameters) -> Array:
             if self.boundary_loss == "madry":
                 return task_loss(p)
-            logits = task.forward(jax.lax.stop_gradient(parameters), task.inputs, key_task).logits
-            return DIVERGENCES[self.boundary_loss](logits, task.forward(p, task.inputs, key_task).logits)
+            logits = task.forward(jax.lax.stop_gradient(parameters), task.inputs, key).logits
+            return DIVERGENCES[self.boundary_loss](logits, task.forward(p, task.inputs, key).logits)
 
         def robust():
-            attacked = attack(boundary_loss, parameters, key_attack, self.attack).parameters
+            attacked = attack(boundary_loss, parameters, keys_of(key).attack, self.attack).parameters
             if self.treat_as_constant:
                 attacked = jax.lax.stop_gradient(attacked)
             difference = jax.tree.map(

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -11,7 +10,7 @@ from jaxrobust.robustness.attack import ParameterAttack, static
 from jaxrobust.robustness.loss import BoundaryLoss, check_boundary_loss, robust_loss
 from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.methods.standard import Standard
-from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup
+from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup, keys_of
 
 
 @settings_tree
@@ -42,20 +41,19 @@ class ParameterAttackTraining:
 
     def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
         """The natural loss plus beta times the robust term."""
-        key_task, key_attack = jax.random.split(key)
-        natural, forward = self.natural.loss(task, parameters, key_task)
+        natural, forward = self.natural.loss(task, parameters, key)
 
         def robust():
             return robust_loss(
-                lambda p, inputs: task.forward(p, inputs, key_task).logits,
+                lambda p, inputs: task.forward(p, inputs, key).logits,
                 parameters,
                 task.inputs,
-                key_attack,
+                keys_of(key).attack,
                 self.attack,
                 boundary_loss=self.boundary_loss,
                 treat_as_constant=self.treat_as_constant,
                 logits=forward.logits if isinstance(self.natural, Standard) else None,
-                task_loss=lambda p: task.loss(p, key_task)[0],
+                task_loss=lambda p: task.loss(p, key)[0],
             )
 
         return natural + self.beta * after_warmup(task, self.warmup, robust, jnp.zeros_like(natural)), forward

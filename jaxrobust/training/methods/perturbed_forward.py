@@ -8,7 +8,7 @@ from jax import Array
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.perturbations import Perturbation
 from jaxrobust.robustness.trees import settings_tree
-from jaxrobust.training.methods.task import Loss, Task
+from jaxrobust.training.methods.task import Loss, Task, keys_of
 
 
 @settings_tree
@@ -24,7 +24,6 @@ class PerturbedForward:
 
     def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
         """The task loss at perturbed parameters; the deviation itself is constant in the gradient."""
-        key_device, key_task = jax.random.split(key)
-        device = self.perturbation.perturb(key_device, parameters)
+        device = self.perturbation.perturb(keys_of(key).noise, parameters)
         perturbed = jax.tree.map(lambda p, d: p + jax.lax.stop_gradient(d - p), parameters, device)
-        return task.loss(perturbed, key_task)
+        return task.loss(perturbed, key)

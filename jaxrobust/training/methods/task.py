@@ -18,6 +18,24 @@ Loss = tuple[Float[Array, ""], Forward]
 TARGET_RATE = 0.01
 
 
+class Keys(NamedTuple):
+    """The keys of one training step, one for each purpose.
+
+    They all come from the step's key, whatever parts the method has: a model draws the same alone and in a
+    program with models that have more parts.
+    """
+
+    noise: Array
+    attack: Array
+    attack_on_inputs: Array
+    dropout: Array
+
+
+def keys_of(key: Array) -> Keys:
+    """The keys of a training step."""
+    return Keys(*jax.random.split(key, 4))
+
+
 class Batch(NamedTuple):
     """Inputs and labels of one training step."""
 
@@ -45,8 +63,10 @@ class Task(NamedTuple):
     epoch: Number = 0.0
 
     def forward(self, parameters: Parameters, inputs: Float[Array, "batch ..."], key: Array) -> Forward:
-        """The network in training: the same key gives the same dropout mask."""
-        return self.network.forward(parameters, self.statistics, inputs, key=key, training=True)
+        """The network in training: the same key of a step gives the same dropout mask."""
+        return self.network.forward(
+            parameters, self.statistics, inputs, key=keys_of(key).dropout, training=True
+        )
 
     def loss(self, parameters: Parameters, key: Array) -> Loss:
         """The published task loss (section 1.3): cross-entropy and a pull of the firing rates to 10 Hz.

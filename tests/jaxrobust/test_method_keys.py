@@ -1,0 +1,44 @@
+"""A model draws the same whether it trains alone or in a program whose other models have more parts."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrobust.architectures import architecture_named
+from jaxrobust.architectures.recipes import method_of
+from jaxrobust.models.mlp import MLP
+from jaxrobust.training.methods.task import Batch, task_of
+
+MODEL = architecture_named("digits_mlp").make() | {"beta_robustness": 0.0, "n_attack_steps": 2}
+PLAIN = {}
+NOISY = {"noisy_forward_std": 0.3}
+NOISY_BY_RANGE = NOISY | {"noisy_forward_mode": "range"}
+ATTACKED = {"beta_robustness": 0.25}
+DIFFERENCE = ATTACKED | {"hessian_robustness": True}
+ADVERSARIAL = {"awp": True}
+
+
+def loss(settings, *others):
+    network = MLP(n_in=6, n_hidden=(8,), n_out=3, dropout=0.5)
+    parameters, statistics = network.init(jax.random.key(0))
+    batch = Batch(jax.random.normal(jax.random.key(1), (10, 6)), jnp.arange(10) % 3)
+    method = method_of(MODEL | settings, tuple(MODEL | other for other in others))
+    return method.loss(task_of(network, statistics, batch, 0.0), parameters, jax.random.key(2))
+
+
+@pytest.mark.parametrize("other", [NOISY, ATTACKED, NOISY | ATTACKED])
+@pytest.mark.parametrize(
+    "settings",
+    [PLAIN, NOISY, NOISY_BY_RANGE, ATTACKED, DIFFERENCE, NOISY | ATTACKED, ADVERSARIAL, NOISY | ADVERSARIAL],
+)
+def test_the_loss_beside_others_is_the_loss_alone(settings, other):
+    alone, forward = loss(settings)
+    beside, forward_beside = loss(settings, other)
+    np.testing.assert_allclose(beside, alone, rtol=1e-6)
+    np.testing.assert_allclose(forward_beside.logits, forward.logits, rtol=1e-6)
+
+
+def test_noise_attack_and_dropout_have_draws_of_their_own():
+    losses = {float(loss(settings)[0]) for settings in (PLAIN, NOISY, ATTACKED, NOISY | ATTACKED)}
+    assert len(losses) == 4
