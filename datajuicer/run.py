@@ -75,8 +75,6 @@ def run(
         UsageError: something in the call does not work; nothing was computed.
         RunError: some points failed; `results` and `failures` hold the rest.
         Interrupted: the run was stopped with Ctrl-C; what was finished is kept.
-
-    See engine specification, section 5.
     """
     _check(n_threads, run_mode, cache_mode, store_key, executor, batch, time_limit)
     store = Store(cache_dir)

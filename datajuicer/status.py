@@ -45,8 +45,6 @@ def status(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions")
         grid: as for `run`.
         func: as for `run`; it must be cachable.
         cache_dir: the folder of the store.
-
-    See engine specification, section 5.
     """
 
     def call(*args: Any, **kwargs: Any) -> Status:

@@ -1,8 +1,8 @@
 """Every training method of the library on heartbeats, speech, Fashion-MNIST and CIFAR-10.
 
-The published comparison (section 3.4) covers six methods on three networks; this one has all that the library
-offers, so that a new method is one more line in METHODS. One network each: what ranks methods is
-mismatch_experiment; this table shows what each costs and whether it is worth a closer look.
+The published comparison covers six methods on three networks; this one has all that the library offers, so
+that a new method is one more line in METHODS. One network each: what ranks methods is mismatch_experiment;
+this table shows what each costs and whether it is worth a closer look.
 Command: python train.py -exp=methods_comparison (-protocol=short for two cores)
 """
 

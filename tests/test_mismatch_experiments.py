@@ -13,7 +13,7 @@ from jaxrobust.architectures import architecture_of, dataset_of, digits_mlp, net
 from jaxrobust.evaluations.examples import example_inputs
 from jaxrobust.evaluations.trained import bring_back
 
-# Models under the published and under the short protocol. As in section 7 of the published system, but Beta
+# Models under the published and under the short protocol. As in the published code, but Beta
 # on images has two seeds, and adversarial_tune has the 20 networks with noise alone and the 2 without noise.
 N_MODELS = {
     "adversarial_tune": (320 + 20 + 2, 13),

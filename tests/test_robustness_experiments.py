@@ -8,7 +8,7 @@ import datajuicer as dj
 from command_line import grid_of, load_experiments
 from jaxrobust.architectures import architecture_of, on_stand_ins
 
-# Models under the published and under the short protocol, as in section 7 of the published system; but the
+# Models under the published and under the short protocol, as in the published code; but the
 # comparison of regularisers has ABCD too, the two MLPs of the weight magnitudes are trained for four lengths
 # of time each, Hessians are those of the mismatch experiment's networks; precision and normalisation are our
 # own questions.

@@ -1,4 +1,4 @@
-"""Settings that many architectures share, with the published names and defaults (section 4)."""
+"""Settings that many architectures share, with the names and defaults of the published code."""
 
 from jaxrobust.settings import Setting
 

@@ -23,7 +23,7 @@ from jaxrobust.robustness.perturbations import (
 )
 from jaxrobust.robustness.phase_change_memory import TIMES, PhaseChangeMemory
 
-# The published protocol: 100 devices a level (section 7).
+# The published protocol: 100 devices a level (table 1).
 MISMATCH_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
 N_DRAWS = 100
 
@@ -184,7 +184,7 @@ def corner_sweep(grid: Sequence[dict[str, Any]], **how: Any) -> list[dict[str, A
 
 
 def weight_noise_sweep(grid: Sequence[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
-    """Evaluate trained points under noise on their weights, under ``accuracies`` in each point (section 2.4).
+    """Evaluate trained points under noise on their weights, under ``accuracies`` in each point.
 
     The parameters that get noise are those that got it in training: ``noisy_forward_params``.
 

@@ -16,7 +16,7 @@ from jaxrobust.robustness.lsnn_intervals import lsnn_bounds
 from jaxrobust.robustness.propagation import output_bounds
 from jaxrobust.robustness.verification import box_around, verified_accuracy
 
-# The published levels (section 7, IBP_experiment) and batch size.
+# The published levels (figure S9) and batch size.
 BOX_SIZES = (0.0, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3)
 BATCH_SIZE = 100
 
@@ -35,7 +35,7 @@ def _verified(network, variables, inputs, labels, size: Array) -> Float[Array, "
 def verified_test_accuracy(model: dict[str, Any], size: float, n_samples: int = 0) -> float:
     """Fraction of test samples that every network in the box ``theta +- size |theta|`` classifies correctly.
 
-    Interval propagation gives a lower bound of the true fraction (section 8, IBP).
+    Interval propagation gives a lower bound of the true fraction.
 
     Args:
         model: A trained grid point.

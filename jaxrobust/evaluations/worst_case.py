@@ -13,7 +13,7 @@ from jaxrobust.evaluations.trained import BATCH_SIZE, apply_of, bring_back, side
 from jaxrobust.robustness.attack import ParameterAttack
 from jaxrobust.robustness.worst_case import worst_case
 
-# The published protocol (section 7, worst_case_experiment).
+# The published protocol (figure 3).
 ATTACK_SIZES = (0.0, 0.005, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
@@ -67,7 +67,7 @@ def worst_case_accuracy(
     n_samples: int = 0,
     absolute_size: float = 0.0,
 ) -> dict[str, Any]:
-    """Test accuracy under an attack with exact gradients of the whole test set (section 3.5).
+    """Test accuracy under an attack with exact gradients of the whole test set.
 
     Args:
         model: A trained grid point.

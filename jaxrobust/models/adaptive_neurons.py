@@ -1,7 +1,7 @@
 """Recurrently connected adaptive leaky integrate-and-fire neurons: the core of the LSNN.
 
 One time step, for input current ``I``, membrane potential ``v``, spikes ``z``, adaptation ``b`` and the
-refractory counter ``r``, all zero at the start (section 1.2 of the published system)::
+refractory counter ``r``, all zero at the start, as in the published code::
 
     b <- rho_b b + (1 - rho_b) z                    rho_b = exp(-dt / tau_adaptation)
     B  = threshold + beta b                         the adaptive threshold

@@ -19,7 +19,7 @@ from jaxrobust.models.normalisation import Moments, batch_norm, initial_moments,
 
 @dataclass(frozen=True)
 class CNN:
-    """Two convolutions with ReLU and 2x2 max-pooling, then three dense layers (section 2.1)::
+    """Two convolutions with ReLU and 2x2 max-pooling, then three dense layers, as in the published code::
 
         x = norm(x)
         x = pool(relu(conv(x, k1, padding 2 before, 1 behind) + cb1))

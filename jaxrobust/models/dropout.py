@@ -42,7 +42,7 @@ def dropout(
         rate: Probability of each unit to be dropped.
         mask: ``"rescaled"`` draws a mask for every sample and multiplies what stays by ``1 / (1 - rate)``, so
             that the mean is that of a test; ``"published"`` draws one mask for all samples and multiplies by
-            nothing (section 3.4).
+            nothing.
     """
     if mask == "published":
         return x * kept(key, rate, x.shape[-1:], x.dtype)

@@ -29,7 +29,7 @@ NEURON_PARAMETERS = ("tau", "tau_adaptation", "thr", "beta")
 
 @dataclass(frozen=True)
 class LSNN:
-    """One recurrent layer of adaptive neurons and a linear readout (section 1 of the published system).
+    """One recurrent layer of adaptive neurons and a linear readout, as in the published code.
 
     Parameters (float32): ``w_in (n_in, n_hidden)``, ``w_rec (n_hidden, n_hidden)``,
     ``w_out (n_hidden, n_out)``, ``b_out (n_out,)``. No unit is connected to itself: the diagonal of
@@ -49,7 +49,7 @@ class LSNN:
         dampening: Height of the surrogate gradient at threshold.
         dropout: Probability of a unit to be silent for a whole training step, in all samples.
         dropout_mask: ``"rescaled"`` multiplies what the others send, to each other and to the readout, by
-            ``1 / (1 - dropout)``; ``"published"`` by nothing (section 3.4).
+            ``1 / (1 - dropout)``; ``"published"`` by nothing.
         neuron_parameters: Which of ``tau``, ``tau_adaptation``, ``thr`` and ``beta`` are parameters, one
             value a unit, that are trained, attacked and mismatched like the weights. Their time loop is
             differentiated by JAX and about twice as slow.
@@ -112,7 +112,7 @@ class LSNN:
         return mean_rates(currents, w_rec, self.constants)
 
     def init(self, key: Array) -> Variables:
-        """Draw parameters from truncated normal distributions of the published widths (section 1.1)."""
+        """Draw parameters from truncated normal distributions of the published widths."""
         key_in, key_rec, key_out = jax.random.split(key, 3)
 
         def draw(key, shape, std):

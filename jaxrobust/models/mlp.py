@@ -25,7 +25,7 @@ class MLP:
         n_hidden: Units of each hidden layer.
         n_out: Classes.
         start: ``"he"`` draws weights of standard deviation ``sqrt(2 / fan_in)`` (He et al. 2015) and zero
-            biases; ``"published"`` draws both of standard deviation 0.1 (section 2.3, MNIST).
+            biases; ``"published"`` draws both of standard deviation 0.1 (MNIST).
         dropout: Probability of a hidden unit to be dropped in training.
         dropout_mask: ``"rescaled"`` or ``"published"``; see ``dropout``.
     """

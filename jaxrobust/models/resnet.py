@@ -16,7 +16,7 @@ SAME = ((1, 1), (1, 1))
 
 @dataclass(frozen=True)
 class ResNet:
-    """Three stages of basic blocks, global average pooling, one dense layer (section 2.4)::
+    """Three stages of basic blocks, global average pooling, one dense layer::
 
         block(x) = relu(shortcut(x) + bn2(conv2(relu(bn1(conv1(x))))))
 

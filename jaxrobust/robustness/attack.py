@@ -1,4 +1,4 @@
-"""The attack on the parameters of a network: gradient ascent inside a box around them (section 3.2).
+"""The attack on the parameters of a network: gradient ascent inside a box around them.
 
 From a random start close to the parameters, ``n_steps`` steps of the same length go uphill on a loss::
 

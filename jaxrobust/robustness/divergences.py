@@ -1,4 +1,4 @@
-"""How far the logits of an attacked network are from those of the network itself (section 3.2)."""
+"""How far the logits of an attacked network are from those of the network itself."""
 
 from collections.abc import Callable
 

@@ -38,7 +38,7 @@ def _step(p: Float[Array, "..."], bits: Array) -> Float[Array, ""]:
 @settings_tree
 @dataclass(frozen=True)
 class Quantization:
-    """Parameters of ``b`` bits, tensor by tensor: ``theta -> step round(theta / step)`` (section 8).
+    """Parameters of ``b`` bits, tensor by tensor: ``theta -> step round(theta / step)``.
 
     The grid holds zero, as published, and no value moves by more than half a step. Draws nothing: every key
     gives the same.

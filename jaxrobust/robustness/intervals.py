@@ -1,6 +1,6 @@
 """Interval arithmetic on arrays: bounds on a result when the operands are only known to lie in a range.
 
-Every operation returns bounds of all results with operands inside theirs (section 8), elementwise. The bounds
+Every operation returns bounds of all results with operands inside theirs, elementwise. The bounds
 hold for floating-point arithmetic as well: each operation that rounds moves its bounds outwards by more than
 what the network's own evaluation, in any order of summation, and the evaluation of the bounds can be off
 together. For a sum of ``n`` products that is ``(n + 2) eps sum |x| |w|`` (Higham 2002, section 3.1). The

@@ -1,4 +1,4 @@
-"""Loss landscapes: the loss on a line through the parameters, and how steep it is (section 8).
+"""Loss landscapes: the loss on a line through the parameters, and how steep it is.
 
 Along a random direction ``d = |theta| std N(0, 1)`` or an adversarial one ``d = (theta* - theta) scale``, the
 landscape is the loss at ``theta + alpha d`` for equally spaced ``alpha``.

@@ -1,4 +1,4 @@
-"""The robust term of the training loss: same answers under attack (section 3.3)."""
+"""The robust term of the training loss: same answers under attack."""
 
 from collections.abc import Callable
 from typing import Literal, get_args

@@ -1,4 +1,4 @@
-"""Interval propagation through the exact dynamics of the LSNN (section 8).
+"""Interval propagation through the exact dynamics of the LSNN.
 
 Potential, threshold, adaptation and refractory counter are intervals; a spike is one of [0, 0], [0, 1] and
 [1, 1]: certain not to happen, possible, certain. A unit certainly spikes if its counter is certainly run down

@@ -1,4 +1,4 @@
-"""Parameter mismatch: what a device makes of its parameters (section 3.1), and how well it then works."""
+"""Parameter mismatch: what a device makes of its parameters, and how well it then works."""
 
 from collections.abc import Callable
 

@@ -43,7 +43,7 @@ class Perturbation(Protocol):
 class GaussianMismatch:
     """Every parameter deviates in proportion to its own size: ``theta (1 + level N(0, 1))`` (equation 1).
 
-    The mode ``"ind"`` of the phase-change-memory experiments (section 2.4) is the same.
+    The mode ``"ind"`` of the published phase-change-memory experiments is the same.
 
     Attributes:
         level: Relative standard deviation, zeta in the paper.
@@ -62,7 +62,7 @@ class GaussianMismatch:
 @settings_tree
 @dataclass(frozen=True)
 class BoxCorner:
-    """A random corner of the attack's box: ``theta + size |theta| s`` with random signs ``s`` (section 8).
+    """A random corner of the attack's box: ``theta + size |theta| s`` with random signs ``s``.
 
     Attributes:
         size: Half the width of the box relative to each parameter.
@@ -134,7 +134,7 @@ class AdditiveGaussian:
 @settings_tree
 @dataclass(frozen=True)
 class AdditiveUniform:
-    """Noise of one absolute size: ``theta + U(-size, size)`` (section 2.3, there with size 0.2).
+    """Noise of one absolute size: ``theta + U(-size, size)`` (figure S4, there with size 0.2).
 
     Attributes:
         size: Largest deviation, in the unit of the parameters.
@@ -157,7 +157,7 @@ class AdditiveUniform:
 @settings_tree
 @dataclass(frozen=True)
 class WeightRangeNoise:
-    """Noise in proportion to the range of each tensor: ``theta + level range(theta) N(0, 1)`` (section 2.4).
+    """Noise in proportion to the range of each tensor: ``theta + level range(theta) N(0, 1)``.
 
     Attributes:
         level: eta, relative to the range.

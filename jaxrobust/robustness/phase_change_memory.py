@@ -1,4 +1,4 @@
-"""Phase-change memory: what becomes of weights stored as conductances, from seconds to a year (section 2.4).
+"""Phase-change memory: what becomes of weights stored as conductances, from seconds to a year.
 
 A weight is the difference of two conductances, of which one is zero: ``w = w_max (g+ - g-)`` with both in
 [0, 1], the unit being the largest conductance, 25 microsiemens, and ``w_max`` the largest ``|w|`` of its

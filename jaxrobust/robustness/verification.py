@@ -1,4 +1,4 @@
-"""Verified accuracy: samples whose answer no parameters in a box can change (section 8)."""
+"""Verified accuracy: samples whose answer no parameters in a box can change."""
 
 from collections.abc import Callable
 

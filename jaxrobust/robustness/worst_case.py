@@ -1,4 +1,4 @@
-"""The worst case inside the box: the parameter attack at evaluation (section 3.5).
+"""The worst case inside the box: the parameter attack at evaluation.
 
 The gradient of every step is that of the whole data set, accumulated over chunks, and the attack is begun
 anew from several random starts.

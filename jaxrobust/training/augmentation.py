@@ -24,7 +24,7 @@ class Augmentation(Protocol):
 @settings_tree
 @dataclass(frozen=True)
 class FlipAndRotate:
-    """Mirror images left to right and rotate them, as published for Fashion-MNIST (section 9.3).
+    """Mirror images left to right and rotate them, as the published preparation of Fashion-MNIST does.
 
     Pixels from outside of the image take the value of its nearest pixel.
 

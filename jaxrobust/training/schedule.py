@@ -11,7 +11,7 @@ from jaxrobust.errors import InputError
 
 @dataclass(frozen=True)
 class Schedule:
-    """A piecewise constant learning rate (section 1.5).
+    """A piecewise constant learning rate, as published.
 
     Attributes:
         n_epochs: Epochs of each phase; fractions are allowed.

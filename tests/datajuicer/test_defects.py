@@ -1,6 +1,4 @@
-"""The twelve defects of the published engine (engine specification, section 1), and its examples, as
-tests.
-"""
+"""The twelve defects of the published engine and its examples, as tests."""
 
 import json
 import subprocess

@@ -47,7 +47,7 @@ def drawn(theta, key):
 
 
 def unrolled(loss, theta, key, settings):
-    """Section 3.2, step by step, with nothing constant but the directions."""
+    """The published attack, step by step, with nothing constant but the directions."""
     relative, absolute = drawn(theta, key)
     # The slope of |x| at 0 is taken as 0.
     size = jax.tree.map(lambda p: jnp.where(p == 0, 0, jnp.abs(jnp.where(p == 0, 1, p))), theta)

@@ -179,7 +179,7 @@ def test_cases_split_are_never_looser_than_the_published_rules_and_often_tighter
 
 
 def test_published_rules_equal_a_slow_version():
-    """One unit after the other, one step after the other, in float64, from the rules of section 8."""
+    """One unit after the other, one step after the other, in float64, from the published rules."""
     parameters, inputs = lsnn_example()
     box = jax.tree.map(np.asarray, box_around(parameters, 0.01))
     low, high = (jax.tree.map(lambda leaf: leaf.astype(np.float64), end) for end in box)

@@ -1,4 +1,4 @@
-"""The LSNN against a slow NumPy version, written from the equations of section 1.2 and nothing else."""
+"""The LSNN against a slow NumPy version, written from the published equations and nothing else."""
 
 from dataclasses import replace
 

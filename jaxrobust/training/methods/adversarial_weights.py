@@ -18,7 +18,7 @@ from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup, ke
 @settings_tree
 @dataclass(frozen=True)
 class InputAttack:
-    """Gradient ascent on the inputs inside the box of half-width ``size`` around them (section 3.4).
+    """Gradient ascent on the inputs inside the box of half-width ``size`` around them.
 
     Attributes:
         size: Largest change of an input value, in the unit of the inputs; the start is drawn uniformly.
@@ -57,7 +57,7 @@ class InputAttack:
 @settings_tree
 @dataclass(frozen=True)
 class AdversarialWeights:
-    """The gradient of the task loss at ``theta' = theta + gamma (theta* - theta)`` (AWP, section 3.4).
+    """The gradient of the task loss at ``theta' = theta + gamma (theta* - theta)`` (AWP).
 
     ``theta*`` is found by an attack on the task loss. The inputs, if attacked, are attacked on the perturbed
     network ``theta'`` whose loss trains; the published code attacked them on the unperturbed one, and only

@@ -16,7 +16,7 @@ from jaxrobust.training.methods.task import Loss, Method, Task
 @settings_tree
 @dataclass(frozen=True)
 class ContractivePenalty:
-    """A method's loss L plus ``weight`` times the sum over tensors of ``max |dL / dp|`` (section 1.3).
+    """A method's loss L plus ``weight`` times the sum over tensors of ``max |dL / dp|``.
 
     Attributes:
         natural: The method that gives L.

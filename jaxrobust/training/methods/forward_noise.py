@@ -15,7 +15,7 @@ from jaxrobust.training.methods.task import Loss, Task, keys_of
 @settings_tree
 @dataclass(frozen=True)
 class ForwardNoise:
-    """Training under fresh Gaussian mismatch at every step (section 3.3).
+    """Training under fresh Gaussian mismatch at every step (the paper's forward noise).
 
     Attributes:
         std: Standard deviation relative to each parameter's absolute value.

@@ -17,7 +17,7 @@ from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup, ke
 @settings_tree
 @dataclass(frozen=True)
 class GradientDifference:
-    """The task loss plus ``beta |grad L(theta) - grad L(theta*)|``, "Hessian robustness" (section 3.3).
+    """The task loss plus ``beta |grad L(theta) - grad L(theta*)|`` ("Hessian robustness").
 
     To first order the second term is the length of the Hessian times the attack's displacement.
 

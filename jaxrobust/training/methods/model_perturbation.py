@@ -15,7 +15,7 @@ from jaxrobust.training.methods.task import Loss, Method, Task
 @settings_tree
 @dataclass(frozen=True)
 class ModelPerturbation:
-    """The gradient of the task loss at ``theta + size g / |g|``, tensor by tensor (AMP, section 3.4).
+    """The gradient of the task loss at ``theta + size g / |g|``, tensor by tensor (AMP).
 
     ``g`` is the gradient at ``theta``. The published code held the attacked parameters constant and so had a
     gradient of exactly zero for this term.

@@ -34,7 +34,7 @@ NORMS = {"l1": _l1, "l2": _l2, "l2_squared": _l2_squared}
 @settings_tree
 @dataclass(frozen=True)
 class NormPenalty:
-    """A method's loss plus ``weight`` times the summed norms of some tensors (section 1.3).
+    """A method's loss plus ``weight`` times the summed norms of some tensors.
 
     Attributes:
         natural: The method that gives the first term.

@@ -16,7 +16,7 @@ from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup, ke
 @settings_tree
 @dataclass(frozen=True)
 class ParameterAttackTraining:
-    """The task loss plus ``beta`` times the robust term of a parameter attack (section 3.3, "beta").
+    """The task loss plus ``beta`` times the robust term of a parameter attack: the paper's method.
 
     Attributes:
         natural: The method that gives the first term; ``ForwardNoise`` for the published combination.

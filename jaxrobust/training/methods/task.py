@@ -69,7 +69,7 @@ class Task(NamedTuple):
         )
 
     def loss(self, parameters: Parameters, key: Array) -> Loss:
-        """The published task loss (section 1.3): cross-entropy and a pull of the firing rates to 10 Hz.
+        """The published task loss: cross-entropy and a pull of the firing rates to 10 Hz.
 
         The rate term is summed over units and batch, as published; networks without spikes have none.
         """

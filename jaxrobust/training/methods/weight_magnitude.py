@@ -16,7 +16,7 @@ from jaxrobust.training.methods.task import Loss, Method, Task
 @settings_tree
 @dataclass(frozen=True)
 class WeightMagnitude:
-    """A method's loss plus ``weight * max(0, target - sum of mean |W|)`` (section 2.3, MNIST MLP).
+    """A method's loss plus ``weight * max(0, target - sum of mean |W|)`` (figure S4).
 
     It drives the mean absolute weights of the hidden layers up to ``target`` and then falls silent.
 

@@ -15,7 +15,7 @@ from jaxrobust.training.optimizers.optimizer import Evaluate, Memory, Step, desc
 @settings_tree
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma and Ba 2015) with the published constants (section 1.5).
+    """Adam (Kingma and Ba 2015) with the published constants.
 
     Attributes:
         b1: Decay of the mean gradient, per step.

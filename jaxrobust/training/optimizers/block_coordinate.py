@@ -17,7 +17,7 @@ from jaxrobust.training.optimizers.optimizer import Evaluate, Memory, Step, desc
 @settings_tree
 @dataclass(frozen=True)
 class BlockCoordinateDescent:
-    """ABCD (section 3.4), ``n_cycles`` times a step, with a fresh random half ``M`` of all parameters::
+    """ABCD, ``n_cycles`` times a step, with a fresh random half ``M`` of all parameters::
 
         theta' = theta + M clip(ascent_rate grad f(theta), -size |theta|, size |theta|)
         theta  = theta' - (1 - M) learning_rate Adam(grad f(theta'))

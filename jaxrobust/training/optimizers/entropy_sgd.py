@@ -31,7 +31,7 @@ class _Chain(NamedTuple):
 @settings_tree
 @dataclass(frozen=True)
 class EntropySGD:
-    """A chain of Langevin steps ``x`` around the parameters ``w``, then a step to its mean (section 3.4)::
+    """A chain of Langevin steps ``x`` around the parameters ``w``, then a step to its mean::
 
         x, mu <- w, w; m <- 0
         n_langevin times:  m  <- momentum m + grad f(x)

@@ -15,7 +15,7 @@ from jaxrobust.training.optimizers.optimizer import Evaluate, Memory, Optimizer,
 @settings_tree
 @dataclass(frozen=True)
 class WeightClipping:
-    """Any optimizer, its weights clipped after each step to ``mean +- alpha std`` (section 2.4).
+    """Any optimizer, its weights clipped after each step to ``mean +- alpha std``.
 
     Mean and standard deviation are each tensor's own. Vectors and scalars (biases, scales) are left alone.
 

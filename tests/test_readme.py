@@ -1,0 +1,56 @@
+"""The examples of README.md, run as they stand, on built-in data."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SECTION = (ROOT / "README.md").read_text().split("\n## An experiment of your own\n")[1].split("\n## ")[0]
+EXPERIMENT, NOTEBOOK = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+DRIVE = """
+from pathlib import Path
+import datajuicer as dj
+
+if __name__ == "__main__":
+    mine = my_experiment()
+    how = {"cache_dir": "sessions", "progress": False}
+    trained = dj.run(mine.train_grid(), "train", store_key="*", **how)("{*}")
+    print(*mine.visualize(mine.evaluate(trained, **how), Path("figures")))
+"""
+
+
+def run(code: str, folder: Path) -> str:
+    (folder / "mine.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "mine.py"],
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "JAX_PLATFORMS": "cpu",
+            "JAXROBUST_DATA": str(folder),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_experiment_trains_evaluates_and_draws(tmp_path):
+    (tmp_path / "figures").mkdir()
+    assert "my_experiment.png" in run(EXPERIMENT + DRIVE, tmp_path)
+    assert "| 0.3 |" in (tmp_path / "figures" / "my_experiment.md").read_text()
+
+
+def test_the_notebook_cell_gives_accuracies(tmp_path):
+    accuracies = NOTEBOOK.rstrip().splitlines()
+    accuracies[-1] = f"print({accuracies[-1]})"
+    (of_one_point,) = eval(run("\n".join(accuracies), tmp_path))
+    assert len(of_one_point) == 100
+    assert 0.5 < min(of_one_point) <= max(of_one_point) <= 1

@@ -1,0 +1,68 @@
+"""The examples of docs/using_networks.md, run as they stand, on the networks that ship."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "using_networks.md"
+WITHOUT_DATA, WITH_DATA = PAGE.read_text().split("\n## How well it works\n")
+
+
+def run(text: str, folder: Path, **environment: str) -> list[str]:
+    """The lines that the code of a text prints, in a folder that has the shipped results."""
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    (folder / "page.py").write_text(code)
+    (folder / "sessions").symlink_to(ROOT / "sessions")
+    done = subprocess.run(
+        [sys.executable, "page.py"],
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "JAX_PLATFORMS": "cpu",
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def number_in(lines: list[str], start: str) -> float:
+    (line,) = (line for line in lines if line.startswith(start))
+    return float(line.split()[-1])
+
+
+def test_networks_are_taken_out_without_data(tmp_path):
+    lines = run(WITHOUT_DATA, tmp_path, JAXROBUST_DATA=str(tmp_path))
+    assert (
+        len([line for line in lines if re.match(r"(speech_lsnn|ecg_lsnn|cnn) +(Standard|Forward)", line)])
+        == 6
+    )
+    with np.load(tmp_path / "ecg_robust.npz") as arrays:
+        shapes = {name: array.shape for name, array in arrays.items()}
+        assert not np.diagonal(arrays["w_rec"]).any()
+    assert shapes == {"w_in": (2, 256), "w_rec": (256, 256), "w_out": (256, 4), "b_out": (4,)}
+    # One spike that comes a step later, by rounding, moves a logit by about a hundredth.
+    assert number_in(lines, "largest difference:") < 0.1
+
+
+@pytest.mark.data
+def test_networks_are_measured_on_heartbeats(tmp_path):
+    data = Path(os.environ.get("JAXROBUST_DATA", ROOT.parent / "shared" / "data"))
+    if not (data / "mitdb").is_dir():
+        pytest.skip(f"no MIT-BIH records in {data}: name the folder of the data in JAXROBUST_DATA")
+    lines = run(PAGE.read_text(), tmp_path, JAXROBUST_DATA=str(data))
+    assert number_in(lines, "accuracy:") == pytest.approx(0.92, abs=0.02)
+    assert {number_in(lines, f"Standard               {level}") > 0.8 for level in ("0.0", "0.3")} == {True}
+    assert len(list((tmp_path / "my_results" / "perturbed_accuracy").glob("*/*.json"))) == 6
