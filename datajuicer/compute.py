@@ -12,7 +12,6 @@ import os
 import pickle
 import shutil
 import socket
-import stat
 import tempfile
 import time
 import traceback
@@ -28,6 +27,7 @@ from datajuicer.disk import StoreFull, cannot_write, is_full
 from datajuicer.errors import UsageError
 from datajuicer.job import LINK, Job, Link
 from datajuicer.lint import watch
+from datajuicer.pickled import save_pickle
 from datajuicer.record import FORMAT, Record
 from datajuicer.store import LOG, Store
 
@@ -386,28 +386,3 @@ def _described(value: Any) -> Any:
         return values.describe(value)
     except Exception:
         return {"$unknown": f"{type(value).__module__}.{type(value).__qualname__}"}
-
-
-def save_pickle(folder: Path, value: Any) -> None:
-    """The saver behind `saver="pickle"`."""
-    import cloudpickle
-
-    (folder / "value.pickle").write_bytes(cloudpickle.dumps(value))
-    folder.chmod(0o755)
-
-
-def load_pickle(root: Path, folder: Path) -> Any:
-    """The loader behind `loader="pickle"`: refuses a store that others can write to, since a pickle can do
-    anything.
-    """
-    path = folder / "value.pickle"
-    for place in (path, *path.parents):
-        mode = place.stat()
-        if mode.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or mode.st_uid not in (os.getuid(), 0):
-            raise UsageError(
-                f"{place} can be written by others, so the pickle in it is not safe to load; "
-                f"chmod -R go-w {root}, or store the result with another saver"
-            )
-        if place == root:
-            break
-    return pickle.loads(path.read_bytes())

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import math
 import os
-import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from datajuicer.cachable import Cachable
-from datajuicer.compute import Outcome, Work, load_pickle
+from datajuicer.compute import Outcome, Work
 from datajuicer.errors import Failure, MissingResults, RunError, StoreWarning, UsageError
 from datajuicer.grid import Grid
+from datajuicer.lookup import Looked, RunMode, failure_of, fill_in, look_up, unreadable
 from datajuicer.plan import Item, Point, as_points, brief, complete, plan, telling_keys
-from datajuicer.record import Record
 from datajuicer.schedule import Order, compute_all
-from datajuicer.status import code_differs, is_current
-from datajuicer.store import LOG, MISSING, Store
+from datajuicer.store import MISSING, Store
 from datajuicer.template import Literal as LiteralText
 
-RunMode = Literal["normal", "force", "load", "load_any", "retry"]
 CacheMode = Literal["normal", "no_save"]
 
 _SHOWN = 10  # failures and missing points that a message lists
@@ -84,7 +79,7 @@ def run(
         items = plan(points, func, args, kwargs)
         results: list[Any] = [MISSING] * len(points)
         failures: list[Failure] = []
-        looked = _look_up(store, items, run_mode, results, failures)
+        looked = look_up(store, items, run_mode, results, failures)
         if run_mode in ("load", "load_any") and not failures:
             missing = [index for index, value in enumerate(results) if value is MISSING]
             if missing and run_mode == "load":
@@ -137,107 +132,6 @@ def _check(
         raise UsageError(
             f"executor={executor!r} does not follow concurrent.futures.Executor: it has no submit()"
         )
-
-
-# -- what the store has
-# ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Looked:
-    """A computation that has to be done, and whether a result that is there is to be set aside for it."""
-
-    item: Item
-    replaces: str | None = None
-
-
-def _look_up(
-    store: Store, items: list[Item], mode: RunMode, results: list[Any], failures: list[Failure]
-) -> list[Looked]:
-    """Fill in what the store has; return the rest."""
-    rest: list[Looked] = []
-    warned: set[str] = set()
-    for item in items:
-        function = item.function
-        if not isinstance(function, Cachable):
-            rest.append(Looked(item))
-            continue
-        assert item.key is not None
-        if mode == "force":
-            rest.append(Looked(item, "any"))
-            continue
-        record = store.read(function.table_name, item.key)
-        try:
-            usable = record is not None and _usable(store, function, record, warned, mode)
-            if record is not None and usable and _filled(store, function, record, item, results):
-                continue
-        except UsageError:
-            raise  # nothing is computed yet
-        except Exception as error:
-            failures.append(_unreadable(store, item, error))
-            continue
-        if mode in ("normal", "load", "load_any") and record is None:
-            failed = store.read(function.table_name, item.key, "failed")
-            if failed is not None and mode == "normal":
-                failures.append(recorded_failure(store, item, failed))
-                continue
-        rest.append(Looked(item, record["started"] if record is not None and not usable else None))
-    return rest
-
-
-def _usable(store: Store, function: Cachable, record: Record, warned: set[str], mode: RunMode) -> bool:
-    if not is_current(store, function, record, recompute=mode in ("normal", "retry")):
-        return False
-    if (
-        function.on_code_change != "ignore"
-        and code_differs(function, record)
-        and function.table_name not in warned
-    ):
-        warned.add(function.table_name)
-        warnings.warn(
-            f"the source of {function.table_name} has changed since some of its results were computed; they "
-            "are used all the same. Give cachable a new version=… if they are wrong now, or "
-            "on_code_change='recompute' or 'ignore'",
-            StoreWarning,
-            stacklevel=4,
-        )
-    return True
-
-
-def value_of(store: Store, function: Cachable, record: Record) -> Any:
-    """The value of a record, or MISSING if its artifacts are gone or corrupt."""
-    loader = partial(load_pickle, store.root) if function.loader == "pickle" else function.loader
-    return store.value(record, loader)
-
-
-def _filled(store: Store, function: Cachable, record: Record, item: Item, results: list[Any]) -> bool:
-    """Fill in the value of a record, if it is there: equal points get equal values, not the same object."""
-    for index in item.indices:
-        value = value_of(store, function, record)
-        if value is MISSING:
-            return False
-        results[index] = value
-    return True
-
-
-def _unreadable(store: Store, item: Item, error: Exception) -> Failure:
-    """A loader or a checker failed; the result stays as it is."""
-    said = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
-    told = "".join(traceback.format_exception(error))
-    return _failure(store, item, f"its result cannot be read: {said}", told, recorded=False)
-
-
-def recorded_failure(store: Store, item: Item, record: Record) -> Failure:
-    """A failure that an earlier run recorded."""
-    return _failure(store, item, record["error"], record["traceback"], recorded=True)
-
-
-def _failure(store: Store, item: Item, error: str, traceback: str, *, recorded: bool) -> Failure:
-    log = None
-    if isinstance(item.function, Cachable) and item.key is not None:
-        path = store.folder(item.function.table_name, item.key) / LOG
-        log = str(path) if path.is_file() else None
-    return Failure(tuple(item.indices), item.point, error, traceback, recorded, log)
 
 
 # -- what has to be computed
@@ -295,20 +189,20 @@ def _take(
             assert item.key is not None
             record = keep.read(function.table_name, item.key)
             try:
-                if record is not None and _filled(keep, function, record, item, results):
+                if record is not None and fill_in(keep, function, record, item, results):
                     continue
             except Exception as error:
-                failures.append(_unreadable(store, item, error))
+                failures.append(unreadable(store, item, error))
                 continue
             error = "the result was computed, but is not in the store any more"
-            failures.append(_failure(store, item, error, "", recorded=False))
+            failures.append(failure_of(store, item, error, "", recorded=False))
             continue
         error, traceback = outcome.error, outcome.traceback
         if outcome.status == "failed" and not error and isinstance(function, Cachable) and item.key and keep:
             found = keep.read(function.table_name, item.key, "failed") or {}  # another process recorded it
             error, traceback = found.get("error", "failed in another process"), found.get("traceback", "")
         cause = cause or outcome.exception
-        failures.append(_failure(store, item, error, traceback, recorded=outcome.status == "failed"))
+        failures.append(failure_of(store, item, error, traceback, recorded=outcome.status == "failed"))
     if undeclared:
         warnings.warn(
             "not declared as a dependency: "
@@ -405,7 +299,7 @@ def cached(function: Cachable, cache_dir: str | os.PathLike[str] = "sessions") -
         item.args, item.kwargs = args, kwargs
         results: list[Any] = [MISSING]
         failures: list[Failure] = []
-        looked = _look_up(store, [item], "normal", results, failures)
+        looked = look_up(store, [item], "normal", results, failures)
         if looked:
             cause = _compute(store, store, looked, Order(progress=False), results, failures)
             if cause is not None:
