@@ -72,6 +72,8 @@ def test_defaults_are_allowed(name):
         ("ecg_lsnn -refr=-1", "refr must be finite and at least 0, not -1"),
         ("ecg_lsnn -precision=float16", "precision must be one of float32, bfloat16, not 'float16'"),
         ("ecg_lsnn -neuron_parameters=tau,rho", "each of neuron_parameters must be one of .*, not 'rho'"),
+        ("ecg_lsnn -neuron_parameters=tau -contractive=1", "contractive takes second derivatives"),
+        ("ecg_lsnn -neuron_parameters=tau -hessian_robustness=1", "hessian_robustness takes second deriv"),
         ("resnet32 -dropout_prob=0.5", "dropout_prob must be 0.0, as resnet32 has no dropout, not 0.5"),
         (
             "digits_mlp -eps_pga=0.1",
@@ -90,6 +92,8 @@ def test_what_cannot_be_trained_is_refused(words, says):
         "ecg_lsnn -beta=-0.5 -neuron_parameters=tau,thr -refr=0",
         "ecg_lsnn -noisy_forward_params=w_.* -attack_factors=w_rec=0,.*=1 -augmentation=time_shift",
         "resnet32 -noisy_forward_params=stem/.* -n_blocks=1",
+        "ecg_lsnn -neuron_parameters=tau -hessian_robustness=1 -beta_robustness=0",
+        "ecg_lsnn -contractive=1",
         "mnist_mlp -n_hidden=8 -l2_weight_decay_params=w1,w2",
         "digits_mlp -warmup=3 -beta_robustness=0 -attack_size_constant=0.1",
         "digits_mlp -awp=1 -eps_pga=0.1 -beta_robustness=0",

@@ -103,6 +103,16 @@ def method_of(
             f"eps_pga={model['eps_pga']} is the size of AWP's attack on the inputs, but awp is false; "
             f"set awp to true or eps_pga to 0."
         )
+    differentiated_twice = {
+        "hessian_robustness": model["hessian_robustness"] and model["beta_robustness"],
+        "contractive": model["contractive"],
+    }
+    twice = [name for name, weight in differentiated_twice.items() if weight]
+    if twice and model.get("neuron_parameters"):
+        raise InputError(
+            f"{twice[0]} takes second derivatives, which a network with neuron_parameters does not give; "
+            f"leave one of the two out."
+        )
     around = [name for name in ("awp", "amp_size", "sam_rho") if model[name]]
     if len(around) > 1:
         raise InputError(f"{' and '.join(around)} each choose where the gradient is taken; set one of them.")
