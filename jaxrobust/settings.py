@@ -116,7 +116,8 @@ def check_values(point: Mapping[str, Any], settings: Mapping[str, Setting], of: 
             its_allowed = allowed or (Finite(at_least=0) if isinstance(item, int | float) else None)
             if its_allowed and item not in its_allowed:
                 each = "each of " if isinstance(value, tuple) else ""
-                hint = nearest(item, its_allowed.values) if isinstance(item, str) else ""
+                words = its_allowed.values if isinstance(its_allowed, OneOf) else ()
+                hint = nearest(item, words) if isinstance(item, str) else ""
                 raise InputError(f"{each}{name} must be {its_allowed}, not {item!r}.{hint}")
 
 
