@@ -1,10 +1,55 @@
 """Settings of a grid point: their defaults, what they mean, and how a typed word becomes a value."""
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from jaxrobust.errors import InputError
+
+
+@dataclass(frozen=True)
+class Finite:
+    """Finite numbers, within limits.
+
+    Attributes:
+        at_least: The smallest.
+        above: What all are larger than.
+        below: What all are smaller than.
+    """
+
+    at_least: float = -math.inf
+    above: float = -math.inf
+    below: float = math.inf
+
+    def __contains__(self, value: float) -> bool:
+        return math.isfinite(value) and value >= self.at_least and self.above < value < self.below
+
+    def __str__(self) -> str:
+        limits = {"at least": self.at_least, "above": self.above, "below": self.below}
+        said = [f"{word} {limit:g}" for word, limit in limits.items() if math.isfinite(limit)]
+        return " and ".join(["finite", *said])
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Some values and no others.
+
+    Attributes:
+        values: These.
+        why: The rest of the sentence that names them.
+    """
+
+    values: tuple[Any, ...]
+    why: str = ""
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self.values
+
+    def __str__(self) -> str:
+        first = "one of " if len(self.values) > 1 else ""
+        return first + ", ".join(map(str, self.values)) + self.why
 
 
 class Setting(NamedTuple):
@@ -14,11 +59,14 @@ class Setting(NamedTuple):
         default: Its value if nothing else is said.
         help: What it means.
         optional: Left out of a result's key while at its default, as results from before it existed are.
+        allowed: Which values it, or each of its items, may have; None for any of its type, numbers being
+            finite and at least 0.
     """
 
     default: Any
     help: str
     optional: bool = False
+    allowed: Finite | OneOf | None = None
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -35,9 +83,21 @@ def check_names(given: Iterable[str], known: Iterable[str], of: str) -> None:
             raise InputError(f"{of} has no setting {name!r}.{nearest(name, known)}")
 
 
-def check_types(point: Mapping[str, Any], settings: Mapping[str, Setting], of: str) -> None:
-    """Raise ``InputError`` for a setting of a grid point that is absent or not of its default's type."""
-    for name, (default, *_) in settings.items():
+def check_spelling(given: Iterable[str], known: Iterable[str], of: str) -> None:
+    """Raise ``InputError`` for a name that is no setting but close to one; any other may be added freely."""
+    known = list(known)
+    for name in given:
+        close = [] if name in known else difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+        if close:
+            raise InputError(
+                f"{of} has no setting {name!r}, which would be ignored: write {close[0]!r} if that is meant, "
+                f"or choose a name less like it."
+            )
+
+
+def check_values(point: Mapping[str, Any], settings: Mapping[str, Setting], of: str) -> None:
+    """Raise ``InputError`` for a setting that is absent, not of its default's type, or not allowed."""
+    for name, (default, _, _, allowed) in settings.items():
         if name not in point:
             raise InputError(f"A grid point of {of} lacks the setting {name!r}; begin with {of}.make().")
         value = point[name]
@@ -50,6 +110,15 @@ def check_types(point: Mapping[str, Any], settings: Mapping[str, Setting], of: s
                 f"{name} of {of} must be {_type_name(default)} such as {default!r}, but it is {value!r} "
                 f"({type(value).__name__})."
             )
+        if isinstance(value, tuple) and default and not value:
+            raise InputError(f"{name} must hold at least one item, such as -{name}={as_text(default)}.")
+        for item in value if isinstance(value, tuple) else (value,):
+            its_allowed = allowed or (Finite(at_least=0) if isinstance(item, int | float) else None)
+            if its_allowed and item not in its_allowed:
+                each = "each of " if isinstance(value, tuple) else ""
+                words = its_allowed.values if isinstance(its_allowed, OneOf) else ()
+                hint = nearest(item, words) if isinstance(item, str) else ""
+                raise InputError(f"{each}{name} must be {its_allowed}, not {item!r}.{hint}")
 
 
 def from_text(name: str, text: str, default: Any) -> Any:

@@ -202,11 +202,14 @@ def test_help_shows_defaults_and_experiments(train):
         (["-arch=digits_mlp", "-attack_size_mismatch=-0.1"], "at least 0"),
         (["-arch=digits_mlp", "-boundary_loss=kk"], "boundary_loss must be one of"),
         (["-arch=digits_mlp", "-boundary_loss=madry", "-treat_as_constant"], "no gradient"),
-        (["-arch=digits_mlp", "-p_norm=3"], "norm of an attack"),
+        (["-arch=digits_mlp", "-p_norm=3"], "p_norm must be one of inf, 2"),
         (["-arch=digits_mlp", "-attack_factors=w1"], "attack_factors takes words such as w_rec=0.5"),
         (["-arch=digits_mlp", "-attack_factors=conv=0,.*=1"], "rule 'conv' fits no parameter"),
         (["-arch=digits_mlp", "-optimizer=adm"], "optimizer must be one of"),
         (["-arch=digits_mlp", "-split=published"], "no split"),
+        (["-arch=digits_mlp", "-dataset=mitdb", "-split=patients"], "digits_mlp learns images"),
+        (["-arch=digits_mlp", "-n_epochs=nan,1"], "n_epochs must be finite"),
+        (["-arch=digits_mlp", "-noisy_forward_std=0.1", "-noisy_forward_params=w["], "regular expression"),
         (["-arch=digits_mlp", "-exp=quickstart"], "not both"),
         (["-exp="], "-exp needs a name"),
         (["-exp"], "-exp needs a name"),
@@ -221,7 +224,7 @@ def test_bad_input_is_one_sentence_and_status_2(train, tmp_path, words, says):
     done = train(*words, status=2)
     assert says in done.stderr
     assert "Traceback" not in done.stderr
-    assert len([line for line in done.stderr.splitlines() if line.startswith("error")]) == 1
+    assert [line for line in done.stderr.splitlines() if line.startswith("error")] == done.stderr.splitlines()
     assert not records(tmp_path)
 
 

@@ -120,6 +120,11 @@ def test_the_largest_eigenvalue_of_the_loss(trained):
     assert sum(spectrum["weights"][0]) == pytest.approx(1, abs=1e-4)
 
 
+def test_a_spectrum_that_would_be_wrong_is_refused():
+    with pytest.raises(InputError, match="neuron_parameters tau, thr gives no second derivatives"):
+        evaluations.loss_spectrum.function({"neuron_parameters": ("tau", "thr")})
+
+
 def test_an_untrained_point_is_told_to_be_trained():
     with pytest.raises(InputError, match="train it first"):
         evaluations.mismatch_accuracy.function(digits_mlp.make(), 0.1)

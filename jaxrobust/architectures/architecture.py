@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jax
 
 import datajuicer as dj
 from jaxrobust import data
+from jaxrobust.architectures.patterns import check_patterns
 from jaxrobust.architectures.recipes import attack_of, method_of, optimizer_of, schedule_of
 from jaxrobust.architectures.shared_settings import NUMBERS
 from jaxrobust.data.dataset import Dataset
+from jaxrobust.errors import InputError
 from jaxrobust.models.network import Network
-from jaxrobust.robustness.loss import check_boundary_loss
-from jaxrobust.settings import Setting, check_types
+from jaxrobust.settings import Setting, check_spelling, check_values
 from jaxrobust.training.augmentation import augmentation_named
 from jaxrobust.training.checkpoints import save_tree
 from jaxrobust.training.loop import CHECKPOINT, Trained, Training, TrainingDiverged, TrainingStopped, train
@@ -36,12 +37,14 @@ class Architecture:
         about: One line on what it is.
         settings: Every setting; together they make up the key of a trained model.
         network: Builds the network for a grid point and its data.
+        learns: What kind of samples it takes.
     """
 
     name: str
     about: str
     settings: Mapping[str, Setting]
     network: Callable[[Mapping[str, Any], Dataset], Network]
+    learns: Literal["images", "sequences"]
 
     def make(self) -> dict[str, Any]:
         """A grid point with every default; ``data_folder`` says where to look for the data first."""
@@ -65,12 +68,24 @@ class Architecture:
 
     def check(self, model: Mapping[str, Any]) -> None:
         """Raise ``InputError`` for a grid point that cannot be trained, without touching any data."""
-        check_types(model, self.settings, self.name)
-        check_boundary_loss(model["boundary_loss"], treat_as_constant=model["treat_as_constant"])
+        check_values(model, self.settings, self.name)
+        check_spelling(model, [*self.settings, "data_folder"], self.name)
+        blank = data.blank(model["dataset"], split=model["split"] or None)
+        self._check_kind(blank)
+        augmentation_named(model["augmentation"], blank.train.inputs.ndim)
         attack_of(model)
         optimizer_of(model)
         method_of(model)
         schedule_of(model)
+        check_patterns(model, self.settings, self.network(model, blank))
+
+    def _check_kind(self, dataset: Dataset) -> None:
+        kind = "images" if dataset.train.inputs.ndim == 4 else "sequences"
+        if kind != self.learns:
+            raise InputError(
+                f"{self.name} learns {self.learns}, but the data set {dataset.name} holds {kind}; "
+                f"its own is {self.settings['dataset'].default}."
+            )
 
     def program_of(self, model: Mapping[str, Any]) -> dict[str, Any]:
         """What models must have in common to train in one program."""

@@ -1,18 +1,18 @@
 """Every architecture of the library."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from jaxrobust.architectures.architecture import Architecture
-from jaxrobust.architectures.shared_settings import NEURONS, TRAINING
+from jaxrobust.architectures.shared_settings import COUNT, NEURONS, POSITIVE, TRAINING
 from jaxrobust.data.dataset import Dataset
 from jaxrobust.errors import InputError
-from jaxrobust.models.cnn import CNN
+from jaxrobust.models.cnn import CNN, Normalisation
 from jaxrobust.models.lsnn import LSNN
-from jaxrobust.models.mlp import MLP
+from jaxrobust.models.mlp import MLP, Start
 from jaxrobust.models.network import Network
 from jaxrobust.models.resnet import ResNet
-from jaxrobust.settings import Setting, nearest
+from jaxrobust.settings import OneOf, Setting, nearest
 
 Settings = Mapping[str, Any]
 
@@ -59,9 +59,9 @@ def _resnet(model: Settings, dataset: Dataset) -> ResNet:
 
 def _schedule(n_epochs: tuple[float, ...], rates: tuple[float, ...], interval: int) -> dict[str, Setting]:
     return {
-        "n_epochs": Setting(n_epochs, "epochs of each phase"),
+        "n_epochs": Setting(n_epochs, "epochs of each phase", allowed=POSITIVE),
         "learning_rate": Setting(rates, "learning rate of each phase"),
-        "eval_step_interval": Setting(interval, "training steps between validations"),
+        "eval_step_interval": Setting(interval, "training steps between validations", allowed=COUNT),
     }
 
 
@@ -80,6 +80,7 @@ ecg_lsnn = Architecture(
         **NEURONS,
     },
     network=_lsnn,
+    learns="sequences",
 )
 
 speech_lsnn = Architecture(
@@ -95,12 +96,18 @@ speech_lsnn = Architecture(
         **NEURONS,
     },
     network=_lsnn,
+    learns="sequences",
 )
 
+_STARTS = OneOf(get_args(Start))
 _CHANNEL_BIASES = Setting(
     True, "one bias a channel in the first convolution; false: a single one, as published"
 )
-_NORMALISATION = Setting("running", "running statistics, or batch: those of the batch at hand, as published")
+_NORMALISATION = Setting(
+    "running",
+    "running statistics, or batch: those of the batch at hand, as published",
+    allowed=OneOf(get_args(Normalisation)),
+)
 
 cnn = Architecture(
     name="cnn",
@@ -114,6 +121,7 @@ cnn = Architecture(
         **TRAINING,
     },
     network=_cnn,
+    learns="images",
 )
 
 cifar_cnn = Architecture(
@@ -128,6 +136,7 @@ cifar_cnn = Architecture(
         **TRAINING,
     },
     network=_cnn,
+    learns="images",
 )
 
 # What becomes conductances in phase-change memory: all but batch normalisation and the bias.
@@ -140,11 +149,18 @@ resnet32 = Architecture(
         "dataset": Setting("cifar10", "cifar10, or digits_32x32"),
         "split": Setting("clean", "how the data are divided"),
         **_schedule((60.0, 60.0, 40.0, 140.0), (0.1, 0.02, 0.004, 0.0008), 400),
-        "n_blocks": Setting(5, "blocks a stage; 5 make ResNet32"),
+        "n_blocks": Setting(5, "blocks a stage; 5 make ResNet32", allowed=COUNT),
         **TRAINING,
-        "optimizer": Setting("nesterov", "nesterov (momentum and weight decay as published), adam or sgd"),
-        "batch_size": Setting(256, "samples a training step"),
-        "n_attack_steps": Setting(3, "steps of the attack"),
+        "optimizer": Setting(
+            "nesterov",
+            "nesterov (momentum and weight decay as published), adam or sgd",
+            allowed=TRAINING["optimizer"].allowed,
+        ),
+        "batch_size": Setting(256, "samples a training step", allowed=COUNT),
+        "dropout_prob": Setting(
+            0.0, "0: there is no dropout in this network", True, OneOf((0.0,), ", as resnet32 has no dropout")
+        ),
+        "n_attack_steps": Setting(3, "steps of the attack", allowed=COUNT),
         "weight_clipping": Setting(2.0, "clip weights to so many standard deviations; 0 for never"),
         "noisy_forward_params": Setting(
             WEIGHTS_OF_RESNET, "pattern of the parameters that get forward noise: not bn, no biases"
@@ -154,6 +170,7 @@ resnet32 = Architecture(
         ),
     },
     network=_resnet,
+    learns="images",
 )
 
 mnist_mlp = Architecture(
@@ -163,15 +180,20 @@ mnist_mlp = Architecture(
         "dataset": Setting("mnist", "mnist, fashion_mnist, or digits_28x28"),
         "split": Setting("clean", "how the data are divided"),
         **_schedule((20.0,), (1e-3,), 400),
-        "n_hidden": Setting((1024, 1024), "units of each hidden layer"),
-        "start": Setting("published", "published (all of standard deviation 0.1) or he (by fan-in)"),
+        "n_hidden": Setting((1024, 1024), "units of each hidden layer", allowed=COUNT),
+        "start": Setting(
+            "published", "published (all of standard deviation 0.1) or he (by fan-in)", allowed=_STARTS
+        ),
         "weight_increase": Setting(0.0, "weight of the term that drives hidden weights up; published 1e5"),
         **TRAINING,
-        "optimizer": Setting("sgd", "sgd, adam, nesterov, esgd (Entropy-SGD) or abcd"),
-        "batch_size": Setting(128, "samples a training step"),
+        "optimizer": Setting(
+            "sgd", "sgd, adam, nesterov, esgd (Entropy-SGD) or abcd", allowed=TRAINING["optimizer"].allowed
+        ),
+        "batch_size": Setting(128, "samples a training step", allowed=COUNT),
         "beta_robustness": Setting(0.0, "weight of the robust term (beta); 0 trains without attack"),
     },
     network=_mlp,
+    learns="images",
 )
 
 digits_mlp = Architecture(
@@ -181,11 +203,12 @@ digits_mlp = Architecture(
         "dataset": Setting("digits", "digits: 8x8 images that come with scikit-learn"),
         "split": Setting("stratified", "how the data are divided"),
         **_schedule((60.0, 20.0), (1e-3, 1e-4), 50),
-        "n_hidden": Setting((64, 64), "units of each hidden layer"),
-        "start": Setting("he", "he (by fan-in) or published (all of standard deviation 0.1)", optional=True),
+        "n_hidden": Setting((64, 64), "units of each hidden layer", allowed=COUNT),
+        "start": Setting("he", "he (by fan-in) or published (all of standard deviation 0.1)", True, _STARTS),
         **TRAINING,
     },
     network=_mlp,
+    learns="images",
 )
 
 ARCHITECTURES = {

@@ -5,7 +5,7 @@ from typing import Any
 
 from jaxrobust.errors import InputError
 from jaxrobust.robustness.attack import ParameterAttack
-from jaxrobust.robustness.perturbations import GaussianMismatch, Matching, WeightRangeNoise
+from jaxrobust.robustness.perturbations import NOISE_MODES, Matching
 from jaxrobust.training.methods import (
     AdversarialWeights,
     ContractivePenalty,
@@ -30,20 +30,6 @@ from jaxrobust.training.optimizers import (
 from jaxrobust.training.schedule import Schedule
 
 Settings = Mapping[str, Any]
-
-# The weights of parts that are left out where they are zero.
-WEIGHTS = (
-    "noisy_forward_std",
-    "beta_robustness",
-    "reg",
-    "amp_size",
-    "sam_rho",
-    "eps_pga",
-    "l1_weight_decay",
-    "l2_weight_decay",
-    "contractive",
-    "weight_clipping",
-)
 
 
 def schedule_of(model: Settings) -> Schedule:
@@ -90,13 +76,10 @@ def _factors(words: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
 
 def _forward_noise(model: Settings) -> Method:
     std, pattern = model["noisy_forward_std"], model["noisy_forward_params"]
-    modes = {"ind": GaussianMismatch, "range": WeightRangeNoise}
     mode = model["noisy_forward_mode"]
-    if mode not in modes:
-        raise InputError(f"noisy_forward_mode must be {' or '.join(modes)}, not {mode!r}.")
     if (mode, pattern) == ("ind", ".*"):
         return ForwardNoise(std)
-    return PerturbedForward(Matching(modes[mode](std), pattern))
+    return PerturbedForward(Matching(NOISE_MODES[mode](std), pattern))
 
 
 def method_of(
@@ -113,11 +96,23 @@ def method_of(
         input_bounds: The range of the inputs, which an attack on them does not leave.
 
     Raises:
-        InputError: A weight is negative or not finite, or the parts do not go together.
+        InputError: The parts do not go together.
     """
-    for name in WEIGHTS:
-        if not 0 <= model[name] < float("inf"):
-            raise InputError(f"{name} must be a finite number of at least 0, not {model[name]!r}.")
+    if model["eps_pga"] and not model["awp"]:
+        raise InputError(
+            f"eps_pga={model['eps_pga']} is the size of AWP's attack on the inputs, but awp is false; "
+            f"set awp to true or eps_pga to 0."
+        )
+    differentiated_twice = {
+        "hessian_robustness": model["hessian_robustness"] and model["beta_robustness"],
+        "contractive": model["contractive"],
+    }
+    twice = [name for name, weight in differentiated_twice.items() if weight]
+    if twice and model.get("neuron_parameters"):
+        raise InputError(
+            f"{twice[0]} takes second derivatives, which a network with neuron_parameters does not give; "
+            f"leave one of the two out."
+        )
     around = [name for name in ("awp", "amp_size", "sam_rho") if model[name]]
     if len(around) > 1:
         raise InputError(f"{' and '.join(around)} each choose where the gradient is taken; set one of them.")

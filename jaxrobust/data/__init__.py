@@ -27,7 +27,17 @@ from jaxrobust.data.recipe import Progress, Recipe
 from jaxrobust.data.sources import DataNotFound
 from jaxrobust.errors import InputError
 
-__all__ = ["DATASETS", "STAND_INS", "DataNotFound", "Dataset", "Examples", "Progress", "available", "load"]
+__all__ = [
+    "DATASETS",
+    "STAND_INS",
+    "DataNotFound",
+    "Dataset",
+    "Examples",
+    "Progress",
+    "available",
+    "blank",
+    "load",
+]
 
 DATASETS: Mapping[str, Recipe] = MappingProxyType(
     {
@@ -83,10 +93,7 @@ def load(
         InputError: an unknown name or split, damaged or incomplete files, a folder that cannot be written.
     """
     recipe = _recipe(name)
-    if split is None:
-        split = recipe.splits[0]
-    elif split not in recipe.splits:
-        raise InputError(f"{name} has no split {split!r}: {_nearest(split, recipe.splits)}.")
+    split = _split(recipe, split)
     return load_recipe(
         recipe,
         split=split,
@@ -94,6 +101,16 @@ def load(
         cache=_path(cache) or sources.default_cache(),
         progress=progress or (lambda what, done, total: None),
     )
+
+
+def blank(name: str, *, split: str | None = None) -> Dataset:
+    """One sample of zeros in the shape of the data set `name`, which need not be anywhere.
+
+    Raises:
+        InputError: an unknown name or split.
+    """
+    recipe = _recipe(name)
+    return recipe.blank(_split(recipe, split))
 
 
 def available(
@@ -127,6 +144,14 @@ def _recipe(name: str) -> Recipe:
     if name not in DATASETS:
         raise InputError(f"There is no data set {name!r}: {_nearest(name, tuple(DATASETS))}.")
     return DATASETS[name]
+
+
+def _split(recipe: Recipe, split: str | None) -> str:
+    if split is None:
+        return recipe.splits[0]
+    if split not in recipe.splits:
+        raise InputError(f"{recipe.name} has no split {split!r}: {_nearest(split, recipe.splits)}.")
+    return split
 
 
 def _nearest(name: str, names: tuple[str, ...]) -> str:

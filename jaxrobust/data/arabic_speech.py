@@ -71,6 +71,7 @@ RECIPE = Recipe(
     splits=("speakers",),
     build=build,
     version=1,
+    shape=mfcc.SHAPE,
     settings={"mfcc": mfcc.SETTINGS, "keywords": keywords.SETTINGS, "copies": _COPIES},
     files=Files(
         locate=below(

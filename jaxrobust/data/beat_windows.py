@@ -6,6 +6,7 @@ from jaxtyping import Float, Float32
 from jaxrobust.data.mitdb_records import Record
 
 WINDOW = 100  # samples at 180 Hz: 0.56 s
+SHAPE = WINDOW, 2  # both leads
 CLASSES = ("normal", "LBBB", "RBBB", "PVC")
 SYMBOLS = ("N", "L", "R", "V")  # the annotation of each class
 _STEP = 2  # every second sample of 360 Hz; the recordings hold nothing above 100 Hz

@@ -121,6 +121,7 @@ RECIPE = Recipe(
     splits=image_parts.SPLITS,
     build=build,
     version=2,
+    shape=(32, 32, 3),
     settings=image_parts.SETTINGS,
     files=replace(
         _SET.files(

@@ -59,6 +59,7 @@ RECIPES = tuple(
         splits=("stratified",),
         build=_builder(size, channels),
         version=1,
+        shape=(size, size, channels),
         settings={"seed": _SEED, "fractions": _FRACTIONS, "size": size, "channels": channels},
     )
     for name, size, channels in (("digits", 8, 1), ("digits_28x28", 28, 1), ("digits_32x32", 32, 3))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from jaxrobust.data.beat_windows import CLASSES, WINDOW, z_score
+from jaxrobust.data.beat_windows import CLASSES, SHAPE, WINDOW, z_score
 from jaxrobust.data.dataset import Examples, Parts
 from jaxrobust.data.recipe import Progress, Recipe
 
@@ -154,6 +154,7 @@ RECIPE = Recipe(
     splits=("patients",),
     build=build,
     version=1,
+    shape=SHAPE,
     settings={
         "seed": _SEED,
         "patients": _PATIENTS,

@@ -139,6 +139,7 @@ RECIPE = Recipe(
     splits=("speakers",),
     build=build,
     version=1,
+    shape=mfcc.SHAPE,
     settings={
         "seed": _SEED,
         "speakers": _SPEAKERS,

@@ -9,7 +9,7 @@ from jaxrobust.errors import InputError
 
 SAMPLING_RATE = 16_000  # Hz
 CLIP = 16_000  # samples: one second
-FRAMES, COEFFICIENTS = 98, 40
+FRAMES, COEFFICIENTS = SHAPE = 98, 40
 _FRAME, _HOP, _FFT = 480, 160, 512
 _LOWEST, _HIGHEST = 125, 3800  # Hz
 SETTINGS = {

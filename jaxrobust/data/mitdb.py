@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrobust.data.beat_windows import CLASSES, SYMBOLS, WINDOW, published_windows, r_peak_windows
+from jaxrobust.data.beat_windows import CLASSES, SHAPE, SYMBOLS, WINDOW, published_windows, r_peak_windows
 from jaxrobust.data.dataset import Examples, Parts
 from jaxrobust.data.mitdb_records import RECORDS, read_record
 from jaxrobust.data.recipe import Files, Progress, Recipe
@@ -149,6 +149,7 @@ RECIPE = Recipe(
     splits=("patients", "patients_normal_pvc", "published"),
     build=build,
     version=1,
+    shape=SHAPE,
     settings={
         "window": WINDOW,
         "seed": _SEED,

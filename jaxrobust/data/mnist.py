@@ -22,6 +22,7 @@ RECIPE = Recipe(
     splits=image_parts.SPLITS,
     build=build,
     version=2,
+    shape=(28, 28, 1),
     settings=image_parts.SETTINGS,
     files=_SET.files(
         "mnist",

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jaxrobust.data.dataset import Parts
+import numpy as np
+
+from jaxrobust.data.dataset import Dataset, Examples, Parts
 
 Progress = Callable[[str, int, int], None]
 """Called as `progress(what, done, total)` during long work; `done` counts files, samples or bytes."""
@@ -40,6 +42,7 @@ class Recipe:
         build: makes the arrays: `build(split, folder, progress)`. `folder` is what `files.locate` found,
             or an unused path for a set without files.
         version: raised by hand when `build` changes its numbers, so that old prepared arrays are not reused.
+        shape: of one sample: height, width and channels, or time and features.
         settings: every constant the arrays depend on; written into the prepared folder and its name.
         files: None for a generator, or for a set that comes with an installed package.
         synthetic: True for a generator.
@@ -49,6 +52,7 @@ class Recipe:
     splits: tuple[str, ...]
     build: Callable[[str, Path, Progress], Parts]
     version: int
+    shape: tuple[int, ...]
     settings: Mapping[str, object] = field(default_factory=dict)
     files: Files | None = None
     synthetic: bool = False
@@ -57,6 +61,11 @@ class Recipe:
         """A short digest of the version and the settings."""
         text = json.dumps([self.version, dict(self.settings)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def blank(self, split: str) -> Dataset:
+        """A data set of one sample of zeros: what can be known of the data before they are there."""
+        part = Examples(np.zeros((1, *self.shape), np.float32), np.zeros(1, np.int32))
+        return Dataset(self.name, "nothing", split, ("blank",), part, part, part, self.synthetic, "")
 
 
 def identity(folder: Path, files: Iterable[Path]) -> str:

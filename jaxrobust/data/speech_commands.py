@@ -111,6 +111,7 @@ RECIPE = Recipe(
     splits=("speakers", "published"),
     build=build,
     version=1,
+    shape=mfcc.SHAPE,
     settings={"mfcc": mfcc.SETTINGS, "keywords": keywords.SETTINGS, "copies": _COPIES},
     files=Files(
         locate=below(

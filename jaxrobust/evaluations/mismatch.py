@@ -15,11 +15,11 @@ from jaxrobust.evaluations.trained import BATCH_SIZE, Trained, apply_of, bring_b
 from jaxrobust.robustness.faults import Quantization
 from jaxrobust.robustness.mismatch import perturbed_accuracies
 from jaxrobust.robustness.perturbations import (
+    NOISE_MODES,
     BoxCorner,
     GaussianMismatch,
     Matching,
     Perturbation,
-    WeightRangeNoise,
 )
 from jaxrobust.robustness.phase_change_memory import TIMES, PhaseChangeMemory
 
@@ -193,12 +193,11 @@ def weight_noise_sweep(grid: Sequence[dict[str, Any]], **how: Any) -> list[dict[
             ``n_draws`` and ``n_samples`` of a point replace the published 25 and all.
         how: Options of ``datajuicer.run``.
     """
-    kinds = {"ind": GaussianMismatch, "range": WeightRangeNoise}
     points = [
         {
             **_counted(point, 25),
             "perturbation": Matching(
-                kinds[point["noise_mode"]](point["noise"]), point["noisy_forward_params"]
+                NOISE_MODES[point["noise_mode"]](point["noise"]), point["noisy_forward_params"]
             ),
         }
         for point in grid

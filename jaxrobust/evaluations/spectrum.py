@@ -7,6 +7,7 @@ import jax
 from jax import Array
 
 import datajuicer as dj
+from jaxrobust.errors import InputError
 from jaxrobust.evaluations.trained import BATCH_SIZE, apply_of, bring_back
 from jaxrobust.robustness.full_set import cross_entropy
 from jaxrobust.robustness.spectra import Spectrum, hessian_spectrum, top_eigenvalue
@@ -33,9 +34,17 @@ def loss_spectrum(
         n_probes: Random vectors.
         seed: Seed of the vectors.
 
+    Raises:
+        InputError: The network has ``neuron_parameters``: JAX gives no second derivatives of its time loop.
+
     Returns:
         ``nodes`` and ``weights`` of the quadrature of each probe, and the ``largest`` eigenvalue found.
     """
+    if model.get("neuron_parameters"):
+        raise InputError(
+            f"A network with neuron_parameters {', '.join(model['neuron_parameters'])} gives no second "
+            f"derivatives, hence no spectrum; train one without to have its spectrum."
+        )
     network, variables, inputs, labels = bring_back(model, "train", n_samples)
     key = jax.random.key(seed)
     found = _spectrum(network, variables, inputs, labels, key, n_steps, n_probes)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,8 @@ from jaxrobust.models.dropout import DropoutMask, check_dropout, dropout
 from jaxrobust.models.images import check_image_batch, convolve, max_pool
 from jaxrobust.models.network import Forward, Parameters, Statistics, Variables
 from jaxrobust.models.normalisation import Moments, batch_norm, initial_moments, moments_of, normalise
+
+Normalisation = Literal["running", "batch"]
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,14 @@ class CNN:
     n_out: int = 10
     kernels: tuple[int, int] = (64, 64)
     dense: tuple[int, int] = (256, 64)
-    normalisation: Literal["running", "batch"] = "running"
+    normalisation: Normalisation = "running"
     channel_biases: bool = True
     dropout: float = 0.0
     dropout_mask: DropoutMask = "rescaled"
 
     def __post_init__(self):
         check_dropout(self.dropout, self.dropout_mask)
-        if self.normalisation not in ("running", "batch"):
+        if self.normalisation not in get_args(Normalisation):
             raise InputError(f'normalisation is "running" or "batch", not {self.normalisation!r}.')
         if min(self._pooled) < 1:
             raise InputError(f"Images of {self.image[0]}x{self.image[1]} pixels are too small for the CNN.")

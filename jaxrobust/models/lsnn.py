@@ -25,6 +25,9 @@ TRUNCATED_NORMAL_STD = 0.87962566103423978
 Precision = Literal["float32", "bfloat16"]
 # What may be a parameter of each unit instead of a constant of all.
 NEURON_PARAMETERS = ("tau", "tau_adaptation", "thr", "beta")
+# What a unit keeps of its network's time constant or threshold, however far training, attack or mismatch take
+# it: with a negative one its potential or adaptation would grow without bound, or it would fire at rest.
+SMALLEST_SHARE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,9 @@ class LSNN:
         dropout_mask: ``"rescaled"`` multiplies what the others send, to each other and to the readout, by
             ``1 / (1 - dropout)``; ``"published"`` by nothing.
         neuron_parameters: Which of ``tau``, ``tau_adaptation``, ``thr`` and ``beta`` are parameters, one
-            value a unit, that are trained, attacked and mismatched like the weights. Their time loop is
-            differentiated by JAX and about twice as slow.
+            value a unit, that are trained, attacked and mismatched like the weights. Time constants and
+            thresholds act as at least a thousandth of the network's, so as positive numbers. The time loop is
+            differentiated by JAX, about twice as slow, and gives no second derivatives.
         precision: Of the products with ``w_in`` and ``w_rec``, forwards and backwards: ``"float32"``, or
             ``"bfloat16"`` with sums, neurons and parameters in float32 still.
     """
@@ -90,6 +94,9 @@ class LSNN:
     def _constants(self, parameters: Parameters) -> NeuronConstants:
         """The constants, those among the parameters as arrays with one value a unit."""
         values = {name: parameters.get(name, getattr(self, name)) for name in NEURON_PARAMETERS}
+        for name in ("tau", "tau_adaptation", "thr"):
+            if name in parameters:
+                values[name] = jnp.maximum(values[name], SMALLEST_SHARE * getattr(self, name))
 
         def decay(time_constant: Array | float) -> Array | float:
             exponent = -self.dt / time_constant

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,8 @@ from jaxtyping import Float
 from jaxrobust.errors import InputError
 from jaxrobust.models.dropout import DropoutMask, check_dropout, dropout
 from jaxrobust.models.network import Forward, Parameters, Statistics, Variables
+
+Start = Literal["he", "published"]
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,13 @@ class MLP:
     n_in: int
     n_hidden: tuple[int, ...]
     n_out: int
-    start: Literal["he", "published"] = "he"
+    start: Start = "he"
     dropout: float = 0.0
     dropout_mask: DropoutMask = "rescaled"
 
     def __post_init__(self):
         check_dropout(self.dropout, self.dropout_mask)
-        if self.start not in ("he", "published"):
+        if self.start not in get_args(Start):
             raise InputError(f'The start of an MLP is "he" or "published", not {self.start!r}.')
 
     def init(self, key: Array) -> Variables:

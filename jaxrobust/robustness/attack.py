@@ -17,7 +17,7 @@ At ``theta = 0`` the derivative of ``|theta|`` is taken as 0.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +31,7 @@ from jaxrobust.robustness.path_rules import assign
 from jaxrobust.robustness.trees import PerLeaf, for_every_leaf, settings_tree, static
 
 Size = PerLeaf
+Norm = Literal["inf", "2"]
 
 
 @settings_tree
@@ -57,12 +58,12 @@ class ParameterAttack:
     initial_relative_std: Size = 0.001
     initial_absolute_std: Size = 0.0
     n_steps: int = static(default=10)
-    norm: Literal["inf", "2"] = static(default="inf")
+    norm: Norm = static(default="inf")
     project: bool = static(default=True)
     factors: tuple[tuple[str, float], ...] = static(default=())
 
     def __post_init__(self):
-        if self.norm not in ("inf", "2"):
+        if self.norm not in get_args(Norm):
             raise InputError(f'The norm of an attack is "inf" or "2", not {self.norm!r}.')
         if not isinstance(self.n_steps, int) or self.n_steps < 1:
             raise InputError(f"An attack takes at least one step, but n_steps is {self.n_steps!r}.")

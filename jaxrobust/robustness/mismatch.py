@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from jaxrobust.errors import InputError
 from jaxrobust.models.network import Parameters
 from jaxrobust.robustness.full_set import Apply, in_chunks
-from jaxrobust.robustness.trees import PerLeaf, for_every_leaf, map_with_keys
+from jaxrobust.robustness.trees import PerLeaf, check_range, for_every_leaf, map_with_keys
 
 
 def normal_like(key: Array, parameters: Parameters) -> Parameters:
@@ -133,8 +133,11 @@ def mismatch_accuracies(
         n_draws: Number of devices.
         draws_at_once: Devices computed side by side; 1 is fastest on a CPU, many on a GPU.
         batch_size: Samples computed at once.
-    """
 
+    Raises:
+        InputError: A level is negative or not finite, or there is no device to compute.
+    """
+    check_range(level, "level of mismatch")
     return perturbed_accuracies(
         apply,
         parameters,

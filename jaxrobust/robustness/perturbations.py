@@ -6,6 +6,7 @@ so that another level compiles nothing and a list of levels can be an axis; each
 parameters or a tree like the parameters with one number a leaf (``path_rules.assign`` makes such trees).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args, runtime_checkable
 
@@ -182,6 +183,13 @@ class WeightRangeNoise:
 
         levels = for_every_leaf(self.level, parameters, "level")
         return jax.tree.map(leaf, parameters, normal_like(key, parameters), levels)
+
+
+# By the names of the published settings (section 2.4).
+NOISE_MODES: dict[str, Callable[[PerLeaf], Perturbation]] = {
+    "ind": GaussianMismatch,
+    "range": WeightRangeNoise,
+}
 
 
 @settings_tree

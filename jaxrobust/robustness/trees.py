@@ -98,14 +98,18 @@ def check_numbers(settings: Any, *names: str, minimum: float = 0.0, maximum: flo
         maximum: The largest allowed value; no number may be infinite.
     """
     for name in names:
-        for value in jax.tree.leaves(getattr(settings, name)):
-            if not isinstance(value, int | float | np.ndarray | np.generic):
-                continue
-            numbers = np.asarray(value)
-            if not np.all(np.isfinite(numbers) & (numbers >= minimum) & (numbers <= maximum)):
-                limits = f"at least {minimum:g}" + (
-                    f" and at most {maximum:g}" if np.isfinite(maximum) else ""
-                )
-                raise InputError(
-                    f"{name} of {type(settings).__name__} must be a finite number of {limits}, not {value!r}."
-                )
+        of = f"{name} of {type(settings).__name__}"
+        check_range(getattr(settings, name), of, minimum=minimum, maximum=maximum)
+
+
+def check_range(
+    values: PerLeaf | None, what: str, *, minimum: float = 0.0, maximum: float = float("inf")
+) -> None:
+    """Raise ``InputError`` for a number, or a number of a tree, out of range; as ``check_numbers``."""
+    for value in jax.tree.leaves(values):
+        if not isinstance(value, int | float | np.ndarray | np.generic):
+            continue
+        numbers = np.asarray(value)
+        if not np.all(np.isfinite(numbers) & (numbers >= minimum) & (numbers <= maximum)):
+            limits = f"at least {minimum:g}" + (f" and at most {maximum:g}" if np.isfinite(maximum) else "")
+            raise InputError(f"{what} must be a finite number of {limits}, not {value!r}.")

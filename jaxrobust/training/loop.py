@@ -100,7 +100,7 @@ class Trained:
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss of a training is no longer a finite number."""
+    """The loss of a training, or one of its parameters, is no longer a finite number."""
 
 
 class TrainingStopped(Exception):
@@ -316,7 +316,7 @@ def _divergence(training: Training, step: int, checkpoint_step: int) -> Training
         else "it had no checkpoint yet"
     )
     return TrainingDiverged(
-        f"The loss is no longer finite at step {step} with {training.method}, optimizer "
+        f"The loss or a parameter is no longer finite at step {step} with {training.method}, optimizer "
         f"{training.optimizer}, learning rates {training.schedule.learning_rates} and seed {training.seed}; "
         f"{checkpoint}. "
         f"Lower the learning rate or the attack size."

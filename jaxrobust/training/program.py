@@ -51,7 +51,8 @@ class TrainState(NamedTuple):
         optimizer_state: The optimizer's memory.
         best: The best model so far.
         interval: Sums since the last validation.
-        diverged_at: The first step whose loss was not finite; -1 if there was none.
+        diverged_at: The first step whose loss was not finite, or the last before a parameter was found not to
+            be; -1 if there was none.
     """
 
     step: Int[Array, ""]
@@ -121,6 +122,13 @@ def _empty_interval() -> Interval:
     return Interval(jnp.float32(0), jnp.float32(0), jnp.int32(0))
 
 
+def _with_parameters_checked(state: TrainState) -> TrainState:
+    """Find parameters that are no numbers: spiking units that get such inputs are silent, the loss finite."""
+    finite = jax.tree.reduce(jnp.logical_and, jax.tree.map(lambda p: jnp.isfinite(p).all(), state.parameters))
+    is_first_failure = ~finite & (state.diverged_at < 0)
+    return state._replace(diverged_at=jnp.where(is_first_failure, state.step - 1, state.diverged_at))
+
+
 def _mapped(function, mapping: Mapping):
     if mapping == "single":
         return function
@@ -140,7 +148,7 @@ def train_block(
     block: BlockInputs,
     n_steps: Int[Array, ""],
 ) -> TrainState:
-    """Take the first ``n_steps`` of the steps in ``block``."""
+    """Take the first ``n_steps`` of the steps in ``block``, and look whether all parameters are finite."""
 
     def step(state: TrainState, model: Model, indices: Array, learning_rate: Array) -> TrainState:
         batch = Batch(inputs[indices], labels[indices])
@@ -176,9 +184,11 @@ def train_block(
         )
 
     steps = _mapped(step, mapping)
-    return jax.lax.fori_loop(
+    state = jax.lax.fori_loop(
         0, n_steps, lambda i, state: steps(state, model, block.indices[i], block.learning_rates[i]), state
     )
+    # Outside of the loop, where it costs next to nothing and leaves the compiled steps as they are.
+    return _mapped(_with_parameters_checked, mapping)(state)
 
 
 @partial(jax.jit, static_argnames=("network", "mapping", "batch_size"), donate_argnames="state")

@@ -15,6 +15,7 @@ def test_shapes_range_and_parts(tmp_path: Path, name: str, shape: tuple[int, ...
     dataset = data.load(name, cache=tmp_path)
     parts = (dataset.train, dataset.validation, dataset.test)
     assert [part.inputs.shape[1:] for part in parts] == [shape] * 3
+    assert data.blank(name).train.inputs.shape == (1, *shape)
     assert sum(len(part) for part in parts) == 1797
     assert dataset.train.inputs.min() == 0
     assert 0.9 < dataset.train.inputs.max() <= 1

@@ -16,6 +16,7 @@ def test_shapes_classes_and_counts(beats: data.Dataset):
     assert beats.synthetic
     assert beats.source == "generated heartbeats (synthetic)"
     assert beats.train.inputs.shape == (4000, 100, 2)
+    assert data.blank("generated_ecg").train.inputs.shape == (1, 100, 2)
     assert beats.train.counts(4) == (1000,) * 4
     assert beats.validation.counts(4) == (150,) * 4
     assert beats.test.counts(4) == (250,) * 4

@@ -71,6 +71,7 @@ def test_every_pixel_and_label_arrives(small_fashion: Path, tmp_path: Path):
         image.tobytes(): label for image, label in zip(pixels, dataset.test.labels, strict=True)
     } == expected
     assert dataset.train.inputs.shape == (180, 28, 28, 1)
+    assert data.blank("fashion_mnist").train.inputs.shape == (1, 28, 28, 1)
     assert dataset.validation.counts(10) == (2,) * 10
     assert dataset.source == "Fashion-MNIST"
 

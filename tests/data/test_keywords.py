@@ -5,7 +5,7 @@ import pytest
 
 from jaxrobust.data import keywords
 from jaxrobust.data.keywords import CLASSES, Clip, augment, keyword_parts, read_audio
-from jaxrobust.data.mfcc import mfcc
+from jaxrobust.data.mfcc import SHAPE, mfcc
 from jaxrobust.errors import InputError
 
 
@@ -43,7 +43,7 @@ def test_counts_follow_the_published_shares(recordings, noises):
     assert parts.train.counts(8) == (9, 9, 15, 15, 15, 15, 15, 15)
     assert parts.validation.counts(8) == (2, 2, 2, 2, 2, 2, 2, 2)
     assert parts.classes == CLASSES
-    assert parts.train.inputs.shape == (108, 98, 40)
+    assert parts.train.inputs.shape == (108, *SHAPE)
     assert set(parts.test.groups) == {3, keywords.NOBODY}
 
 

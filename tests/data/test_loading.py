@@ -27,7 +27,9 @@ def _recipe(fetch=None) -> Recipe:
         fetch=fetch,
         advice="write number.txt",
     )
-    return Recipe("number", ("first", "second"), _build, version=1, settings={"seed": 1}, files=files)
+    return Recipe(
+        "number", ("first", "second"), _build, version=1, shape=(1,), settings={"seed": 1}, files=files
+    )
 
 
 @pytest.fixture

@@ -124,6 +124,7 @@ def test_a_record_missing_from_the_folder_stops_the_preparation(real_data: Path,
 def test_the_published_split_has_the_published_sizes(real_data: Path, cache: Path):
     beats = data.load("mitdb", split="published", folder=real_data / "mitdb/flac", cache=cache)
     assert beats.train.inputs.shape == (10720, 100, 2)
+    assert data.blank("mitdb").train.inputs.shape == (1, 100, 2)
     assert [part.counts(4) for part in (beats.train, beats.validation, beats.test)] == [
         (2680,) * 4,
         (335,) * 4,

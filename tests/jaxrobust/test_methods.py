@@ -35,6 +35,7 @@ from jaxrobust.training.optimizers import (
     WeightClipping,
 )
 from jaxrobust.training.optimizers.block_coordinate import random_half
+from jaxrobust.training.optimizers.entropy_sgd import EntropyMemory
 
 NETWORK = LSNN(n_in=2, n_out=3, n_hidden=5)
 KEY = jax.random.key(5)
@@ -346,6 +347,28 @@ def test_entropy_sgd_and_its_scope():
     constant, _ = steps(EntropySGD(noise=0.0, scope=2.0, scope_growth=0.0, n_langevin=4), 4)
     np.testing.assert_allclose(constant[0], found[0], rtol=1e-12)
     assert np.abs(constant[1] - found[1]).max() > 1e-4
+
+
+def test_entropy_sgd_comes_to_rest_however_long_it_runs():
+    optimizer = EntropySGD(noise=0.0)
+    parameters = jax.tree.map(jnp.asarray, START)
+    memory = EntropyMemory(jax.tree.map(jnp.zeros_like, parameters), jnp.int32(20_000))
+    take = jax.jit(lambda p, m: optimizer.step(bowl, p, m, 0.1, jax.random.key(0))[:2])
+    for _ in range(200):
+        parameters, memory = take(parameters, memory)
+    assert np.abs(parameters["w"]).max() < 1e-2
+
+
+@pytest.mark.parametrize(("t", "gamma"), [(0, 0.01), (3000, 0.01 * 1.001**3000), (20_000, 10.0)])
+def test_the_scope_of_entropy_sgd_grows_to_its_limit(t, gamma):
+    optimizer = EntropySGD(noise=0.0, averaging=0.0, momentum=0.0, n_langevin=2)
+    parameters = {"w": jnp.asarray(START["w"])}
+    memory = EntropyMemory(jax.tree.map(jnp.zeros_like, parameters), jnp.int32(t))
+    found = optimizer.step(bowl, parameters, memory, 1.0, jax.random.key(0)).parameters["w"]
+    w, x = START["w"], START["w"]
+    for _ in range(2):
+        x = x - 0.1 * (CURVATURE * x - gamma * (w - x))
+    np.testing.assert_allclose(found, x, rtol=1e-5)
 
 
 def test_entropy_sgd_noise_has_the_published_size():

@@ -52,6 +52,25 @@ def test_attacks_and_mismatch_reach_them():
         assert np.any(device[name] != parameters[name])
 
 
+@pytest.mark.parametrize("name", ["tau", "tau_adaptation", "thr"])
+def test_a_negative_constant_acts_as_a_small_positive_one(name):
+    """As after mismatch, noise or an attack; the state would grow without bound, or the unit fire at rest."""
+    variables = OPEN.init(jax.random.key(0))
+    constant = variables.parameters[name]
+
+    def rates(value):
+        return OPEN.forward({**variables.parameters, name: value}, {}, INPUTS).rates
+
+    smallest = rates(1e-3 * constant)
+    for share in (-0.5, 0.0, 1e-9):
+        np.testing.assert_array_equal(rates(share * constant), smallest)
+    assert np.any(rates(1e-2 * constant) != rates(constant))
+    _, potentials = OPEN.trajectories({**variables.parameters, name: -0.5 * constant}, INPUTS)
+    assert np.abs(potentials).max() < 100
+    gradient = jax.grad(lambda value: jnp.sum(rates(value) ** 2))(-0.5 * constant)
+    assert np.all(np.isfinite(gradient))
+
+
 def test_bounds_that_would_not_hold_are_refused():
     box = box_around(OPEN.init(jax.random.key(0)).parameters, 1e-4)
     with pytest.raises(InputError, match="not its beta, tau, tau_adaptation, thr; verify a network without"):

@@ -148,6 +148,9 @@ def test_accuracies_of_devices_do_not_depend_on_chunks_or_company():
     np.testing.assert_allclose(still, slow_accuracy(THETA), rtol=1e-6)
     with pytest.raises(InputError, match="must be at least 1, but they are 0 and 1"):
         mismatch_accuracies(apply, THETA, INPUTS, LABELS, KEY, level=0.1, n_draws=0)
+    for level in (-0.3, float("nan"), {"w": 0.1, "out": -0.3, "b": 0.1}):
+        with pytest.raises(InputError, match="level of mismatch must be a finite number of at least 0"):
+            mismatch_accuracies(apply, THETA, INPUTS, LABELS, KEY, level=level, n_draws=1)
 
 
 ATTACK = ParameterAttack(relative_size=0.3, initial_relative_std=0.05, n_steps=4)

@@ -2,11 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -26,6 +27,7 @@ from jaxrobust.training.checkpoints import load_tree, save_tree
 from jaxrobust.training.loop import CHECKPOINT, METRICS, Training, TrainingDiverged, TrainingStopped, train
 from jaxrobust.training.methods import ForwardNoise, ParameterAttackTraining, Standard
 from jaxrobust.training.metrics import MetricsLog
+from jaxrobust.training.optimizers import Step
 from jaxrobust.training.schedule import Schedule
 
 ROBUST = ParameterAttackTraining(
@@ -349,6 +351,49 @@ def test_a_model_that_diverges_leaves_the_others_alone(tmp_path):
     assert isinstance(bad, TrainingDiverged)
     (alone,) = run(noisy(0.1, "alone"))
     assert_same(good.parameters, alone.parameters, tolerance=1e-6)
+
+
+def ringing(n: int) -> Examples:
+    """Sequences of two features; positive or negative."""
+    rng = np.random.default_rng(0)
+    labels = (np.arange(n) % 2).astype(np.int32)
+    signs = np.where(labels, 1, -1)[:, None, None]
+    return Examples((signs + rng.standard_normal((n, 10, 2))).astype(np.float32), labels)
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class LosesItsWeights:
+    """An optimizer that turns the input weights into no numbers from one step on."""
+
+    at_step: int
+
+    def init(self, parameters):
+        return jnp.int32(0)
+
+    def step(self, evaluate, parameters, memory, learning_rate, key):
+        loss, forward, _ = evaluate(parameters, key)
+        lost = jnp.where(memory >= self.at_step, jnp.nan, parameters["w_in"])
+        return Step({**parameters, "w_in": lost}, memory + 1, loss, forward)
+
+
+@pytest.mark.parametrize("n_models", [1, 2])
+def test_weights_that_are_no_numbers_are_seen_though_the_loss_is_one(tmp_path, n_models):
+    """Units that get no number as their input are silent, and the readout of silence is a number."""
+    trainings = [
+        a_training(
+            tmp_path / str(seed),
+            network=LSNN(n_in=2, n_out=2, n_hidden=4),
+            optimizer=LosesItsWeights(at_step=12),
+            schedule=Schedule((5.0,), (0.01,)),
+            seed=seed,
+        )
+        for seed in range(n_models)
+    ]
+    for result in train(trainings, ringing(40), ringing(20)):
+        assert isinstance(result, TrainingDiverged)
+        step = int(re.search("no longer finite at step ([0-9]+)", str(result))[1])
+        assert 12 <= step < 20  # the next validation
 
 
 # --- compilation ---
