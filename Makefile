@@ -30,9 +30,10 @@ test-cluster: .venv/installed
 	@tests/cluster/start_slurm.sh || { status=$$?; [ $$status = 77 ] && exit 0 || exit $$status; }; \
 	if sinfo -h >/dev/null 2>&1; then $(BIN)/python -m pytest -m cluster tests/cluster; fi
 
-# Every table of docs/performance.md; meant for two quiet cores. peers.py leaves out what is not installed
-# (extra `peers`); engine.py needs the extra `benchmark`.
+# The tables of docs/performance.md; meant for two quiet cores. peers.py leaves out what is not installed (extra
+# `peers`).
 benchmarks: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable '.[benchmark]'
 	$(BIN)/python benchmarks/lsnn_gradient.py --repeats=11
 	$(BIN)/python benchmarks/robust_step.py --repeats=3
 	$(BIN)/python benchmarks/cnn_step.py --repeats=3
@@ -40,7 +41,7 @@ benchmarks: .venv/installed
 	$(BIN)/python benchmarks/mismatch_draws.py --repeats=1
 	$(BIN)/python benchmarks/many_models.py --repeats=1
 	$(BIN)/python benchmarks/peers.py --repeats=7
-	-$(BIN)/python benchmarks/engine.py --quick
+	$(BIN)/python benchmarks/engine.py
 
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis

@@ -23,7 +23,7 @@ from jaxrobust.training.loop import Training, train
 from jaxrobust.training.methods import Batch, Standard, task_of
 from jaxrobust.training.schedule import Schedule
 
-# The numbers of heartbeats of the published data set, and its validation interval.
+# About as many samples as a small data set has, and the published validation interval.
 N_TRAIN, N_VALIDATION, N_STEPS, BATCH = 4020, 670, 400, 100
 NETWORK = LSNN(n_in=2, n_out=4)
 

@@ -13,6 +13,7 @@ from typing import Any
 import datajuicer as dj
 from jaxrobust import evaluations, protocols
 from jaxrobust.plotting.phase_change import draw_lines, method_and_attack
+from jaxrobust.robustness.phase_change_memory import PUBLISHED_CLIP
 
 NOISE = 0.11
 BETAS = (0.01, 0.025, 0.05, 0.1)
@@ -53,5 +54,6 @@ class pcm_sim_robustness:
             log_x=True,
             line=method_and_attack,
             explanation=f"Mean accuracy in simulated phase-change memory; trained with noise η = {NOISE:g} "
-            "relative to each weight.",
+            f"relative to each weight; weights clipped to {PUBLISHED_CLIP:g} standard deviations before "
+            "programming.",
         )

@@ -27,7 +27,9 @@ STYLES = {
 class precision_experiment:
     """Two methods in two precisions, two seeds each."""
 
-    short = replace(protocols.SHORT, seeds=SEEDS)
+    short = replace(protocols.SHORT, seeds=SEEDS).changed(
+        "ecg_lsnn", n_epochs=(3.5, 1.0), eval_step_interval=80
+    )
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Eight models."""

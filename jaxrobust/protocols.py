@@ -1,6 +1,6 @@
 """Named protocols: everything that must be fixed for two numbers to be comparable.
 
-A *method* is what the published comparison varies (section 3.4): settings on top of an architecture's
+A *method* is what the published comparison varies: settings on top of an architecture's
 defaults. Each grid point carries the method's name under ``"method"``, for tables and figures. A *protocol*
 is how much is computed: which data, how long a training, how many networks and devices stand behind a number.
 """
@@ -87,14 +87,14 @@ def with_methods(grid: Grid, methods: Sequence[Method], seeds: Sequence[int] = S
 
 
 def plain_resnet() -> dict[str, Any]:
-    """The ResNet for CIFAR-10 without noise, attacks and clipping of its weights (section 2.4)."""
+    """The ResNet for CIFAR-10 without noise, attacks and clipping of its weights."""
     return resnet32.make() | {**STANDARD, "attack_size_mismatch": 0.0, "weight_clipping": 0.0}
 
 
 def tuned_resnets(
     noises: Sequence[float], betas: Sequence[float], sizes: Sequence[float], modes: Sequence[str] = ("ind",)
 ) -> list[dict[str, Any]]:
-    """ResNets for CIFAR-10 with noise, and with attacks after the first phase (section 2.4), seed 0.
+    """ResNets for CIFAR-10 with noise, and with attacks after the first phase, seed 0.
 
     Published networks were tuned from one pretrained network: their first 60 epochs had no attack.
 
@@ -175,9 +175,9 @@ PUBLISHED = Protocol()
 SHORT = Protocol(
     {
         "ecg_lsnn": {
-            "n_epochs": (3.5, 1.0),
+            "n_epochs": (15.0, 5.0),
             "learning_rate": (5e-3, 5e-4),
-            "eval_step_interval": 80,
+            "eval_step_interval": 200,
             "n_attack_steps": 3,
             "n_draws": 50,
         },

@@ -21,7 +21,7 @@ from jaxrobust.robustness.perturbations import (
     Matching,
     Perturbation,
 )
-from jaxrobust.robustness.phase_change_memory import TIMES, PhaseChangeMemory
+from jaxrobust.robustness.phase_change_memory import PUBLISHED_CLIP, TIMES, PhaseChangeMemory
 
 # The published protocol: 100 devices a level (table 1).
 MISMATCH_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
@@ -135,10 +135,16 @@ def quantized_accuracy(model: dict[str, Any], bits: int, n_samples: int = 0) -> 
 
 
 @dj.cachable(
-    dependencies=["model:trained", "time", "n_draws", "seed", "n_samples?=0"], on_code_change="ignore"
+    dependencies=["model:trained", "time", "n_draws", "seed", "n_samples?=0", "clip?=0.0"],
+    on_code_change="ignore",
 )
 def phase_change_accuracy(
-    model: dict[str, Any], time: float, n_draws: int = 25, seed: int = 0, n_samples: int = 0
+    model: dict[str, Any],
+    time: float,
+    n_draws: int = 25,
+    seed: int = 0,
+    n_samples: int = 0,
+    clip: float = 0.0,
 ) -> list[float]:
     """Test accuracy of ``n_draws`` chips of phase-change memory, ``time`` seconds after programming.
 
@@ -148,10 +154,10 @@ def phase_change_accuracy(
         n_draws: Number of chips.
         seed: Seed of the chips.
         n_samples: Test samples, taken at even distances; 0 for all.
+        clip: Standard deviations of a tensor to which its weights are clipped before programming; 0 for none.
     """
-    return accuracies_under(
-        bring_back(model, n_samples=n_samples), PhaseChangeMemory(time), n_draws=n_draws, seed=seed
-    )
+    memory = PhaseChangeMemory(time, clip)
+    return accuracies_under(bring_back(model, n_samples=n_samples), memory, n_draws=n_draws, seed=seed)
 
 
 def mismatch_sweep(
@@ -212,6 +218,8 @@ def phase_change_sweep(
 ) -> list[dict[str, Any]]:
     """Evaluate trained points in phase-change memory: a point for each ``time``, with ``accuracies``.
 
+    Weights are clipped to the standard deviations of the published simulator before they are programmed.
+
     Args:
         grid: Trained grid points; ``n_draws`` and ``n_samples`` of a point replace the published 25 and all.
         times: Seconds after programming.
@@ -219,7 +227,7 @@ def phase_change_sweep(
     """
     points = dj.split([_counted(point, 25) for point in grid], "time", list(times))
     return dj.run(points, phase_change_accuracy, store_key="accuracies", **how)(
-        "{*}", "{time}", n_draws="{n_draws}", n_samples="{n_samples}"
+        "{*}", "{time}", n_draws="{n_draws}", n_samples="{n_samples}", clip=PUBLISHED_CLIP
     )
 
 

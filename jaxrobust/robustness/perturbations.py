@@ -185,7 +185,7 @@ class WeightRangeNoise:
         return jax.tree.map(leaf, parameters, normal_like(key, parameters), levels)
 
 
-# By the names of the published settings (section 2.4).
+# By the names of the published settings.
 NOISE_MODES: dict[str, Callable[[PerLeaf], Perturbation]] = {
     "ind": GaussianMismatch,
     "range": WeightRangeNoise,

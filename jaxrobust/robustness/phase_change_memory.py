@@ -37,6 +37,8 @@ T_PROGRAMMED = 25.0  # seconds; t_c
 T_READ = 250e-9  # seconds
 # The published times: 25 s, an hour, a day, 30 days and a year, in seconds.
 TIMES = (25.0, 3600.0, 86400.0, 2592000.0, 31536000.0)
+# Standard deviations of a tensor to which the published simulator clips its weights.
+PUBLISHED_CLIP = 2.5
 # Below this a conductance counts as zero in the formulas with its logarithm or inverse, which are flat there.
 _SMALLEST = 1e-6
 
@@ -74,8 +76,7 @@ class PhaseChangeMemory:
     Attributes:
         time: Seconds since programming, at least 25; ``TIMES`` are the published ones.
         clip: Weights are clipped to this many standard deviations of their tensor before programming (about
-            its mean of zero); 2.5 in the published simulator, where networks were trained for it. 0 clips
-            nothing.
+            its mean of zero); ``PUBLISHED_CLIP`` in the published simulator. 0 clips nothing.
         programming_scale: Factor on the programming noise; 0 switches it off.
         drift_scale: Factor on the drift exponents.
         read_scale: Factor on the read noise.

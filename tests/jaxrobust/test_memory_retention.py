@@ -21,10 +21,12 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(3):
     program(x).block_until_ready()
-before = faults()
-for _ in range(4):
+counts = []
+for _ in range(9):
+    before = faults()
     program(x).block_until_ready()
-print((faults() - before) // 4)
+    counts.append(faults() - before)
+print(sorted(counts)[4])  # on a busy machine a call may begin before the memory of the last one is free
 """
 
 
