@@ -1,14 +1,9 @@
-"""Running a grid in one process: modes, order, equal points, failures, batches, status, lint, any
-executor.
-"""
+"""Running a grid in one process: modes, order, equal points, failures, status, lint."""
 
 import os
 import pickle
 import warnings
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
 
-import numpy as np
 import pytest
 
 import datajuicer as dj
@@ -304,137 +299,6 @@ def test_a_function_that_is_not_cachable_gets_a_job_with_a_folder_for_the_moment
 
 # -- batches
 # --------------------------------------------------------------------------------------------------------
-
-
-class Batched:
-    def __init__(self):
-        self.sizes = []
-
-        def one(model, shift=0):
-            return self.compute(model["width"], model["seed"] + shift)
-
-        def many(model, shift):
-            self.sizes.append(len(model))
-            if any(m["seed"] == "bad" for m in model):
-                raise ValueError("the whole batch fails")
-            results = [self.compute(m["width"], m["seed"] + s) for m, s in zip(model, shift, strict=True)]
-            return [
-                ValueError("planted") if m["seed"] == 5 else r for m, r in zip(model, results, strict=True)
-            ]
-
-        self.f = cachable(
-            ["model:width", "model:seed", "shift"],
-            table_name="f",
-            batched=many,
-            group=lambda model, shift: model["width"],
-        )(one)
-
-    @staticmethod
-    def compute(width, seed):
-        return {"w": np.full(width, seed, dtype=float)}
-
-
-def test_a_batch_stores_each_result_as_if_computed_alone(tmp_path):
-    b = Batched()
-    grid = split(split([{}], "width", [2, 3]), "seed", range(4))
-    alone = run(grid, b.f, cache_dir=tmp_path / "alone")("{*}")
-    together = run(grid, b.f, cache_dir=tmp_path / "together", batch=3)("{*}")
-    assert b.sizes == [3, 3]  # a rest of one is computed alone
-    for one, other in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(one["w"], other["w"])
-    names = [
-        sorted(p.relative_to(tmp_path / d).as_posix() for p in (tmp_path / d).rglob("*"))
-        for d in ("alone", "together")
-    ]
-    assert names[0] == names[1]
-    run(grid, b.f, cache_dir=tmp_path / "together", batch=3)("{*}")
-    assert b.sizes == [3, 3]
-
-
-def test_a_failing_element_of_a_batch_fails_alone(tmp_path):
-    b = Batched()
-    with pytest.raises(RunError, match="planted") as caught:
-        run(split([{"width": 1}], "seed", [4, 5, 6]), b.f, cache_dir=tmp_path, batch=8)("{*}")
-    assert b.sizes == [3]
-    assert [r is None for r in caught.value.results] == [False, True, False]
-
-
-def test_a_batch_that_fails_as_a_whole_is_tried_one_by_one(tmp_path):
-    b = Batched()
-    with pytest.raises(RunError) as caught:
-        run(split([{"width": 1}], "seed", [4, "bad", 6]), b.f, cache_dir=tmp_path, batch=8)("{*}")
-    assert [r is None for r in caught.value.results] == [False, True, False]
-    assert caught.value.failures[0].error.startswith("TypeError")
-
-
-def test_jobs_of_a_batch_are_a_list(tmp_path):
-    def many(n, job):
-        for one, value in zip(job, n, strict=True):
-            one.note(n=value)
-        return list(n)
-
-    f = cachable(["n"], table_name="f", batched=many)(lambda n, job: n)
-    assert run(GRID, f, cache_dir=tmp_path, batch=3)("{n}") == [3, 1, 2]
-    assert sorted(r["notes"]["n"] for r in dj.Store(tmp_path).records("f")) == [1, 2, 3]
-
-
-# -- other executors
-# ------------------------------------------------------------------------------------------------
-
-
-@cachable()
-def cube(n):
-    if n == 13:
-        raise ValueError("unlucky")
-    return n**3
-
-
-class Recording(Executor):
-    """The contract of concurrent.futures, done by hand."""
-
-    def __init__(self):
-        self.submitted = 0
-
-    def submit(self, fn, /, *args, **kwargs):
-        self.submitted += 1
-        future = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except BaseException as error:
-            future.set_exception(error)
-        return future
-
-
-def executors():
-    yield "by hand", Recording
-    yield "threads", lambda: ThreadPoolExecutor(3)
-    yield "processes", lambda: ProcessPoolExecutor(2, mp_context=get_context("spawn"))
-
-
-@pytest.mark.parametrize("make", [m for _, m in executors()], ids=[n for n, _ in executors()])
-def test_any_executor_will_do(tmp_path, make):
-    grid = split([{}], "n", [2, 13, 4, 2])
-    executor = make()
-    with pytest.raises(RunError) as caught:
-        run(grid, cube, executor=executor, cache_dir=tmp_path)("{n}")
-    assert caught.value.results == [8, None, 64, 8]
-    assert caught.value.failures[0].error == "ValueError: unlucky"
-    assert run(split([{}], "n", [2, 4]), cube, executor=executor, cache_dir=tmp_path)("{n}") == [8, 64]
-    assert run(grid, lambda n: n + 1, executor=executor)("{n}") == [3, 14, 5, 3]
-    executor.shutdown()
-
-
-def test_an_executor_that_breaks_leaves_the_points_missing(tmp_path):
-    class Broken(Executor):
-        def submit(self, fn, /, *args, **kwargs):
-            future = Future()
-            future.set_exception(RuntimeError("the cluster is gone"))
-            return future
-
-    with pytest.raises(RunError, match="the cluster is gone") as caught:
-        run(GRID, cube, executor=Broken(), cache_dir=tmp_path)("{n}")
-    assert not any(f.recorded for f in caught.value.failures)
-    assert len(dj.missing(GRID, cube, cache_dir=tmp_path)("{n}")) == 3
 
 
 def test_errors_survive_being_sent_between_processes():
