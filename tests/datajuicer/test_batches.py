@@ -6,6 +6,8 @@ import pytest
 import datajuicer as dj
 from datajuicer import RunError, cachable, run, split
 
+GRID = split([{}], "n", [3, 1, 2])
+
 
 class Batched:
     def __init__(self):

@@ -8,6 +8,8 @@ import pytest
 import datajuicer as dj
 from datajuicer import RunError, cachable, run, split
 
+GRID = split([{}], "n", [3, 1, 2])
+
 
 @cachable()
 def cube(n):
