@@ -83,3 +83,12 @@ def together(n: int) -> int:
     if isinstance(result, Exception):
         raise result
     return result
+
+
+@dj.cachable(checker=lambda folder: (folder / "good").exists())
+def checked(n: int, job: dj.Job) -> int:
+    """Its result stands as long as its file does."""
+    with open(os.environ["STARTS"], "a") as starts:
+        starts.write(f"{n}\n")
+    (job.folder / "good").touch()
+    return n

@@ -385,3 +385,13 @@ def test_what_would_be_sent_is_shown_without_writing_anything(closed, store, poi
     assert '#BSUB -J "my_grid-' in one.script
     assert not store.root.exists()
     assert not (closed / "log").exists()
+
+
+def test_a_result_that_its_checker_finds_bad_is_computed_again(lsf, store, points, starts):
+    items = items_of(points.checked, 0)
+    send(store, items)
+    assert to_the_end(store, items) == ["done"]
+    (store.folder("checked", items[0].key) / "good").unlink()
+    send(store, items, retry=True)
+    assert to_the_end(store, items) == ["done"]
+    assert starts() == {0: 2}
