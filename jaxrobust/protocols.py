@@ -189,9 +189,9 @@ SHORT = Protocol(
             "n_attack_steps": 4,
         },
         "cnn": {
-            "n_epochs": (1.2, 0.4),
+            "n_epochs": (3.5, 0.5),
             "learning_rate": (1e-3, 1e-4),
-            "eval_step_interval": 100,
+            "eval_step_interval": 150,
             "n_attack_steps": 3,
             "n_draws": 50,
             "n_samples": 1000,
