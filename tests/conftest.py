@@ -1,6 +1,42 @@
-"""Options of the test suite."""
+"""Options of the test suite, and scripts in processes of their own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def run_script(tmp_path: Path) -> Callable[..., str]:
+    """Runs code as a file in the test's folder, with no data unless told; gives what it prints."""
+
+    def run(code: str, **environment: str) -> str:
+        (tmp_path / "script.py").write_text(code)
+        done = subprocess.run(
+            [sys.executable, "script.py"],
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "JAX_PLATFORMS": "cpu",
+                "JAXROBUST_DATA": str(tmp_path),
+                "XDG_CACHE_HOME": str(tmp_path / "cache"),
+                **environment,
+            },
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,9 +1,6 @@
 """The examples of README.md, run as they stand, on built-in data."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,36 +18,15 @@ if __name__ == "__main__":
 """
 
 
-def run(code: str, folder: Path) -> str:
-    (folder / "mine.py").write_text(code)
-    done = subprocess.run(
-        [sys.executable, "mine.py"],
-        cwd=folder,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "JAX_PLATFORMS": "cpu",
-            "JAXROBUST_DATA": str(folder),
-            "XDG_CACHE_HOME": str(folder / "cache"),
-        },
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_the_experiment_trains_evaluates_and_draws(tmp_path):
+def test_the_experiment_trains_evaluates_and_draws(tmp_path, run_script):
     (tmp_path / "figures").mkdir()
-    assert "my_experiment.png" in run(EXPERIMENT + DRIVE, tmp_path)
+    assert "my_experiment.png" in run_script(EXPERIMENT + DRIVE)
     assert "| 0.3 |" in (tmp_path / "figures" / "my_experiment.md").read_text()
 
 
-def test_the_notebook_cell_gives_accuracies(tmp_path):
+def test_the_notebook_cell_gives_accuracies(run_script):
     accuracies = NOTEBOOK.rstrip().splitlines()
     accuracies[-1] = f"print({accuracies[-1]})"
-    (of_one_point,) = eval(run("\n".join(accuracies), tmp_path))
+    (of_one_point,) = eval(run_script("\n".join(accuracies)))
     assert len(of_one_point) == 100
     assert 0.5 < min(of_one_point) <= max(of_one_point) <= 1

@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,28 +12,17 @@ PAGE = ROOT / "docs" / "using_networks.md"
 WITHOUT_DATA, WITH_DATA = PAGE.read_text().split("\n## How well it works\n")
 
 
-def run(text: str, folder: Path, **environment: str) -> list[str]:
+@pytest.fixture
+def printed(run_script, tmp_path):
     """The lines that the code of a text prints, in a folder that has the shipped results."""
-    code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
-    (folder / "page.py").write_text(code)
-    (folder / "sessions").symlink_to(ROOT / "sessions")
-    done = subprocess.run(
-        [sys.executable, "page.py"],
-        cwd=folder,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "JAX_PLATFORMS": "cpu",
-            "XDG_CACHE_HOME": str(folder / "cache"),
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+
+    def lines(text: str, **environment: str) -> list[str]:
+        (tmp_path / "sessions").symlink_to(ROOT / "sessions")
+        return run_script(
+            "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)), **environment
+        ).splitlines()
+
+    return lines
 
 
 def number_in(lines: list[str], start: str) -> float:
@@ -43,8 +30,8 @@ def number_in(lines: list[str], start: str) -> float:
     return float(line.split()[-1])
 
 
-def test_networks_are_taken_out_without_data(tmp_path):
-    lines = run(WITHOUT_DATA, tmp_path, JAXROBUST_DATA=str(tmp_path))
+def test_networks_are_taken_out_without_data(tmp_path, printed):
+    lines = printed(WITHOUT_DATA)
     assert (
         len([line for line in lines if re.match(r"(speech_lsnn|ecg_lsnn|cnn) +(Standard|Forward)", line)])
         == 6
@@ -58,11 +45,11 @@ def test_networks_are_taken_out_without_data(tmp_path):
 
 
 @pytest.mark.data
-def test_networks_are_measured_on_heartbeats(tmp_path):
+def test_networks_are_measured_on_heartbeats(tmp_path, printed):
     data = Path(os.environ.get("JAXROBUST_DATA", ROOT.parent / "shared" / "data"))
     if not (data / "mitdb").is_dir():
         pytest.skip(f"no MIT-BIH records in {data}: name the folder of the data in JAXROBUST_DATA")
-    lines = run(PAGE.read_text(), tmp_path, JAXROBUST_DATA=str(data))
+    lines = printed(PAGE.read_text(), JAXROBUST_DATA=str(data))
     on_validation_data = number_in(lines, "ecg_lsnn     Forward noise + beta")
     assert number_in(lines, "accuracy:") == pytest.approx(on_validation_data, abs=0.03)
     assert {number_in(lines, f"Standard               {level}") > 0.8 for level in ("0.0", "0.3")} == {True}

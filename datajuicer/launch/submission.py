@@ -20,6 +20,7 @@ from pathlib import Path
 
 import datajuicer
 from datajuicer import claims
+from datajuicer.cachable import Cachable
 from datajuicer.compute import Work
 from datajuicer.errors import UsageError
 from datajuicer.keys import module_name
@@ -138,10 +139,10 @@ def cancel(store: Store, standings: Sequence[Standing], known: Schedulers) -> li
 
 
 def _work(store: Store, item: Item) -> Work:
+    assert isinstance(item.function, Cachable)
     assert item.key is not None
     record = store.read(item.name, item.key)
-    outdated = record is not None and not is_current(store, item.function, record)  # type: ignore[arg-type]
-    replaces = record["started"] if record is not None and outdated else None
+    replaces = None if record is None or is_current(store, item.function, record) else record["started"]
     return Work(item.args, item.kwargs, item.arguments, item.dependencies, item.key, replaces)
 
 
