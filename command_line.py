@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import datajuicer as dj
-from jaxrobust import architectures
 from jaxrobust.errors import InputError
-from jaxrobust.protocols import PUBLISHED, Protocol
 from jaxrobust.settings import as_text, check_names, from_text, nearest
+from jaxrobust.studies import parameter_noise as architectures
+from jaxrobust.studies.parameter_noise.protocols import PUBLISHED, Protocol
 
 EXPERIMENTS = Path(__file__).resolve().parent / "experiments"
 

@@ -20,8 +20,8 @@ from command_line import (
     protocols_of,
     read_words,
 )
-from jaxrobust.architectures import on_stand_ins
 from jaxrobust.errors import InputError
+from jaxrobust.studies.parameter_noise import on_stand_ins
 
 OPTIONS = {
     "exp": Option((), "experiments to draw, by name; all if not given"),

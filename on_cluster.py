@@ -10,13 +10,13 @@ from typing import Any
 
 import datajuicer as dj
 from command_line import Option, described
-from datajuicer.launch.dask_cluster import dask_cluster
-from datajuicer.launch.scheduler import Scheduler
-from datajuicer.launch.site import FILE, Site, read_site
-from datajuicer.launch.states import STATES
-from datajuicer.launch.submission import Wish, cancel, prepare, submit
-from datajuicer.launch.survey import Standing, follow, schedulers, survey
-from datajuicer.plan import plan
+from datajuicer.clusters.dask_cluster import dask_cluster
+from datajuicer.clusters.scheduler import Scheduler
+from datajuicer.clusters.site import FILE, Site, read_site
+from datajuicer.clusters.states import STATES
+from datajuicer.clusters.submission import Wish, cancel, prepare, submit
+from datajuicer.clusters.survey import Standing, follow, schedulers, survey
+from datajuicer.running.plan import plan
 from jaxrobust.errors import InputError
 from jaxrobust.settings import from_text, nearest
 

@@ -28,9 +28,9 @@ from command_line import (
     load_experiments,
     read_words,
 )
-from jaxrobust.architectures import ARCHITECTURES, architecture_named, with_available_data
 from jaxrobust.errors import InputError
-from jaxrobust.training.memory_retention import keep_memory
+from jaxrobust.studies.parameter_noise import ARCHITECTURES, architecture_named, with_available_data
+from jaxrobust.training.malloc import keep_memory
 
 OPTIONS = {
     "exp": Option((), "experiments to run: -exp=one,other; all if neither -exp nor -arch is given"),

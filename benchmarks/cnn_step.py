@@ -12,9 +12,10 @@ import jax
 import measure
 import published_structure as published
 
-from jaxrobust.models import cnn, images
-from jaxrobust.models.cnn import CNN
-from jaxrobust.robustness.attack import ParameterAttack
+from jaxrobust.attacks.parameter_attack import ParameterAttack
+from jaxrobust.layers import images
+from jaxrobust.networks import cnn
+from jaxrobust.networks.cnn import CNN
 from jaxrobust.training.methods import Batch, ParameterAttackTraining, Standard, task_of
 
 BATCH = 100

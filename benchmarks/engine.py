@@ -28,10 +28,10 @@ import joblib
 import numpy as np
 
 import datajuicer as dj
-from datajuicer import values
 from datajuicer.keys import digest
-from datajuicer.record import format_record
-from datajuicer.store import Store
+from datajuicer.store import values
+from datajuicer.store.record import format_record
+from datajuicer.store.store import Store
 
 SETTINGS = {
     "learning_rate": 0.001,

@@ -3,9 +3,9 @@
 import jax
 from jax import Array
 
-from jaxrobust.models.lsnn import LSNN
-from jaxrobust.models.network import Parameters
+from jaxrobust.networks.lsnn import LSNN
 from jaxrobust.training.methods import Batch
+from jaxrobust.trees import Parameters
 
 BATCH = 100
 # Inputs, classes, time steps.

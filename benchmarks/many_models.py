@@ -13,7 +13,7 @@ from pathlib import Path
 import measure
 from training_loop import BATCH, N_TRAIN, NETWORK, examples
 
-from jaxrobust.robustness.attack import ParameterAttack
+from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.training.loop import Trained, Training, train
 from jaxrobust.training.methods import ParameterAttackTraining, Standard
 from jaxrobust.training.schedule import Schedule

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxrobust.training.memory_retention import keep_memory
+from jaxrobust.training.malloc import keep_memory
 
 
 class Program(NamedTuple):

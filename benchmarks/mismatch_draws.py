@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import measure
 
-from jaxrobust.evaluations.trained import BATCH_SIZE
-from jaxrobust.models.lsnn import LSNN
-from jaxrobust.robustness.mismatch import mismatch_accuracies
+from jaxrobust.measures.mismatch import mismatch_accuracies
+from jaxrobust.networks.lsnn import LSNN
+from jaxrobust.studies.evaluations.trained import BATCH_SIZE
 
 N_DRAWS, N_SAMPLES = 100, 1340
 NETWORK = LSNN(n_in=2, n_out=4)

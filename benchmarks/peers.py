@@ -31,7 +31,7 @@ def cross_entropy(rates, w_out):
 
 def ours() -> dict[str, measure.Program]:
     """The LSNN."""
-    from jaxrobust.models.lsnn import LSNN
+    from jaxrobust.networks.lsnn import LSNN
 
     network, inputs = LSNN(n_in=N_IN, n_out=N_OUT, n_hidden=UNITS), jnp.swapaxes(INPUTS, 0, 1)
 

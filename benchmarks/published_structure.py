@@ -6,9 +6,9 @@ A plain time scan differentiated by JAX; the attack unrolled inside ``jit`` and 
 import jax
 import jax.numpy as jnp
 
-from jaxrobust.models.adaptive_neurons import mean_rates_by_autodiff
-from jaxrobust.models.lsnn import LSNN, without_diagonal
-from jaxrobust.robustness.mismatch import normal_like
+from jaxrobust.layers.adaptive_neurons import mean_rates_by_autodiff
+from jaxrobust.networks.lsnn import LSNN, without_diagonal
+from jaxrobust.trees import normal_like
 
 
 def forward(network: LSNN, parameters, inputs):

@@ -8,7 +8,7 @@ import measure
 import published_structure as published
 from lsnn_sizes import BATCH, SIZES, example
 
-from jaxrobust.robustness.attack import ParameterAttack
+from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.training.methods import ParameterAttackTraining, Standard, task_of
 
 

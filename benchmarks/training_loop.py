@@ -18,7 +18,7 @@ import numpy as np
 import optax
 
 from jaxrobust.data.dataset import Examples
-from jaxrobust.models.lsnn import LSNN
+from jaxrobust.networks.lsnn import LSNN
 from jaxrobust.training.loop import Training, train
 from jaxrobust.training.methods import Batch, Standard, task_of
 from jaxrobust.training.schedule import Schedule

@@ -1,6 +1,5 @@
 """Grids of settings in, results out: nothing is computed twice."""
 
-from datajuicer.cachable import Cachable, cachable
 from datajuicer.errors import (
     Failure,
     Interrupted,
@@ -11,15 +10,16 @@ from datajuicer.errors import (
     UsageError,
     WorkerDied,
 )
-from datajuicer.grid import Grid, configure, make_unique, query, reduce_keys, split
-from datajuicer.job import Job
-from datajuicer.run import cached, run
-from datajuicer.status import Explanation, Status, explain, missing, status
-from datajuicer.store import Store
-from datajuicer.table import Table, latex, to_dataframe
+from datajuicer.grids.grid import Grid, configure, make_unique, query, reduce_keys, split
+from datajuicer.grids.table import Table, latex, to_dataframe
+from datajuicer.running.cachable import Cachable, cachable
+from datajuicer.running.run import cached, run
+from datajuicer.running.status import Explanation, Status, explain, missing, status
+from datajuicer.store.store import Store
+from datajuicer.store.upkeep import copy_results, gc, verify
+from datajuicer.store.values import Artifact
 from datajuicer.template import Literal, format_template, get
-from datajuicer.upkeep import copy_results, gc, verify
-from datajuicer.values import Artifact
+from datajuicer.workers.job import Job
 
 __version__ = "0.1.0"
 

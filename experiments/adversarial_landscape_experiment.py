@@ -7,8 +7,9 @@ Command: python train.py -exp=adversarial_landscape_experiment (-protocol=short:
 from pathlib import Path
 from typing import Any
 
-from jaxrobust import evaluations, protocols
-from jaxrobust.plotting.landscapes import compare_landscapes
+from jaxrobust.figures.landscapes import compare_landscapes
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols
 
 
 class adversarial_landscape_experiment:

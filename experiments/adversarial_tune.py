@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.plotting.phase_change import draw_lines, method_and_attack
+from jaxrobust.figures.phase_change import draw_lines, method_and_attack
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols
 
 BETAS = (0.01, 0.025, 0.05, 0.1)
 SIZES = (0.01, 0.025, 0.05, 0.1)

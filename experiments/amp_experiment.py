@@ -9,8 +9,9 @@ Command: python train.py -exp=amp_experiment (-protocol=short for two cores)
 from pathlib import Path
 from typing import Any
 
-from jaxrobust import evaluations, protocols
-from jaxrobust.plotting.sweeps import draw_mismatch_sweep
+from jaxrobust.figures.sweeps import draw_mismatch_sweep
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols
 
 LENGTHS = (0.02, 0.01, 0.005, 0.001, 0.0005)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.plotting.sweeps import draw_mismatch_sweep
+from jaxrobust.figures.sweeps import draw_mismatch_sweep
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols
 
 # Largest change of an input; images lie in [0, 1], the sequences of the LSNNs are wider.
 LSNN_SIZES = (0.0, 0.01, 0.1, 1.0)

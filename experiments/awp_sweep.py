@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.plotting.sweeps import draw_mismatch_sweep
+from jaxrobust.figures.sweeps import draw_mismatch_sweep
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols
 
 SEED = 1  # as published
 SIZES = (0.01, 0.03, 0.05, 0.1)

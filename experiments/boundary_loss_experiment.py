@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.architectures import ecg_lsnn
-from jaxrobust.plotting.divergences import DIVERGENCES
-from jaxrobust.plotting.training import Measured, draw_training_and
+from jaxrobust.figures.divergences import DIVERGENCES
+from jaxrobust.figures.training import Measured, draw_training_and
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import ecg_lsnn, protocols
 
 
 class boundary_loss_experiment:

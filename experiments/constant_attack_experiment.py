@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.architectures import speech_lsnn
-from jaxrobust.plotting.curves import LineStyle
-from jaxrobust.plotting.over_setting import draw_accuracy
+from jaxrobust.figures.curves import LineStyle
+from jaxrobust.figures.over_setting import draw_accuracy
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols, speech_lsnn
 
 SIZE = 0.01
 CLEAN, ATTACKED = "As trained", f"Attack, ±{SIZE:g} for every parameter"

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations
-from jaxrobust.architectures import digits_mlp
-from jaxrobust.plotting.sweeps import draw_mismatch_sweep
+from jaxrobust.figures.sweeps import draw_mismatch_sweep
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import digits_mlp
 
 
 class example_experiment:  # named as its file: that is how train.py finds it

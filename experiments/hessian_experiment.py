@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.plotting.spectra import draw_spectra
+from jaxrobust.figures.spectra import draw_spectra
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols
 
 
 class hessian_experiment:

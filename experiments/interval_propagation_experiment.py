@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.plotting.intervals import draw_membrane_potentials, draw_verified_accuracy
+from jaxrobust.figures.intervals import draw_membrane_potentials, draw_verified_accuracy
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols
 
 
 class interval_propagation_experiment:

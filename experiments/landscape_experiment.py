@@ -8,8 +8,9 @@ Command: python train.py -exp=landscape_experiment (-protocol=short for two core
 from pathlib import Path
 from typing import Any
 
-from jaxrobust import evaluations, protocols
-from jaxrobust.plotting.landscapes import compare_landscapes
+from jaxrobust.figures.landscapes import compare_landscapes
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols
 
 
 class landscape_experiment:

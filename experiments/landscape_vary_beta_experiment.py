@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.plotting.curves import shades
-from jaxrobust.plotting.landscapes import compare_landscapes
+from jaxrobust.figures.curves import shades
+from jaxrobust.figures.landscapes import compare_landscapes
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols
 
 BETAS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8)
 

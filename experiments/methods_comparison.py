@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.architectures import cifar_cnn, cnn, ecg_lsnn, speech_lsnn
-from jaxrobust.plotting.captions import describe
-from jaxrobust.plotting.method_dots import draw_method_dots
-from jaxrobust.plotting.panels import Points, panels_by_network
-from jaxrobust.plotting.style import new_figure, save_figure
-from jaxrobust.plotting.tables import Table, write_tables
+from jaxrobust.figures.captions import describe
+from jaxrobust.figures.method_dots import draw_method_dots
+from jaxrobust.figures.panels import Points, panels_by_network
+from jaxrobust.figures.style import new_figure, save_figure
+from jaxrobust.figures.tables import Table, write_tables
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import cifar_cnn, cnn, ecg_lsnn, protocols, speech_lsnn
 
 METHODS: tuple[Mapping[str, Any], ...] = (
     protocols.STANDARD,

@@ -7,8 +7,9 @@ Command: python train.py -exp=methods_random_vary_beta_experiment (-protocol=sho
 from pathlib import Path
 from typing import Any
 
-from jaxrobust import evaluations, protocols
-from jaxrobust.plotting.random_corners import draw_attack_against_random
+from jaxrobust.figures.random_corners import draw_attack_against_random
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols
 
 # The published sizes.
 SIZES = (0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.plotting.main_figure import draw_main_figure
+from jaxrobust.figures.main_figure import draw_main_figure
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols
 
 OURS = protocols.FORWARD_NOISE_BETA
 # The mismatch of the one device that classifies the examples, and how many examples there are.

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.plotting.phase_change import draw_lines, method_and_attack
-from jaxrobust.robustness.phase_change_memory import PUBLISHED_CLIP
+from jaxrobust.figures.phase_change import draw_lines, method_and_attack
+from jaxrobust.perturbations.phase_change_memory import PUBLISHED_CLIP
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols
 
 NOISE = 0.11
 BETAS = (0.01, 0.025, 0.05, 0.1)

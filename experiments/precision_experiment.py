@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.architectures import ecg_lsnn
-from jaxrobust.plotting.curves import LineStyle
-from jaxrobust.plotting.over_setting import draw_accuracy
+from jaxrobust.figures.curves import LineStyle
+from jaxrobust.figures.over_setting import draw_accuracy
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import ecg_lsnn, protocols
 
 SEEDS = (0, 1)
 STYLES = {

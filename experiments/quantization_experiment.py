@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.architectures import speech_lsnn
-from jaxrobust.plotting.curves import shades
-from jaxrobust.plotting.over_setting import draw_accuracy
+from jaxrobust.figures.curves import shades
+from jaxrobust.figures.over_setting import draw_accuracy
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols, speech_lsnn
 
 BITS = (1, 2, 3, 4, 5, 6, 7)
 # Parameters as they were trained.

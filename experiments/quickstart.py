@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.architectures import digits_mlp, ecg_lsnn
-from jaxrobust.plotting.comparison import compare_under_mismatch
+from jaxrobust.figures.comparison import compare_under_mismatch
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import digits_mlp, ecg_lsnn, protocols
 
 
 class quickstart:

@@ -8,9 +8,9 @@ Command: python train.py -exp=regularization_comparison_experiment (-protocol=sh
 from pathlib import Path
 from typing import Any
 
-from jaxrobust import evaluations, protocols
-from jaxrobust.architectures import speech_lsnn
-from jaxrobust.plotting.dots import draw_dots
+from jaxrobust.figures.dots import draw_dots
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols, speech_lsnn
 
 _SGD = {"beta_robustness": 0.0, "optimizer": "sgd", "learning_rate": (0.01, 0.001)}
 METHODS: tuple[protocols.Method, ...] = (

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.architectures import speech_lsnn
-from jaxrobust.plotting.curves import shades
-from jaxrobust.plotting.training import Measured, draw_training_and
+from jaxrobust.figures.curves import shades
+from jaxrobust.figures.training import Measured, draw_training_and
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols, speech_lsnn
 
 
 class sgd_experiment:

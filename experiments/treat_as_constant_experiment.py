@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.architectures import speech_lsnn
-from jaxrobust.plotting.curves import LineStyle
-from jaxrobust.plotting.divergences import DIVERGENCES
-from jaxrobust.plotting.training import Measured, draw_training_and
+from jaxrobust.figures.curves import LineStyle
+from jaxrobust.figures.divergences import DIVERGENCES
+from jaxrobust.figures.training import Measured, draw_training_and
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols, speech_lsnn
 
 
 class treat_as_constant_experiment:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.plotting.phase_change import draw_lines
+from jaxrobust.figures.phase_change import draw_lines
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols
 
 
 class vary_n_attack_steps:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.architectures import mnist_mlp, speech_lsnn
-from jaxrobust.plotting.weights import draw_weight_magnitudes
-from jaxrobust.robustness.perturbations import AdditiveUniform, Matching
+from jaxrobust.figures.weights import draw_weight_magnitudes
+from jaxrobust.perturbations.perturbation import AdditiveUniform, Matching
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import mnist_mlp, protocols, speech_lsnn
 
 # What the hidden weights of the MLP are tested with.
 NOISE = Matching(AdditiveUniform(0.2), "w1|w2")

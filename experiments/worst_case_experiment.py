@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust import evaluations, protocols
-from jaxrobust.plotting.worst_case import draw_worst_case
+from jaxrobust.figures.worst_case import draw_worst_case
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.parameter_noise import protocols
 
 
 class worst_case_experiment:

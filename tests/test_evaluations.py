@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import datajuicer as dj
-from jaxrobust import evaluations
-from jaxrobust.architectures import dataset_of as load_dataset
-from jaxrobust.architectures import digits_mlp, ecg_lsnn, network_of
 from jaxrobust.errors import InputError
-from jaxrobust.evaluations.mismatch import _accuracies, accuracies_under
-from jaxrobust.models.mlp import MLP
-from jaxrobust.robustness.faults import StuckAt
-from jaxrobust.robustness.perturbations import Chain, GaussianMismatch, Matching
+from jaxrobust.networks.mlp import MLP
+from jaxrobust.perturbations.faults import StuckAt
+from jaxrobust.perturbations.perturbation import Chain, GaussianMismatch, Matching
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.evaluations.mismatch import _accuracies, accuracies_under
+from jaxrobust.studies.parameter_noise import dataset_of as load_dataset
+from jaxrobust.studies.parameter_noise import digits_mlp, ecg_lsnn, network_of
 
 
 @pytest.fixture(scope="module")

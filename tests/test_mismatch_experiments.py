@@ -8,10 +8,16 @@ import pytest
 
 import datajuicer as dj
 from command_line import grid_of, load_experiments
-from jaxrobust import evaluations
-from jaxrobust.architectures import architecture_of, dataset_of, digits_mlp, network_of, on_stand_ins
-from jaxrobust.evaluations.examples import example_inputs
-from jaxrobust.evaluations.trained import bring_back
+from jaxrobust.studies import evaluations
+from jaxrobust.studies.evaluations.examples import example_inputs
+from jaxrobust.studies.evaluations.trained import bring_back
+from jaxrobust.studies.parameter_noise import (
+    architecture_of,
+    dataset_of,
+    digits_mlp,
+    network_of,
+    on_stand_ins,
+)
 
 # Models under the published and under the short protocol. As in the published code, but Beta
 # on images has two seeds, and adversarial_tune has the 20 networks with noise alone and the 2 without noise.

@@ -6,7 +6,7 @@ import pytest
 
 import datajuicer as dj
 from command_line import grid_of, load_experiments
-from jaxrobust.architectures import architecture_of, on_stand_ins
+from jaxrobust.studies.parameter_noise import architecture_of, on_stand_ins
 
 # Models under the published and under the short protocol, as in the published code; but the
 # comparison of regularisers has ABCD too, the two MLPs of the weight magnitudes are trained for four lengths

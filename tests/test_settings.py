@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from command_line import configured
-from jaxrobust.architectures import ARCHITECTURES, architecture_named, digits_mlp, ecg_lsnn
-from jaxrobust.architectures.recipes import method_of
 from jaxrobust.errors import InputError
 from jaxrobust.settings import Finite, OneOf, Setting, check_values
+from jaxrobust.studies.parameter_noise import ARCHITECTURES, architecture_named, digits_mlp, ecg_lsnn
+from jaxrobust.studies.parameter_noise.recipes import method_of
 from jaxrobust.training.methods import AdversarialWeights, GradientDifference
 
 
@@ -123,7 +123,7 @@ def test_other_keys_are_free():
 def test_a_check_leaves_the_accelerator_to_those_who_train():
     code = """
 from jax._src import xla_bridge
-from jaxrobust.architectures import digits_mlp
+from jaxrobust.studies.parameter_noise import digits_mlp
 digits_mlp.check(digits_mlp.make() | {"noisy_forward_params": "w1"})
 assert not xla_bridge.backends_are_initialized()
 """

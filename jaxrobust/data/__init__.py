@@ -9,22 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from jaxrobust.data import (
-    arabic_speech,
-    cifar10,
-    digits,
-    fashion_mnist,
-    generated_ecg,
-    generated_speech,
-    mitdb,
-    mnist,
-    sources,
-    speech_commands,
-)
+from jaxrobust.data import sources
 from jaxrobust.data.dataset import Dataset, Examples
+from jaxrobust.data.ecg import generated_ecg, mitdb
+from jaxrobust.data.images import cifar10, digits, fashion_mnist, mnist
 from jaxrobust.data.loading import load_recipe, prepared
 from jaxrobust.data.recipe import Progress, Recipe
 from jaxrobust.data.sources import DataNotFound
+from jaxrobust.data.speech import arabic_speech, generated_speech, speech_commands
 from jaxrobust.errors import InputError
 
 __all__ = [

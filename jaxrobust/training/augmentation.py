@@ -9,8 +9,8 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxrobust.errors import InputError
-from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.settings import nearest
+from jaxrobust.trees import Number, check_numbers, settings_tree
 
 
 class Augmentation(Protocol):

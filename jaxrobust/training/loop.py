@@ -12,7 +12,7 @@ from jax import Array
 
 from jaxrobust.data.dataset import Examples
 from jaxrobust.errors import InputError
-from jaxrobust.models.network import Network, Parameters, Statistics
+from jaxrobust.networks.network import Network, Statistics
 from jaxrobust.training.augmentation import Augmentation
 from jaxrobust.training.batches import batch_indices
 from jaxrobust.training.checkpoints import load_tree, save_tree
@@ -30,6 +30,7 @@ from jaxrobust.training.program import (
     validate,
 )
 from jaxrobust.training.schedule import Schedule
+from jaxrobust.trees import Parameters
 
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.jsonl"

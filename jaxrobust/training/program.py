@@ -13,11 +13,12 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
-from jaxrobust.models.network import Forward, Network, Parameters, Statistics
-from jaxrobust.robustness.mismatch import accuracy
+from jaxrobust.measures.mismatch import accuracy
+from jaxrobust.networks.network import Forward, Network, Statistics
 from jaxrobust.training.augmentation import Augmentation
 from jaxrobust.training.methods import Batch, Method, Number, task_of
 from jaxrobust.training.optimizers import Evaluation, Memory, Optimizer
+from jaxrobust.trees import Parameters
 
 # How models share a program: one model without an axis; all side by side, best on a GPU; or one after the
 # other, best on a CPU.

@@ -10,11 +10,11 @@ from pathlib import Path
 import points
 
 import datajuicer as dj
-from datajuicer.launch.dask_cluster import dask_cluster
-from datajuicer.launch.site import Site
-from datajuicer.launch.submission import Wish, submit
-from datajuicer.launch.survey import follow, schedulers, survey
-from datajuicer.plan import plan
+from datajuicer.clusters.dask_cluster import dask_cluster
+from datajuicer.clusters.site import Site
+from datajuicer.clusters.submission import Wish, submit
+from datajuicer.clusters.survey import follow, schedulers, survey
+from datajuicer.running.plan import plan
 
 SITE = Site(time="0:02", warning="0:01", cores=1, memory="200MB")
 LIMIT = 3.0  # seconds, where there is no scheduler with a wall time

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from datajuicer.launch.element import Watch
+from datajuicer.clusters.element import Watch
 
 
 class Worker:

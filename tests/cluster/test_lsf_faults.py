@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 import datajuicer as dj
-from datajuicer.launch import campaign as campaigns
-from datajuicer.launch import submission, survey
-from datajuicer.launch.lsf import Lsf
-from datajuicer.launch.site import Site
-from datajuicer.launch.submission import Wish, cancel, prepare, submit
-from datajuicer.plan import plan
+from datajuicer.clusters import campaign as campaigns
+from datajuicer.clusters import submission, survey
+from datajuicer.clusters.lsf import Lsf
+from datajuicer.clusters.site import Site
+from datajuicer.clusters.submission import Wish, cancel, prepare, submit
+from datajuicer.running.plan import plan
 
 HERE = Path(__file__).parent
 SITE = Site(cores=1, memory="200MB")

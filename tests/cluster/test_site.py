@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 import datajuicer as dj
-from datajuicer.launch.dask_cluster import job_cluster
-from datajuicer.launch.lsf import Lsf
-from datajuicer.launch.site import Site, read_site
-from datajuicer.launch.slurm import Slurm
-from datajuicer.launch.submission import Wish, prepare
-from datajuicer.launch.survey import survey
-from datajuicer.plan import plan
+from datajuicer.clusters.dask_cluster import job_cluster
+from datajuicer.clusters.lsf import Lsf
+from datajuicer.clusters.site import Site, read_site
+from datajuicer.clusters.slurm import Slurm
+from datajuicer.clusters.submission import Wish, prepare
+from datajuicer.clusters.survey import survey
+from datajuicer.running.plan import plan
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -2,11 +2,11 @@
 
 import pytest
 
-from datajuicer.launch import survey
-from datajuicer.launch.lsf import parse_bjobs
-from datajuicer.launch.scheduler import Seen
-from datajuicer.launch.slurm import parse_squeue
-from datajuicer.launch.states import Evidence, state_of
+from datajuicer.clusters import survey
+from datajuicer.clusters.lsf import parse_bjobs
+from datajuicer.clusters.scheduler import Seen
+from datajuicer.clusters.slurm import parse_squeue
+from datajuicer.clusters.states import Evidence, state_of
 
 RUN, PEND, SUSP = Seen("running", "RUN"), Seen("pending", "PEND"), Seen("suspended", "USUSP")
 ENDED = Seen("ended", "EXIT 1")

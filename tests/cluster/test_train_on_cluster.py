@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from datajuicer.launch import submission
+from datajuicer.clusters import submission
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ["-arch=digits_mlp", "-n_epochs=20,5", "-eval_step_interval=10", "-n_attack_steps=2"]

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from jaxrobust.data.beat_windows import published_windows, r_peak_windows, z_score
-from jaxrobust.data.mitdb_records import Record
+from jaxrobust.data.ecg.beat_windows import published_windows, r_peak_windows, z_score
+from jaxrobust.data.ecg.mitdb_records import Record
 
 
 def record(**changes) -> Record:

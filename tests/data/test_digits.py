@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxrobust import data
-from jaxrobust.data.digits import enlarge
+from jaxrobust.data.images.digits import enlarge
 
 
 @pytest.mark.parametrize(

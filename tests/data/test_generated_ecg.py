@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxrobust import data
-from jaxrobust.data.generated_ecg import generate_beats
+from jaxrobust.data.ecg.generated_ecg import generate_beats
 
 
 @pytest.fixture(scope="module")

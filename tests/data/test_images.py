@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from jaxrobust import data
-from jaxrobust.data import cifar10, fashion_mnist
-from jaxrobust.data.idx import ORIGINALS, read_idx, read_originals
-from jaxrobust.data.image_parts import Images, image_parts
+from jaxrobust.data.images import cifar10, fashion_mnist
+from jaxrobust.data.images.idx import ORIGINALS, read_idx, read_originals
+from jaxrobust.data.images.image_parts import Images, image_parts
 from jaxrobust.errors import InputError
 
 COUNT = 200  # images in each part of the small archives made here

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxrobust.data import keywords
-from jaxrobust.data.keywords import CLASSES, Clip, augment, keyword_parts, read_audio
-from jaxrobust.data.mfcc import SHAPE, mfcc
+from jaxrobust.data.speech import keywords
+from jaxrobust.data.speech.keywords import CLASSES, Clip, augment, keyword_parts, read_audio
+from jaxrobust.data.speech.mfcc import SHAPE, mfcc
 from jaxrobust.errors import InputError
 
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from jaxrobust.data.mfcc import fit_length, mfcc
+from jaxrobust.data.speech.mfcc import fit_length, mfcc
 from jaxrobust.errors import InputError
 
 

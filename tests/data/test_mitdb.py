@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from jaxrobust import data
-from jaxrobust.data import mitdb
-from jaxrobust.data.mitdb_records import RECORDS, Record, read_record
+from jaxrobust.data.ecg import mitdb
+from jaxrobust.data.ecg.mitdb_records import RECORDS, Record, read_record
 from jaxrobust.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from jaxrobust import data
-from jaxrobust.data import arabic_speech, generated_speech, speech_commands
-from jaxrobust.data.keywords import CLASSES, WORDS
+from jaxrobust.data.speech import arabic_speech, generated_speech, speech_commands
+from jaxrobust.data.speech.keywords import CLASSES, WORDS
 from jaxrobust.errors import InputError
 
 

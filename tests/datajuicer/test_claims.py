@@ -9,8 +9,9 @@ import time
 
 import pytest
 
-from datajuicer import Store, claims
-from datajuicer.claims import claim, heartbeat, is_claimed
+from datajuicer import Store
+from datajuicer.store import claims
+from datajuicer.store.claims import claim, heartbeat, is_claimed
 
 KEY = "ab" * 20
 

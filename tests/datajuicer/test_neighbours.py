@@ -123,7 +123,7 @@ def _lives(pid: int) -> bool:
 
 
 def test_a_worker_that_dies_after_its_record_has_done_its_work(tmp_path, monkeypatch):
-    from datajuicer.compute import Task, Work, record_death
+    from datajuicer.running.compute import Task, Work, record_death
 
     @dj.cachable()
     def square(a):

@@ -1,6 +1,6 @@
 """Which keys name a point in progress lines and errors."""
 
-from datajuicer.plan import brief, telling_keys
+from datajuicer.running.plan import brief, telling_keys
 
 
 def test_names_come_first_and_measured_values_not_at_all():

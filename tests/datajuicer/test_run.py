@@ -7,8 +7,9 @@ import warnings
 import pytest
 
 import datajuicer as dj
-from datajuicer import MissingResults, RunError, StoreWarning, UsageError, cachable, claims, run, split
-from datajuicer.record import format_record
+from datajuicer import MissingResults, RunError, StoreWarning, UsageError, cachable, run, split
+from datajuicer.store import claims
+from datajuicer.store.record import format_record
 
 
 class Counter:

@@ -13,8 +13,8 @@ import pytest
 
 import datajuicer as dj
 from datajuicer import Store, StoreWarning, UsageError, copy_results, gc, verify
-from datajuicer.disk import StoreFull
-from datajuicer.record import format_record, parse_record
+from datajuicer.store.disk import StoreFull
+from datajuicer.store.record import format_record, parse_record
 
 
 @dj.cachable()
@@ -221,7 +221,7 @@ def test_a_function_that_is_not_deterministic_is_noticed_when_two_computed_it(tm
     def random(n):
         if not records(tmp_path):
             other = dj.cachable(table_name="random")(lambda n: 1)
-            from datajuicer import claims
+            from datajuicer.store import claims
 
             for claim in tmp_path.rglob("*.claim.*"):
                 claims.Claim(claim, 0).release()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from datajuicer import Artifact, Literal, UsageError
 from datajuicer.keys import digest
-from datajuicer.values import arrays_from_bytes, arrays_to_bytes, decode, describe, encode
+from datajuicer.store.values import arrays_from_bytes, arrays_to_bytes, decode, describe, encode
 
 
 def there_and_back(value):

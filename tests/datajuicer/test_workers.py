@@ -13,8 +13,8 @@ import pytest
 
 import datajuicer as dj
 from datajuicer import RunError, cachable, run, split
-from datajuicer.launch.local import LocalExecutor, describe_exit, shares
-from datajuicer.progress import Board, Plain, duration
+from datajuicer.running.progress import Board, Plain, duration
+from datajuicer.workers.local import LocalExecutor, describe_exit, shares
 
 
 @cachable()
@@ -339,7 +339,7 @@ def test_progress_reaches_the_display_with_time_left(monkeypatch, capsys):
 def test_the_live_display_shows_one_line_a_worker():
     from rich.console import Console
 
-    from datajuicer.progress import Live
+    from datajuicer.running.progress import Live
 
     live = Live(Board(4, {"k1": "train n=1"}))
     live.timer.cancel()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
+from jaxrobust.attacks.parameter_attack import ParameterAttack, attack
+from jaxrobust.attacks.robust_loss import BOUNDARY_LOSSES, robust_loss
 from jaxrobust.errors import InputError
-from jaxrobust.robustness.attack import ParameterAttack, attack
-from jaxrobust.robustness.divergences import DIVERGENCES
-from jaxrobust.robustness.loss import BOUNDARY_LOSSES, robust_loss
+from jaxrobust.losses import DIVERGENCES
 
 INPUTS = np.random.default_rng(0).standard_normal((6, 3))
 LABELS = np.array([0, 1, 2, 3, 0, 1])

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jaxrobust.attacks.parameter_attack import ParameterAttack, attack
+from jaxrobust.attacks.robust_loss import robust_loss
 from jaxrobust.errors import InputError
-from jaxrobust.robustness.attack import ParameterAttack, attack
-from jaxrobust.robustness.divergences import DIVERGENCES, kl
-from jaxrobust.robustness.loss import robust_loss
+from jaxrobust.losses import DIVERGENCES, kl
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.errors import InputError
-from jaxrobust.models.mlp import MLP
-from jaxrobust.robustness.attack import ParameterAttack
-from jaxrobust.robustness.perturbations import WeightRangeNoise
+from jaxrobust.networks.mlp import MLP
+from jaxrobust.perturbations.perturbation import WeightRangeNoise
 from jaxrobust.training import methods, optimizers
 from jaxrobust.training.methods import (
     AdversarialWeights,

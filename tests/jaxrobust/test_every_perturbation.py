@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrobust.attacks.parameter_attack import ParameterAttack, attack
 from jaxrobust.errors import InputError
-from jaxrobust.robustness.attack import ParameterAttack, attack
-from jaxrobust.robustness.faults import BitFlips, Quantization, StuckAt
-from jaxrobust.robustness.path_rules import assign
-from jaxrobust.robustness.perturbations import (
+from jaxrobust.path_rules import assign
+from jaxrobust.perturbations.faults import BitFlips, Quantization, StuckAt
+from jaxrobust.perturbations.perturbation import (
     AdditiveGaussian,
     AdditiveUniform,
     BoxCorner,
@@ -25,7 +25,7 @@ from jaxrobust.robustness.perturbations import (
     Selected,
     WeightRangeNoise,
 )
-from jaxrobust.robustness.phase_change_memory import PhaseChangeMemory
+from jaxrobust.perturbations.phase_change_memory import PhaseChangeMemory
 
 
 @pytest.fixture(autouse=True, scope="module")

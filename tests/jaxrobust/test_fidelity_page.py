@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxrobust.architectures import cnn, ecg_lsnn, speech_lsnn
-from jaxrobust.architectures.recipes import schedule_of
+from jaxrobust.studies.parameter_noise import cnn, ecg_lsnn, speech_lsnn
+from jaxrobust.studies.parameter_noise.recipes import schedule_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "fidelity.md"
 ARCHITECTURES = {"speech": speech_lsnn, "ECG": ecg_lsnn, "CNN": cnn}

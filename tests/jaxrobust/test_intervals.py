@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrobust.certificates import intervals
+from jaxrobust.certificates.intervals import Interval, bilinear, bilinear_by_centre
+from jaxrobust.certificates.lsnn_intervals import lsnn_bounds
+from jaxrobust.certificates.propagation import output_bounds
+from jaxrobust.certificates.verification import box_around, verified, verified_accuracy
 from jaxrobust.errors import InputError
-from jaxrobust.models.lsnn import LSNN
-from jaxrobust.models.mlp import MLP
-from jaxrobust.robustness import intervals
-from jaxrobust.robustness.intervals import Interval, bilinear, bilinear_by_centre
-from jaxrobust.robustness.lsnn_intervals import lsnn_bounds
-from jaxrobust.robustness.propagation import output_bounds
-from jaxrobust.robustness.verification import box_around, verified, verified_accuracy
+from jaxrobust.networks.lsnn import LSNN
+from jaxrobust.networks.mlp import MLP
 
 LSNN_SMALL = LSNN(n_in=3, n_out=4, n_hidden=12)
 MLP_SMALL = MLP(n_in=6, n_hidden=(8, 7), n_out=3)

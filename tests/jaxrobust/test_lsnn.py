@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from jaxrobust.errors import InputError
-from jaxrobust.models.adaptive_neurons import mean_rates, mean_rates_by_autodiff
-from jaxrobust.models.dropout import kept
-from jaxrobust.models.lsnn import LSNN
+from jaxrobust.layers.adaptive_neurons import mean_rates, mean_rates_by_autodiff
+from jaxrobust.layers.dropout import kept
+from jaxrobust.networks.lsnn import LSNN
 
 SMALL = LSNN(n_in=3, n_out=4, n_hidden=12)
 VARIANTS = [

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from jaxrobust.training.memory_retention import SWITCH, keep_memory
+from jaxrobust.training.malloc import SWITCH, keep_memory
 
 # A program with 100 MiB of scratch, which is more than an arena of a thread can hold.
 SCRIPT = """
 import resource
-from jaxrobust.training.memory_retention import keep_memory
+from jaxrobust.training.malloc import keep_memory
 SETUP
 import jax, jax.numpy as jnp
 program = jax.jit(lambda x: jax.lax.map(lambda i: jnp.cumsum(x) * i, jnp.arange(100.0)).std(axis=0))

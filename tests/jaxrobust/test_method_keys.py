@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrobust.architectures import architecture_named
-from jaxrobust.architectures.recipes import method_of
-from jaxrobust.models.mlp import MLP
+from jaxrobust.networks.mlp import MLP
+from jaxrobust.studies.parameter_noise import architecture_named
+from jaxrobust.studies.parameter_noise.recipes import method_of
 from jaxrobust.training.methods.task import Batch, task_of
 
 MODEL = architecture_named("digits_mlp").make() | {"beta_robustness": 0.0, "n_attack_steps": 2}

@@ -8,10 +8,10 @@ import optax.contrib
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from jaxrobust.models.cnn import CNN
-from jaxrobust.models.lsnn import LSNN
-from jaxrobust.models.mlp import MLP
-from jaxrobust.robustness.attack import ParameterAttack
+from jaxrobust.attacks.parameter_attack import ParameterAttack
+from jaxrobust.networks.cnn import CNN
+from jaxrobust.networks.lsnn import LSNN
+from jaxrobust.networks.mlp import MLP
 from jaxrobust.training.methods import (
     AdversarialWeights,
     ContractivePenalty,

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from jaxrobust.errors import InputError
-from jaxrobust.models.cnn import CNN
-from jaxrobust.models.dropout import dropout
-from jaxrobust.models.images import convolve
-from jaxrobust.models.mlp import MLP
-from jaxrobust.models.network import Network
-from jaxrobust.models.normalisation import batch_norm, initial_moments
-from jaxrobust.models.resnet import ResNet
+from jaxrobust.layers.dropout import dropout
+from jaxrobust.layers.images import convolve
+from jaxrobust.layers.normalization import batch_norm, initial_moments
+from jaxrobust.networks.cnn import CNN
+from jaxrobust.networks.mlp import MLP
+from jaxrobust.networks.network import Network
+from jaxrobust.networks.resnet import ResNet
 
 TINY_CNN = CNN(image=(12, 13, 2), n_out=3, kernels=(3, 5), dense=(6, 4))
 TINY_RESNET = ResNet(image=(8, 8, 2), n_out=3, n_blocks=2, channels=(2, 4, 8))

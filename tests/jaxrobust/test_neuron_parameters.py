@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrobust.attacks.parameter_attack import ParameterAttack, attack
+from jaxrobust.certificates.lsnn_intervals import lsnn_bounds
+from jaxrobust.certificates.verification import box_around
 from jaxrobust.errors import InputError
-from jaxrobust.models.lsnn import LSNN, NEURON_PARAMETERS
-from jaxrobust.robustness.attack import ParameterAttack, attack
-from jaxrobust.robustness.lsnn_intervals import lsnn_bounds
-from jaxrobust.robustness.mismatch import gaussian_mismatch
-from jaxrobust.robustness.verification import box_around
+from jaxrobust.networks.lsnn import LSNN, NEURON_PARAMETERS
+from jaxrobust.perturbations.perturbation import gaussian_mismatch
 
 INPUTS = jax.random.normal(jax.random.key(1), (6, 30, 2))
 PLAIN = LSNN(n_in=2, n_out=3, n_hidden=10)

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxrobust.robustness import phase_change_memory as pcm
-from jaxrobust.robustness.faults import BitFlips, Quantization, StuckAt
-from jaxrobust.robustness.mismatch import gaussian_mismatch
-from jaxrobust.robustness.perturbations import (
+from jaxrobust.perturbations import phase_change_memory as pcm
+from jaxrobust.perturbations.faults import BitFlips, Quantization, StuckAt
+from jaxrobust.perturbations.perturbation import (
     AdditiveGaussian,
     AdditiveUniform,
     BoxCorner,
     Chain,
     LogNormalMismatch,
     WeightRangeNoise,
+    gaussian_mismatch,
 )
-from jaxrobust.robustness.phase_change_memory import PhaseChangeMemory
+from jaxrobust.perturbations.phase_change_memory import PhaseChangeMemory
 
 N = 40_000
 THETA = jnp.full((N,), -0.7, jnp.float32)

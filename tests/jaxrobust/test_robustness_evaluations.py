@@ -10,27 +10,22 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
+from jaxrobust.attacks.parameter_attack import ParameterAttack, attack
 from jaxrobust.errors import InputError
-from jaxrobust.robustness.attack import ParameterAttack, attack
-from jaxrobust.robustness.divergences import kl
-from jaxrobust.robustness.full_set import cross_entropy, divergence_from, mean_over
-from jaxrobust.robustness.landscape import (
+from jaxrobust.losses import kl
+from jaxrobust.measures.full_set import cross_entropy, divergence_from, mean_over
+from jaxrobust.measures.landscape import (
     adversarial_landscapes,
     losses_along,
     mean_slope,
     random_direction,
     random_landscapes,
 )
-from jaxrobust.robustness.mismatch import (
-    accuracy,
-    gaussian_mismatch,
-    mismatch_accuracies,
-    perturbed_accuracies,
-)
-from jaxrobust.robustness.path_rules import assign, match, paths
-from jaxrobust.robustness.perturbations import GaussianMismatch
-from jaxrobust.robustness.spectra import density, hessian_spectrum, top_eigenvalue
-from jaxrobust.robustness.worst_case import worst_case
+from jaxrobust.measures.mismatch import accuracy, mismatch_accuracies, perturbed_accuracies
+from jaxrobust.measures.spectra import density, hessian_spectrum, top_eigenvalue
+from jaxrobust.measures.worst_case import worst_case
+from jaxrobust.path_rules import assign, match, paths
+from jaxrobust.perturbations.perturbation import GaussianMismatch, gaussian_mismatch
 
 RNG = np.random.default_rng(0)
 INPUTS = jnp.asarray(RNG.standard_normal((23, 6)), jnp.float32)

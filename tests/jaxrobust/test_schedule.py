@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.errors import InputError
-from jaxrobust.robustness.attack import ParameterAttack
 from jaxrobust.training.batches import batch_indices
 from jaxrobust.training.methods import ForwardNoise, ParameterAttackTraining
 from jaxrobust.training.schedule import Schedule

@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.data.dataset import Examples
 from jaxrobust.errors import InputError
-from jaxrobust.models.lsnn import LSNN
-from jaxrobust.models.mlp import MLP
-from jaxrobust.robustness.attack import ParameterAttack
+from jaxrobust.networks.lsnn import LSNN
+from jaxrobust.networks.mlp import MLP
 from jaxrobust.training.batches import batch_indices
 from jaxrobust.training.checkpoints import load_tree, save_tree
 from jaxrobust.training.loop import CHECKPOINT, METRICS, Training, TrainingDiverged, TrainingStopped, train

@@ -8,11 +8,10 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from jaxrobust.attacks.parameter_attack import ParameterAttack, attack, static
 from jaxrobust.errors import InputError
-from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.attack import ParameterAttack, attack, static
-from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup, keys_of
+from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
 @settings_tree

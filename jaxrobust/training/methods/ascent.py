@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from jaxrobust.models.network import Parameters
 from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup
+from jaxrobust.trees import Parameters
 
 Displacement = Callable[[Parameters, Parameters], Parameters]
 

@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.attack import static
-from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
+from jaxrobust.attacks.parameter_attack import static
 from jaxrobust.training.methods.selection import selected
 from jaxrobust.training.methods.task import Loss, Method, Task
+from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
 @settings_tree

@@ -7,9 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.methods.task import Loss, Task, keys_of
+from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
 @settings_tree

@@ -6,12 +6,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.attack import ParameterAttack, attack, static
-from jaxrobust.robustness.divergences import DIVERGENCES
-from jaxrobust.robustness.loss import BoundaryLoss, check_boundary_loss
-from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
+from jaxrobust.attacks.parameter_attack import ParameterAttack, attack, static
+from jaxrobust.attacks.robust_loss import BoundaryLoss, check_boundary_loss
+from jaxrobust.losses import DIVERGENCES
 from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup, keys_of
+from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
 @settings_tree

@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.methods.ascent import loss_uphill, normalised
 from jaxrobust.training.methods.task import Loss, Method, Task
+from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
 @settings_tree

@@ -7,12 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxrobust.attacks.parameter_attack import static
 from jaxrobust.errors import InputError
-from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.attack import static
-from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.methods.selection import selected
 from jaxrobust.training.methods.task import Loss, Method, Task
+from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
 def _l1(x: Array) -> Array:

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jax import Array
 
-from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.attack import ParameterAttack, static
-from jaxrobust.robustness.loss import BoundaryLoss, check_boundary_loss, robust_loss
-from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
+from jaxrobust.attacks.parameter_attack import ParameterAttack, static
+from jaxrobust.attacks.robust_loss import BoundaryLoss, check_boundary_loss, robust_loss
 from jaxrobust.training.methods.standard import Standard
 from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup, keys_of
+from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
 @settings_tree

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import jax
 from jax import Array
 
-from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.perturbations import Perturbation
-from jaxrobust.robustness.trees import settings_tree
+from jaxrobust.perturbations.perturbation import Perturbation
 from jaxrobust.training.methods.task import Loss, Task, keys_of
+from jaxrobust.trees import Parameters, settings_tree
 
 
 @settings_tree

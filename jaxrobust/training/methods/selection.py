@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import jax
 from jax import Array
 
-from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.path_rules import matching
+from jaxrobust.path_rules import matching
+from jaxrobust.trees import Parameters
 
 
 def selected(names: Sequence[str], parameters: Parameters) -> list[Array]:

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from jax import Array
 
-from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.trees import settings_tree
 from jaxrobust.training.methods.task import Loss, Task
+from jaxrobust.trees import Parameters, settings_tree
 
 
 @settings_tree

@@ -9,8 +9,8 @@ import optax
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from jaxrobust.models.network import Forward, Network, Parameters, Statistics
-from jaxrobust.robustness.trees import Number
+from jaxrobust.networks.network import Forward, Network, Statistics
+from jaxrobust.trees import Number, Parameters
 
 Loss = tuple[Float[Array, ""], Forward]
 

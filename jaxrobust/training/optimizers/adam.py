@@ -7,9 +7,8 @@ import optax
 from jax import Array
 from jaxtyping import Float
 
-from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
 from jaxrobust.training.optimizers.optimizer import Evaluate, Memory, Step, descend
+from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
 @settings_tree

@@ -7,8 +7,8 @@ import jax
 from jax import Array
 from jaxtyping import Float, PyTree
 
-from jaxrobust.models.network import Forward, Parameters
-from jaxrobust.robustness.trees import Number
+from jaxrobust.networks.network import Forward
+from jaxrobust.trees import Number, Parameters
 
 Memory = PyTree[Array]
 

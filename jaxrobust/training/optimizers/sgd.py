@@ -7,10 +7,9 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from jaxrobust.models.network import Parameters
-from jaxrobust.robustness.attack import static
-from jaxrobust.robustness.trees import Number, check_numbers, settings_tree
+from jaxrobust.attacks.parameter_attack import static
 from jaxrobust.training.optimizers.optimizer import Evaluate, Memory, Step, descend, momentum_step
+from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
 @settings_tree

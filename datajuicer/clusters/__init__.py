@@ -1,0 +1,1 @@
+"""Array jobs on LSF and SLURM, and Dask."""

@@ -1,0 +1,1 @@
+"""Grids of settings: lists of points, seen as tables and data frames."""

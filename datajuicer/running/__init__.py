@@ -1,0 +1,1 @@
+"""Planning, looking up, computing and storing the points of a grid."""

@@ -1,0 +1,296 @@
+"""Executors on this machine: the process itself, and worker processes that are started once and reused."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import datajuicer
+from datajuicer.errors import Interrupted, WorkerDied
+from datajuicer.keys import module_name
+from datajuicer.workers.frames import STOPPED, receive, send
+from datajuicer.workers.job import LINK, Link
+
+THREAD_SETTINGS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+Event = Callable[..., None]
+
+
+class InProcess(Executor):
+    """Runs every task at once, in this process and thread."""
+
+    def __init__(self, link: Link):
+        self.link = link
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run the task now; the future that comes back is finished."""
+        future: Future[Any] = Future()
+        token = LINK.set(self.link)
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        finally:
+            LINK.reset(token)
+        return future
+
+
+@dataclass
+class _Seat:
+    """One place for a worker process; a new process takes it when the old one has died."""
+
+    number: int
+    processors: list[int]
+    process: subprocess.Popen[bytes] | None = None
+    read: Any = None
+    write: Any = None
+    writing: threading.Lock = field(default_factory=threading.Lock)
+
+
+class _Limit:
+    """Ends a process whose computation takes too long; the time counts from when the computation begins."""
+
+    def __init__(self, process: subprocess.Popen[bytes], seconds: float | None):
+        self.process = process
+        self.seconds = seconds
+        self.passed = False
+        self.timer: threading.Timer | None = None
+
+    def begin(self) -> None:
+        """The computation begins, perhaps after another one of the same task."""
+        self.lift()
+        if self.seconds is not None:
+            self.timer = threading.Timer(self.seconds, self.end)
+            self.timer.daemon = True
+            self.timer.start()
+
+    def end(self) -> None:
+        """The time has passed."""
+        self.passed = True
+        _kill(self.process)
+
+    def lift(self) -> None:
+        """The computation is through."""
+        if self.timer is not None:
+            self.timer.cancel()
+
+    def told(self) -> str:
+        """How the process ended, if the time has passed."""
+        return (
+            f"was killed: it was not ready within its time limit of {self.seconds:g} s" if self.passed else ""
+        )
+
+
+class LocalExecutor(Executor):
+    """Worker processes on this machine, started fresh (never forked), reused, each with its share of the
+    processors.
+
+    A task whose process dies gives `WorkerDied` with the signal's name; the others go on.
+
+    Args:
+        workers: how many processes.
+        on_event: told what the workers report.
+        time_limit: seconds of computing after which a task's process is ended; None: as long as it takes.
+        main: the name of the `__main__` whose functions come by value; default: this process's.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        on_event: Event | None = None,
+        *,
+        time_limit: float | None = None,
+        main: str | None = None,
+    ):
+        self.on_event = on_event or (lambda *_: None)
+        self.time_limit = time_limit
+        self.main = module_name("__main__") if main is None else main
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._seats = [_Seat(i, share) for i, share in enumerate(shares(workers))]
+        self._closed = False
+        self._stopping = False
+        self._threads = [threading.Thread(target=self._serve, args=[s], daemon=True) for s in self._seats]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Queue a task; functions of __main__ and of notebooks travel by value."""
+        import cloudpickle
+
+        if self._closed:
+            raise RuntimeError("the executor is shut down")
+        future: Future[Any] = Future()
+        self._queue.put((future, cloudpickle.dumps((fn, args, kwargs))))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the workers after what is queued."""
+        self._closed = True
+        if cancel_futures:
+            with suppress(queue.Empty):
+                while True:
+                    if (waiting := self._queue.get_nowait()) is not None:
+                        waiting[0].cancel()
+        for _ in self._threads:
+            self._queue.put(None)
+        if wait:
+            for thread in self._threads:
+                thread.join()
+
+    def request_stop(self) -> None:
+        """Ask every worker to write a checkpoint and stop; what is queued is not begun."""
+        self._stopping = True
+        for seat in self._seats:
+            self._tell(seat, ("stop", None))
+
+    def kill(self) -> None:
+        """End every worker now."""
+        self._stopping = True
+        for seat in self._seats:
+            if (process := seat.process) is not None:
+                _kill(process)
+
+    def _serve(self, seat: _Seat) -> None:
+        while (waiting := self._queue.get()) is not None:
+            future, payload = waiting
+            if self._stopping:
+                future.cancel()
+            if future.set_running_or_notify_cancel():
+                try:
+                    worked, answer = self._ask(seat, payload)
+                    if worked:
+                        future.set_result(pickle.loads(answer))
+                    else:
+                        future.set_exception(pickle.loads(answer))
+                except BaseException as error:
+                    future.set_exception(error)
+        if seat.process is not None:
+            seat.write.close()
+            seat.process.wait()
+            seat.read.close()
+
+    def _ask(self, seat: _Seat, payload: bytes) -> tuple[bool, bytes]:
+        if seat.process is None or seat.process.poll() is not None:
+            self._start(seat)
+        assert seat.process is not None
+        self._tell(seat, ("task", payload))
+        if self._stopping:  # asked for while this worker was started, which may not have heard it
+            self._tell(seat, ("stop", None))
+        limit = _Limit(seat.process, self.time_limit)
+        try:
+            return self._answer(seat, limit)
+        finally:
+            limit.lift()
+
+    def _answer(self, seat: _Seat, limit: _Limit) -> tuple[bool, bytes]:
+        assert seat.process is not None
+        while True:
+            try:
+                kind, *content = receive(seat.read)
+            except (EOFError, OSError):
+                status = seat.process.wait()
+                seat.process = None
+                if status == STOPPED:
+                    raise Interrupted("the worker process was asked to stop") from None
+                raise WorkerDied(limit.told() or describe_exit(status)) from None
+            if kind == "result":
+                return content[0], content[1]
+            if kind == "started":
+                limit.begin()
+            self.on_event(seat.number, kind, *content)
+
+    def _start(self, seat: _Seat) -> None:
+        for pipe in (seat.read, seat.write):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        their_read, our_write = os.pipe()
+        our_read, their_write = os.pipe()
+        processors = ",".join(map(str, seat.processors))
+        command = [
+            sys.executable,
+            "-m",
+            "datajuicer.workers.worker",
+            str(their_read),
+            str(their_write),
+            processors,
+        ]
+        seat.process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            pass_fds=(their_read, their_write),
+            env=environment(len(seat.processors)),
+            start_new_session=True,  # Ctrl-C in the terminal is for us alone; we pass it on
+        )
+        os.close(their_read)
+        os.close(their_write)
+        seat.read, seat.write = os.fdopen(our_read, "rb", buffering=0), os.fdopen(our_write, "wb")
+        with seat.writing:
+            send(seat.write, {"path": sys.path, "argv": sys.argv, "main": self.main})
+
+    def _tell(self, seat: _Seat, message: Any) -> None:
+        with (
+            seat.writing,
+            suppress(OSError, ValueError),
+        ):  # a worker that is gone is noticed when its answer is read
+            if seat.write is not None:
+                send(seat.write, message)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a worker with the processes that it started, which hold its pipes and would be waited for."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def shares(workers: int) -> list[list[int]]:
+    """The processors of this process shared out evenly; nothing to share where the system cannot pin
+    processes.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return [[] for _ in range(workers)]
+    ours = sorted(os.sched_getaffinity(0))
+    if workers > len(ours):
+        return [[ours[i % len(ours)]] for i in range(workers)]
+    return [ours[i * len(ours) // workers : (i + 1) * len(ours) // workers] for i in range(workers)]
+
+
+def environment(processors: int) -> dict[str, str]:
+    """The environment of a worker: it finds datajuicer, and its libraries start as many threads as it has
+    processors.
+    """
+    ours = dict(os.environ)
+    home = str(Path(datajuicer.__file__).resolve().parents[1])
+    ours["PYTHONPATH"] = os.pathsep.join(p for p in (home, ours.get("PYTHONPATH")) if p)
+    if processors:
+        for name in THREAD_SETTINGS:
+            ours.setdefault(name, str(processors))
+    return ours
+
+
+def describe_exit(status: int) -> str:
+    """How a process ended, in words."""
+    if status >= 0:
+        return f"ended with exit status {status}"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was killed by signal {-status}"

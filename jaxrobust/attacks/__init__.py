@@ -1,0 +1,1 @@
+"""Attacks: gradient ascent inside a bounded region, and the robust loss."""

@@ -1,0 +1,180 @@
+"""The published keyword task for recordings of any source: six words, silence and unknown."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from jaxrobust.data.dataset import Examples, Parts
+from jaxrobust.data.recipe import Progress
+from jaxrobust.data.speech.mfcc import CLIP, COEFFICIENTS, FRAMES, SAMPLING_RATE, fit_length, mfcc
+from jaxrobust.errors import InputError
+
+WORDS = ("yes", "no", "up", "down", "left", "right")
+CLASSES = ("_silence_", "_unknown_", *WORDS)
+PARTS = ("train", "validation", "test")
+NOBODY = -1  # the speaker of silence
+
+_SEED = 0
+_EXTRA = 0.1  # silence and unknown: so many each, as a share of the words
+_SHIFT = 1600  # samples: 0.1 s
+_NOISE_PROBABILITY, _NOISE_VOLUME = 0.8, 0.1
+SETTINGS = {"seed": _SEED, "extra": _EXTRA, "shift": _SHIFT, "noise": [_NOISE_PROBABILITY, _NOISE_VOLUME]}
+
+Audio = Float32[np.ndarray, " _"]  # any length
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One spoken word.
+
+    Attributes:
+        word: what is said; words outside `WORDS` serve as unknown.
+        speaker: a number for the person.
+        read: gives the audio at 16 kHz, in -1..1.
+    """
+
+    word: str
+    speaker: int
+    read: Callable[[], Audio]
+
+
+def read_audio(path: Path) -> Audio:
+    """The samples of a mono sound file at 16 kHz, in -1..1.
+
+    Raises:
+        InputError: it cannot be decoded, is empty, or has another rate or several channels.
+    """
+    import soundfile
+
+    try:
+        audio, rate = soundfile.read(path, dtype="float32")
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{path} cannot be decoded ({error}): delete it and get it again.") from error
+    if rate != SAMPLING_RATE or audio.ndim != 1 or not len(audio):
+        raise InputError(
+            f"{path} has shape {audio.shape} at {rate} Hz: give mono recordings of {SAMPLING_RATE} Hz."
+        )
+    return audio
+
+
+def keyword_parts(
+    source: str,
+    clips: Mapping[str, Sequence[Clip]],
+    noises: Sequence[Audio],
+    *,
+    copies: int,
+    progress: Progress,
+    published: bool = False,
+    classes: tuple[str, ...] = CLASSES,
+) -> Parts:
+    """Features `(n, 98, 40)` of the words, of silence and of unknown words, for each part of `clips`.
+
+    Training holds every sample once as it is and `copies` times augmented: shifted by up to 0.1 s and, with
+    probability 0.8, under background noise of volume 0 to 0.1. Validation and test hold every sample once as
+    it is. Silence is background noise of volume 0 to 1; each part takes it from its own stretch of the
+    recordings.
+
+    Args:
+        source: the phrase for `Parts`.
+        clips: the recordings of "train", "validation" and "test".
+        noises: background recordings, each several seconds long.
+        copies: augmented copies of each training sample.
+        progress: called for every hundred samples.
+        published: as in the published preparation: one shifted copy of every sample in all parts, with noise
+            in training, nothing as it is, and noise from all of the recordings everywhere.
+        classes: silence, unknown and six words.
+
+    Raises:
+        InputError: a part has no recordings of a word or of unknown words, or there is no noise.
+    """
+    from threadpoolctl import threadpool_limits
+
+    if not noises:
+        raise InputError(f"{source} has no background noise recordings to make silence of: add them.")
+    made = {}
+    with threadpool_limits(1):  # these products are so small that threads only wait for each other
+        for number, part in enumerate(PARTS):
+            random = np.random.default_rng([_SEED, number])
+            chosen = _with_unknown(source, part, clips[part], classes, random)
+            background = noises if published else [_stretch(noise, number) for noise in noises]
+            plain = (False, *[True] * copies) if part == "train" else (False,)
+            variants = (True,) if published else plain
+            made[part] = _features(
+                chosen, classes, background, variants, part == "train", random, progress, part
+            )
+    return Parts(source, classes, **made)
+
+
+def _with_unknown(
+    source: str, part: str, clips: Sequence[Clip], classes: tuple[str, ...], random: np.random.Generator
+) -> list[Clip]:
+    words = [clip for clip in clips if clip.word in classes[2:]]
+    others = [clip for clip in clips if clip.word not in classes[2:]]
+    missing = set(classes[2:]) - {clip.word for clip in words}
+    if missing or not others:
+        what = f"of {sorted(missing)[0]!r}" if missing else "of other words for the unknown class"
+        raise InputError(f"{source} has no recordings {what} in its {part} part: check that it is complete.")
+    count = min(math.ceil(_EXTRA * len(words)), len(others))
+    return words + [others[row] for row in random.choice(len(others), count, replace=False)]
+
+
+def _features(
+    clips: Sequence[Clip],
+    classes: tuple[str, ...],
+    noises: Sequence[Audio],
+    variants: Sequence[bool],
+    with_noise: bool,
+    random: np.random.Generator,
+    progress: Progress,
+    part: str,
+) -> Examples:
+    words = sum(clip.word in classes[2:] for clip in clips)
+    samples: list[Clip | None] = [*clips, *[None] * math.ceil(_EXTRA * words)]  # None: silence
+    order = random.permutation(len(samples))
+    inputs = np.empty((len(variants) * len(samples), FRAMES, COEFFICIENTS), np.float32)
+    labels, speakers = np.empty(len(inputs), np.int32), np.empty(len(inputs), np.int64)
+    for at, position in enumerate(order):
+        clip = samples[position]
+        audio = None if clip is None else fit_length(clip.read())
+        for variant, augmented in enumerate(variants):
+            row = variant * len(samples) + at
+            if clip is None or audio is None:
+                sound = random.uniform(0, 1) * _cut(noises, random)
+                labels[row], speakers[row] = 0, NOBODY
+            else:
+                sound = augment(audio, noises if with_noise else (), random) if augmented else audio
+                labels[row] = classes.index(clip.word) if clip.word in classes[2:] else 1
+                speakers[row] = clip.speaker
+            inputs[row] = mfcc(np.clip(sound, -1, 1).astype(np.float32))
+        if at % 100 == 0:
+            progress(f"computing speech features ({part})", at, len(samples))
+    return Examples(inputs, labels, speakers)
+
+
+def augment(audio: Audio, noises: Sequence[Audio], random: np.random.Generator) -> Audio:
+    """The audio moved by up to 0.1 s either way and, given `noises`, mostly under background noise."""
+    shift = int(random.integers(-_SHIFT, _SHIFT))
+    moved = np.zeros_like(audio)
+    if shift >= 0:
+        moved[shift:] = audio[: len(audio) - shift]
+    else:
+        moved[:shift] = audio[-shift:]
+    if noises and random.random() < _NOISE_PROBABILITY:
+        moved += np.float32(random.uniform(0, _NOISE_VOLUME)) * _cut(noises, random)
+    return moved
+
+
+def _cut(noises: Sequence[Audio], random: np.random.Generator) -> Audio:
+    noise = noises[int(random.integers(len(noises)))]
+    first = int(random.integers(max(1, len(noise) - CLIP + 1)))
+    return fit_length(noise[first:])
+
+
+def _stretch(noise: Audio, part: int) -> Audio:
+    """The first eight tenths for training, one for validation, one for the test."""
+    edges = (0, 0.8, 0.9, 1.0)
+    return noise[int(edges[part] * len(noise)) : int(edges[part + 1] * len(noise))]

@@ -1,0 +1,127 @@
+"""The worst case inside the box: the parameter attack at evaluation.
+
+The gradient of every step is that of the whole data set, accumulated over chunks, and the attack is begun
+anew from several random starts.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float, Int
+
+from jaxrobust.attacks.parameter_attack import ParameterAttack, attack
+from jaxrobust.errors import InputError
+from jaxrobust.losses import DIVERGENCES, Apply
+from jaxrobust.measures.full_set import Loss, cross_entropy, divergence_from
+from jaxrobust.measures.mismatch import accuracy
+from jaxrobust.settings import nearest
+from jaxrobust.trees import Parameters
+
+
+class WorstCase(NamedTuple):
+    """What the attack at evaluation finds.
+
+    Attributes:
+        losses: Loss after 0 to ``n_steps`` steps of each restart; after 0 steps is at the random start.
+        accuracies: Accuracy of each restart's attacked parameters.
+        accuracy: The smallest of them.
+        loss: Loss of that restart after its last step.
+        parameters: Its attacked parameters.
+    """
+
+    losses: Float[Array, "restarts steps_and_start"]
+    accuracies: Float[Array, " restarts"]
+    accuracy: Float[Array, ""]
+    loss: Float[Array, ""]
+    parameters: Parameters
+
+
+def evaluation_loss(
+    apply: Apply,
+    parameters: Parameters,
+    inputs: Float[Array, "samples ..."],
+    labels: Int[Array, " samples"],
+    loss: str,
+    *,
+    batch_size: int | None = None,
+) -> Loss:
+    """What an attack at evaluation increases, over the whole data set, as a function of the parameters.
+
+    Args:
+        apply: ``apply(parameters, inputs) -> logits``.
+        parameters: The parameters to be attacked.
+        inputs: All samples.
+        labels: Their classes.
+        loss: ``"madry"`` for the cross-entropy, or a divergence from the logits at ``parameters``.
+        batch_size: Samples computed at once.
+
+    Raises:
+        InputError: There is no such loss.
+    """
+    if loss == "madry":
+        return cross_entropy(apply, inputs, labels, batch_size=batch_size)
+    if loss not in DIVERGENCES:
+        names = ("madry", *DIVERGENCES)
+        raise InputError(
+            f"The loss of an attack must be one of {', '.join(names)}, not {loss!r}.{nearest(loss, names)}"
+        )
+    return divergence_from(apply, parameters, inputs, loss, batch_size=batch_size)
+
+
+def worst_case(
+    apply: Apply,
+    parameters: Parameters,
+    inputs: Float[Array, "samples ..."],
+    labels: Int[Array, " samples"],
+    key: Array,
+    settings: ParameterAttack,
+    *,
+    loss: str = "madry",
+    n_restarts: int = 1,
+    restarts_at_once: int = 1,
+    batch_size: int | None = None,
+) -> WorstCase:
+    """Attack the parameters from several random starts and keep the one with the lowest accuracy.
+
+    Restart ``i`` depends on ``key`` and ``i`` alone: more restarts only add to fewer ones.
+
+    Args:
+        apply: ``apply(parameters, inputs) -> logits``, without dropout.
+        parameters: Any tree of floating-point arrays.
+        inputs: All samples.
+        labels: Their classes.
+        key: PRNG key of all restarts.
+        settings: The attack. The published one has norm ``"inf"``.
+        loss: What is increased: ``"madry"`` (cross-entropy) or a divergence from the nominal logits,
+            ``"kl"``, ``"reverse_kl"``, ``"js"`` or ``"l2"``.
+        n_restarts: Number of random starts.
+        restarts_at_once: Restarts computed side by side; 1 is fastest on a CPU.
+        batch_size: Samples computed at once; the gradient is exact whatever it is.
+
+    Raises:
+        InputError: There is no such loss, or no restart.
+    """
+    if n_restarts < 1 or restarts_at_once < 1:
+        raise InputError(
+            f"n_restarts and restarts_at_once must be at least 1, not {n_restarts} and {restarts_at_once}."
+        )
+    loss_of = evaluation_loss(apply, parameters, inputs, labels, loss, batch_size=batch_size)
+
+    def of_restart(index: Array) -> tuple[Array, Array, Parameters]:
+        attacked, losses = attack(loss_of, parameters, jax.random.fold_in(key, index), settings)
+        reached = accuracy(apply, attacked, inputs, labels, batch_size=batch_size)
+        return jnp.append(losses, loss_of(attacked)), reached, attacked
+
+    losses, accuracies, attacked = jax.lax.map(
+        of_restart, jnp.arange(n_restarts), batch_size=None if restarts_at_once == 1 else restarts_at_once
+    )
+    worst = jnp.argmin(accuracies)
+    return WorstCase(
+        losses=losses,
+        accuracies=accuracies,
+        accuracy=accuracies[worst],
+        loss=losses[worst, -1],
+        parameters=jax.tree.map(lambda leaf: leaf[worst], attacked),
+    )

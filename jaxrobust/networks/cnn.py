@@ -1,0 +1,138 @@
+"""The convolutional network for Fashion-MNIST and CIFAR-10."""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from jaxrobust.errors import InputError
+from jaxrobust.layers.dropout import DropoutMask, check_dropout, dropout
+from jaxrobust.layers.images import check_image_batch, convolve, max_pool
+from jaxrobust.layers.normalization import Moments, batch_norm, initial_moments, moments_of, normalise
+from jaxrobust.networks.network import Forward, Statistics, Variables
+from jaxrobust.trees import Parameters
+
+Normalisation = Literal["running", "batch"]
+
+
+@dataclass(frozen=True)
+class CNN:
+    """Two convolutions with ReLU and 2x2 max-pooling, then three dense layers, as in the published code::
+
+        x = norm(x)
+        x = pool(relu(conv(x, k1, padding 2 before, 1 behind) + cb1))
+        x = pool(relu(conv(x, k2, no padding) + cb2))
+        x = norm(relu(relu(flatten(x) w1 + b1) w2 + b2));  logits = x w3 + b3
+
+    ``norm`` has no parameters. Dropout acts on the inputs of the first, second and last dense layer.
+
+    Parameters (float32): kernels ``k1 (4, 4, channels, 64)``, ``k2 (4, 4, 64, 64)``; biases ``cb1 (64,)``,
+    ``cb2 (64,)``; ``w1 (flat, 256)``, ``w2 (256, 64)``, ``w3 (64, n_out)`` and ``b1``, ``b2``, ``b3``.
+    For 28x28 grey images 493,642; published 493,579, as there ``cb1`` is a single number
+    (``channel_biases=False``). Where the published code draws ``w2`` and ``w3`` from the same key, ours have
+    keys of their own.
+
+    Attributes:
+        image: Height, width and channels; (28, 28, 1) for Fashion-MNIST, (32, 32, 3) for CIFAR-10.
+        n_out: Classes.
+        kernels: Channels of the two convolutions.
+        dense: Units of the two hidden dense layers.
+        normalisation: ``"running"`` normalises by running statistics outside of training; ``"batch"``, as
+            published, by the batch at hand always, so that predictions depend on the other samples.
+        channel_biases: Whether the first convolution has one bias a channel, or a single one as published.
+        dropout: Probability of a unit to be dropped in training.
+        dropout_mask: ``"rescaled"`` or ``"published"``; see ``dropout``.
+    """
+
+    image: tuple[int, int, int] = (28, 28, 1)
+    n_out: int = 10
+    kernels: tuple[int, int] = (64, 64)
+    dense: tuple[int, int] = (256, 64)
+    normalisation: Normalisation = "running"
+    channel_biases: bool = True
+    dropout: float = 0.0
+    dropout_mask: DropoutMask = "rescaled"
+
+    def __post_init__(self):
+        check_dropout(self.dropout, self.dropout_mask)
+        if self.normalisation not in get_args(Normalisation):
+            raise InputError(f'normalisation is "running" or "batch", not {self.normalisation!r}.')
+        if min(self._pooled) < 1:
+            raise InputError(f"Images of {self.image[0]}x{self.image[1]} pixels are too small for the CNN.")
+
+    @property
+    def _pooled(self) -> tuple[int, int]:
+        """Height and width behind the second pooling."""
+        return (self.image[0] // 2 - 3) // 2, (self.image[1] // 2 - 3) // 2
+
+    def init(self, key: Array) -> Variables:
+        """Draw from truncated normal distributions of the published widths; dense biases are zero.
+
+        The width of a convolution, its bias included, is ``sqrt(6 / (8 channels_in channels_out))``.
+        """
+        channels, (one, two) = self.image[2], self.kernels
+        sizes = (math.prod(self._pooled) * two, *self.dense, self.n_out)
+        keys = iter(jax.random.split(key, 7))
+
+        def draw(shape: tuple[int, ...], fans: int) -> Array:
+            return jax.random.truncated_normal(next(keys), -2, 2, shape) * math.sqrt(6 / fans)
+
+        parameters = {
+            "k1": draw((4, 4, channels, one), 2 * one * channels * 4),
+            "k2": draw((4, 4, one, two), 2 * two * one * 4),
+            "cb1": draw((one if self.channel_biases else 1,), 2 * one * channels * 4),
+            "cb2": draw((two,), 2 * two * one * 4),
+        }
+        for layer, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
+            parameters[f"w{layer}"] = draw((fan_in, fan_out), fan_in + fan_out)
+            parameters[f"b{layer}"] = jnp.zeros(fan_out)
+        if self.normalisation == "batch":
+            return Variables(parameters, {})
+        return Variables(
+            parameters,
+            {"input": initial_moments(channels), "last": initial_moments(sizes[2])},
+        )
+
+    def forward(
+        self,
+        parameters: Parameters,
+        statistics: Statistics,
+        inputs: Float[Array, "batch height width channels"],
+        *,
+        key: Array | None = None,
+        training: bool = False,
+    ) -> Forward:
+        """Compute the logits.
+
+        Raises:
+            InputError: The inputs are not images of the network's size.
+        """
+        check_image_batch(inputs, self.image)
+        new: dict[str, Moments] = {}
+
+        def norm(x: Array, name: str) -> Array:
+            if self.normalisation == "batch":
+                return normalise(x, moments_of(x))
+            x, new[name] = batch_norm(x, statistics[name], training=training)
+            return x
+
+        def drop(x: Array, place: int) -> Array:
+            if not (training and self.dropout):
+                return x
+            place_key = None if key is None else jax.random.fold_in(key, place)
+            return dropout(x, place_key, rate=self.dropout, mask=self.dropout_mask)
+
+        p = parameters
+        x = norm(inputs, "input")
+        x = max_pool(jax.nn.relu(convolve(x, p["k1"], padding=((2, 1), (2, 1))) + p["cb1"]))
+        x = max_pool(jax.nn.relu(convolve(x, p["k2"]) + p["cb2"]))
+        x = drop(x.reshape(x.shape[0], -1), 0)
+        x = drop(jax.nn.relu(x @ p["w1"] + p["b1"]), 1)
+        x = drop(jax.nn.relu(x @ p["w2"] + p["b2"]), 2)
+        logits = norm(x, "last") @ p["w3"] + p["b3"]
+        return Forward(logits, jnp.zeros((logits.shape[0], 0), logits.dtype), new)

@@ -1,0 +1,193 @@
+"""The LSNN: adaptive spiking neurons with recurrent weights, read out by their mean firing rates."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from jaxrobust.errors import InputError
+from jaxrobust.layers.adaptive_neurons import (
+    NeuronConstants,
+    mean_rates,
+    mean_rates_by_autodiff,
+    product,
+    trajectories,
+)
+from jaxrobust.layers.dropout import DropoutMask, check_dropout, kept
+from jaxrobust.networks.network import Forward, Statistics, Variables
+from jaxrobust.trees import Parameters
+
+# The standard deviation of a standard normal distribution truncated to [-2, 2].
+TRUNCATED_NORMAL_STD = 0.87962566103423978
+Precision = Literal["float32", "bfloat16"]
+# What may be a parameter of each unit instead of a constant of all.
+NEURON_PARAMETERS = ("tau", "tau_adaptation", "thr", "beta")
+# What a unit keeps of its network's time constant or threshold, however far training, attack or mismatch take
+# it: with a negative one its potential or adaptation would grow without bound, or it would fire at rest.
+SMALLEST_SHARE = 1e-3
+
+
+@dataclass(frozen=True)
+class LSNN:
+    """One recurrent layer of adaptive neurons and a linear readout, as in the published code.
+
+    Parameters (float32): ``w_in (n_in, n_hidden)``, ``w_rec (n_hidden, n_hidden)``,
+    ``w_out (n_hidden, n_out)``, ``b_out (n_out,)``. No unit is connected to itself: the diagonal of
+    ``w_rec`` is zero at the start, has no effect and gets no gradient.
+
+    Attributes:
+        n_in: Input features a time step.
+        n_out: Classes.
+        n_hidden: Spiking units.
+        dt: Length of a time step; the time constants below have the same unit (1 ms in the published
+            system).
+        tau: Membrane time constant.
+        tau_adaptation: Time constant of the threshold's adaptation.
+        beta: How far adaptation raises the threshold.
+        thr: Resting threshold.
+        refr: Refractory period in time steps; ``refr - 1`` steps after a spike are blocked.
+        dampening: Height of the surrogate gradient at threshold.
+        dropout: Probability of a unit to be silent for a whole training step, in all samples.
+        dropout_mask: ``"rescaled"`` multiplies what the others send, to each other and to the readout, by
+            ``1 / (1 - dropout)``; ``"published"`` by nothing.
+        neuron_parameters: Which of ``tau``, ``tau_adaptation``, ``thr`` and ``beta`` are parameters, one
+            value a unit, that are trained, attacked and mismatched like the weights. Time constants and
+            thresholds act as at least a thousandth of the network's, so as positive numbers. The time loop is
+            differentiated by JAX, about twice as slow, and gives no second derivatives.
+        precision: Of the products with ``w_in`` and ``w_rec``, forwards and backwards: ``"float32"``, or
+            ``"bfloat16"`` with sums, neurons and parameters in float32 still.
+    """
+
+    n_in: int
+    n_out: int
+    n_hidden: int = 256
+    dt: float = 1.0
+    tau: float = 20.0
+    tau_adaptation: float = 98.0
+    beta: float = 2.0
+    thr: float = 0.01
+    refr: int = 2
+    dampening: float = 0.3
+    dropout: float = 0.0
+    dropout_mask: DropoutMask = "rescaled"
+    neuron_parameters: tuple[str, ...] = ()
+    precision: Precision = "float32"
+
+    def __post_init__(self):
+        check_dropout(self.dropout, self.dropout_mask)
+        if self.precision not in get_args(Precision):
+            raise InputError(f"precision is {' or '.join(get_args(Precision))}, not {self.precision!r}.")
+        for name in self.neuron_parameters:
+            if name not in NEURON_PARAMETERS:
+                raise InputError(
+                    f"neuron_parameters are among {', '.join(NEURON_PARAMETERS)}, but {name!r} is not."
+                )
+
+    @property
+    def constants(self) -> NeuronConstants:
+        """The neurons' constants for one time step, as numbers."""
+        return self._constants({})
+
+    def _constants(self, parameters: Parameters) -> NeuronConstants:
+        """The constants, those among the parameters as arrays with one value a unit."""
+        values = {name: parameters.get(name, getattr(self, name)) for name in NEURON_PARAMETERS}
+        for name in ("tau", "tau_adaptation", "thr"):
+            if name in parameters:
+                values[name] = jnp.maximum(values[name], SMALLEST_SHARE * getattr(self, name))
+
+        def decay(time_constant: Array | float) -> Array | float:
+            exponent = -self.dt / time_constant
+            return math.exp(exponent) if isinstance(exponent, float) else jnp.exp(exponent)
+
+        return NeuronConstants(
+            membrane_decay=decay(values["tau"]),
+            adaptation_decay=decay(values["tau_adaptation"]),
+            threshold=values["thr"],
+            adaptation_strength=values["beta"],
+            dt=self.dt,
+            refractory=float(self.refr),
+            dampening=self.dampening,
+        )
+
+    def _mean_rates(self, parameters: Parameters, currents: Array, w_rec: Array) -> Array:
+        w_rec = self._rounded(w_rec)
+        if self.neuron_parameters:
+            return mean_rates_by_autodiff(currents, w_rec, self._constants(parameters))
+        return mean_rates(currents, w_rec, self.constants)
+
+    def init(self, key: Array) -> Variables:
+        """Draw parameters from truncated normal distributions of the published widths."""
+        key_in, key_rec, key_out = jax.random.split(key, 3)
+
+        def draw(key, shape, std):
+            return jax.random.truncated_normal(key, -2, 2, shape) * (std / TRUNCATED_NORMAL_STD)
+
+        w_rec = draw(key_rec, (self.n_hidden, self.n_hidden), math.sqrt(1 / self.n_hidden))
+        parameters = {
+            "w_in": draw(key_in, (self.n_in, self.n_hidden), math.sqrt(2 / (self.n_in + self.n_hidden))),
+            "w_rec": without_diagonal(w_rec),
+            "w_out": draw(key_out, (self.n_hidden, self.n_out), 0.01 * TRUNCATED_NORMAL_STD),
+            "b_out": jnp.zeros(self.n_out),
+            **{name: jnp.full(self.n_hidden, getattr(self, name)) for name in self.neuron_parameters},
+        }
+        return Variables(parameters, {})
+
+    def forward(
+        self,
+        parameters: Parameters,
+        statistics: Statistics,
+        inputs: Float[Array, "batch time features"],
+        *,
+        key: Array | None = None,
+        training: bool = False,
+    ) -> Forward:
+        """Inject ``inputs`` as currents, one frame a time step, and read out the mean firing rates.
+
+        Raises:
+            InputError: The inputs are not ``(batch, time, n_in)``.
+        """
+        w_rec, currents = without_diagonal(parameters["w_rec"]), self._input_currents(parameters, inputs)
+        if not (training and self.dropout):
+            rates = self._mean_rates(parameters, currents, w_rec)
+            return Forward(rates @ parameters["w_out"] + parameters["b_out"], rates, statistics)
+        # A silent unit is one that nobody hears: its own state reaches the others through its spikes alone.
+        # So a mask on the spikes (the published form) equals a mask on what leaves the unit, forwards and
+        # backwards, and the time loop knows nothing of it.
+        heard = kept(key, self.dropout, (self.n_hidden,), w_rec.dtype)
+        sent = heard if self.dropout_mask == "published" else heard / (1 - self.dropout)
+        rates = self._mean_rates(parameters, currents, sent[:, None] * w_rec)
+        logits = (sent * rates) @ parameters["w_out"] + parameters["b_out"]
+        return Forward(logits, heard * rates, statistics)
+
+    def trajectories(
+        self, parameters: Parameters, inputs: Float[Array, "batch time features"]
+    ) -> tuple[Float[Array, "batch time units"], Float[Array, "batch time units"]]:
+        """Spikes and membrane potentials of every unit at every time step."""
+        spikes, potentials = trajectories(
+            self._input_currents(parameters, inputs),
+            self._rounded(without_diagonal(parameters["w_rec"])),
+            self._constants(parameters),
+        )
+        return jnp.swapaxes(spikes, 0, 1), jnp.swapaxes(potentials, 0, 1)
+
+    def _input_currents(
+        self, parameters: Parameters, inputs: Float[Array, "batch time features"]
+    ) -> Float[Array, "time batch units"]:
+        if inputs.ndim != 3 or inputs.shape[-1] != self.n_in:
+            raise InputError(
+                f"The LSNN takes inputs of shape (batch, time, {self.n_in}), but got {tuple(inputs.shape)}; "
+                f"set n_in to the number of features of the data."
+            )
+        return product(jnp.swapaxes(inputs, 0, 1), self._rounded(parameters["w_in"]))
+
+    def _rounded(self, weights: Array) -> Array:
+        return weights.astype(jnp.bfloat16) if self.precision == "bfloat16" else weights
+
+
+def without_diagonal(w_rec: Float[Array, "units units"]) -> Float[Array, "units units"]:
+    """Remove the connections of units to themselves."""
+    return w_rec * (1 - jnp.eye(w_rec.shape[-1], dtype=w_rec.dtype))

@@ -1,0 +1,90 @@
+"""Multi-layer perceptron with rectified linear units."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from jaxrobust.errors import InputError
+from jaxrobust.layers.dropout import DropoutMask, check_dropout, dropout
+from jaxrobust.networks.network import Forward, Statistics, Variables
+from jaxrobust.trees import Parameters
+
+Start = Literal["he", "published"]
+
+
+@dataclass(frozen=True)
+class MLP:
+    """Fully connected layers, ReLU between them; the input is flattened.
+
+    Parameters (float32): ``w1 (n_in, n_1)``, ``b1 (n_1,)``, ``w2 (n_1, n_2)``, … in the order of the layers.
+
+    Attributes:
+        n_in: Input features of a sample once flattened.
+        n_hidden: Units of each hidden layer.
+        n_out: Classes.
+        start: ``"he"`` draws weights of standard deviation ``sqrt(2 / fan_in)`` (He et al. 2015) and zero
+            biases; ``"published"`` draws both of standard deviation 0.1 (MNIST).
+        dropout: Probability of a hidden unit to be dropped in training.
+        dropout_mask: ``"rescaled"`` or ``"published"``; see ``dropout``.
+    """
+
+    n_in: int
+    n_hidden: tuple[int, ...]
+    n_out: int
+    start: Start = "he"
+    dropout: float = 0.0
+    dropout_mask: DropoutMask = "rescaled"
+
+    def __post_init__(self):
+        check_dropout(self.dropout, self.dropout_mask)
+        if self.start not in get_args(Start):
+            raise InputError(f'The start of an MLP is "he" or "published", not {self.start!r}.')
+
+    def init(self, key: Array) -> Variables:
+        """Draw weights and biases."""
+        sizes = (self.n_in, *self.n_hidden, self.n_out)
+        parameters = {}
+        for layer, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
+            layer_key = jax.random.fold_in(key, layer)
+            weights = jax.random.normal(layer_key, (fan_in, fan_out))
+            published = self.start == "published"
+            parameters[f"w{layer}"] = weights * (0.1 if published else (2 / fan_in) ** 0.5)
+            biases = 0.1 * jax.random.normal(jax.random.fold_in(layer_key, 1), (fan_out,))
+            parameters[f"b{layer}"] = biases if published else jnp.zeros(fan_out)
+        return Variables(parameters, {})
+
+    def forward(
+        self,
+        parameters: Parameters,
+        statistics: Statistics,
+        inputs: Float[Array, "batch ..."],
+        *,
+        key: Array | None = None,
+        training: bool = False,
+    ) -> Forward:
+        """Compute the logits.
+
+        Raises:
+            InputError: The inputs do not have ``n_in`` features.
+        """
+        x = inputs.reshape(inputs.shape[0], -1)
+        if x.shape[1] != self.n_in:
+            raise InputError(
+                f"The MLP takes {self.n_in} input features, but the data have {x.shape[1]} "
+                f"(shape {tuple(inputs.shape[1:])}); set n_in to fit."
+            )
+        last = len(self.n_hidden) + 1
+        for layer in range(1, last + 1):
+            x = x @ parameters[f"w{layer}"] + parameters[f"b{layer}"]
+            if layer == last:
+                break
+            x = jax.nn.relu(x)
+            if training and self.dropout:
+                mask_key = None if key is None else jax.random.fold_in(key, layer)
+                x = dropout(x, mask_key, rate=self.dropout, mask=self.dropout_mask)
+        return Forward(x, jnp.zeros((x.shape[0], 0), x.dtype), statistics)

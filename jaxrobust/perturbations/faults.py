@@ -1,0 +1,141 @@
+"""Digital defects of parameters: few bits, bits that flip, and memory cells that are stuck.
+
+A parameter of ``b`` bits takes one of ``2^b`` values, ``step = (max - min) / (2^b - 1)`` apart, where the
+range is that of its tensor. A tensor whose values are all the same is left as it is.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from jaxrobust.errors import InputError
+from jaxrobust.trees import (
+    Parameters,
+    PerLeaf,
+    check_numbers,
+    for_every_leaf,
+    map_with_keys,
+    settings_tree,
+    static,
+)
+
+StuckValue = Literal["zero", "minimum", "maximum"]
+# A code of more bits than a float32 has digits would not be exact.
+MOST_BITS = 24
+
+
+def _step(p: Float[Array, "..."], bits: Array) -> Float[Array, ""]:
+    """The distance of neighbouring values, and 1 where it would be zero."""
+    highest_code = (jnp.uint32(1) << jnp.asarray(bits, jnp.uint32)) - 1
+    step = (jnp.max(p) - jnp.min(p)) / highest_code.astype(p.dtype)
+    return jnp.where(step > 0, step, 1)
+
+
+@settings_tree
+@dataclass(frozen=True)
+class Quantization:
+    """Parameters of ``b`` bits, tensor by tensor: ``theta -> step round(theta / step)``.
+
+    The grid holds zero, as published, and no value moves by more than half a step. Draws nothing: every key
+    gives the same.
+
+    Attributes:
+        bits: Bits a parameter, 1 to 24.
+    """
+
+    bits: PerLeaf
+
+    def __post_init__(self):
+        check_numbers(self, "bits", minimum=1, maximum=MOST_BITS)
+
+    def perturb(self, key: Array, parameters: Parameters) -> Parameters:
+        """Round every parameter to the nearest multiple of its tensor's step."""
+        del key
+
+        def leaf(p: Array, bits: Array) -> Array:
+            step = _step(p, bits)
+            is_constant = jnp.max(p) == jnp.min(p)
+            return jnp.where(is_constant, p, jnp.round(p / step) * step)
+
+        return jax.tree.map(leaf, parameters, for_every_leaf(self.bits, parameters, "bits"))
+
+
+@settings_tree
+@dataclass(frozen=True)
+class BitFlips:
+    """Parameters of ``b`` bits whose bits flip, each on its own with the same probability.
+
+    A parameter is stored as the whole number ``round((theta - min) / step)`` in ``b`` bits without sign, so
+    that every pattern of bits stands for a value inside the tensor's range; the rounding itself happens at
+    probability 0 as well.
+
+    Attributes:
+        probability: Of each bit to flip.
+        bits: Bits a parameter, 1 to 24.
+    """
+
+    probability: PerLeaf
+    bits: PerLeaf = 8
+
+    def __post_init__(self):
+        check_numbers(self, "probability", maximum=1)
+        check_numbers(self, "bits", minimum=1, maximum=MOST_BITS)
+
+    def perturb(self, key: Array, parameters: Parameters) -> Parameters:
+        """Draw which bits flip."""
+
+        def leaf(k: Array, p: Array, probability: Array, bits: Array) -> Array:
+            step, lowest = _step(p, bits), jnp.min(p)
+            code = jnp.round((p - lowest) / step).astype(jnp.uint32)
+
+            def flip(place: Array, code: Array) -> Array:
+                flips = jax.random.bernoulli(jax.random.fold_in(k, place), probability, p.shape)
+                return code ^ (flips.astype(jnp.uint32) << place.astype(jnp.uint32))
+
+            code = jax.lax.fori_loop(0, jnp.asarray(bits, jnp.int32), flip, code)
+            is_constant = jnp.max(p) == lowest
+            # The highest code is the largest value up to rounding; no value leaves the range.
+            value = jnp.clip(lowest + code.astype(p.dtype) * step, lowest, jnp.max(p))
+            return jnp.where(is_constant, p, value)
+
+        return map_with_keys(
+            leaf,
+            key,
+            parameters,
+            for_every_leaf(self.probability, parameters, "probability"),
+            for_every_leaf(self.bits, parameters, "bits"),
+        )
+
+
+@settings_tree
+@dataclass(frozen=True)
+class StuckAt:
+    """Memory cells that are stuck, each on its own with the same probability.
+
+    Attributes:
+        probability: Of each parameter to be stuck.
+        at: At what: ``"zero"``, or the ``"minimum"`` or ``"maximum"`` of its tensor.
+    """
+
+    probability: PerLeaf
+    at: StuckValue = static(default="zero")
+
+    def __post_init__(self):
+        check_numbers(self, "probability", maximum=1)
+        if self.at not in get_args(StuckValue):
+            raise InputError(f"at must be one of {', '.join(get_args(StuckValue))}, not {self.at!r}.")
+
+    def perturb(self, key: Array, parameters: Parameters) -> Parameters:
+        """Draw which parameters are stuck."""
+
+        def leaf(k: Array, p: Array, probability: Array) -> Array:
+            value = {"zero": jnp.zeros_like, "minimum": jnp.min, "maximum": jnp.max}[self.at](p)
+            return jnp.where(jax.random.bernoulli(k, probability, p.shape), value, p)
+
+        return map_with_keys(
+            leaf, key, parameters, for_every_leaf(self.probability, parameters, "probability")
+        )

@@ -1,0 +1,1 @@
+"""What can be set, trained and evaluated; the only folder that knows the engine."""

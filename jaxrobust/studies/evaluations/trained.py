@@ -1,0 +1,74 @@
+"""A trained grid point brought back: its network, parameters and test data."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float, Int
+
+from jaxrobust.errors import InputError
+from jaxrobust.losses import Apply
+from jaxrobust.networks.network import Network, Variables
+from jaxrobust.studies.parameter_noise import dataset_of, network_of
+from jaxrobust.training.checkpoints import load_tree
+
+# Samples computed at once: what bounds the memory of an evaluation.
+BATCH_SIZE = 500
+
+
+class Trained(NamedTuple):
+    """A trained network and the part of its data that it is evaluated on."""
+
+    network: Network
+    variables: Variables
+    inputs: Float[Array, "samples ..."]
+    labels: Int[Array, " samples"]
+
+
+def bring_back(model: Mapping[str, Any], part: str = "test", n_samples: int = 0) -> Trained:
+    """Load a trained grid point with its ``"train"``, ``"validation"`` or ``"test"`` data.
+
+    Args:
+        model: A trained grid point.
+        part: Which data.
+        n_samples: How many samples, taken at even distances; 0 or more than there are for all.
+
+    Raises:
+        InputError: The point was not trained, or its data have no such part.
+    """
+    if "parameters" not in model:
+        raise InputError(
+            "The grid point holds no trained parameters; train it first with "
+            'run(grid, "train", store_key="*")("{*}").'
+        )
+    if part not in ("train", "validation", "test"):
+        raise InputError(f"The data have the parts train, validation and test, but no {part!r}.")
+    if n_samples < 0:
+        raise InputError(f"n_samples is a number of samples, 0 for all, not {n_samples}.")
+    dataset = dataset_of(model)
+    network = network_of(model, dataset)
+    like = jax.eval_shape(network.init, jax.random.key(0))
+    variables = Variables(*load_tree(model["parameters"].path(), like=tuple(like))[0])
+    examples = getattr(dataset, part)
+    n_all = len(examples.labels)
+    chosen = np.arange(n_samples) * n_all // n_samples if 0 < n_samples < n_all else slice(None)
+    return Trained(
+        network, variables, jnp.asarray(examples.inputs[chosen]), jnp.asarray(examples.labels[chosen])
+    )
+
+
+def apply_of(network: Network, variables: Variables) -> Apply:
+    """The network as a function of (parameters, inputs), without dropout and with its running statistics."""
+
+    def apply(parameters: Any, inputs: Array) -> Array:
+        return network.forward(parameters, variables.statistics, inputs).logits
+
+    return apply
+
+
+def side_by_side(n: int) -> int:
+    """How many of ``n`` draws to compute at once: one by one is fastest on a CPU."""
+    return 1 if jax.default_backend() == "cpu" else min(n, 10)

@@ -1,0 +1,19 @@
+"""How large the weights of a trained grid point are."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+import datajuicer as dj
+from jaxrobust.studies.evaluations.trained import bring_back
+
+
+@dj.cachable(dependencies=["model:trained"], on_code_change="ignore")
+def mean_absolute_weights(model: dict[str, Any]) -> dict[str, float]:
+    """Mean absolute value of every tensor at the top of the parameters, by name.
+
+    Args:
+        model: A trained grid point of an LSNN or MLP, whose parameters have one level.
+    """
+    parameters = bring_back(model, n_samples=1).variables.parameters
+    return {name: float(jnp.mean(jnp.abs(tensor))) for name, tensor in parameters.items()}
