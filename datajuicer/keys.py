@@ -211,7 +211,13 @@ def as_array(value: Any, where: str = "") -> Any:
 
 
 def lasting_name(value: Any) -> str | None:
-    """`module:qualname` of a function or class, or None if it has no name that another process could know."""
+    """`module:qualname` of a function or class, or None if it has no name that another process could know.
+
+    A class may declare another name in keys, `__key_name__ = "old.module:Name"`, so that it can move without
+    invalidating results. Only the class's own declaration counts: a subclass is a different class.
+    """
+    if isinstance(value, type) and "__key_name__" in vars(value):
+        return vars(value)["__key_name__"]
     owner = getattr(value, "__self__", None)
     if (
         isinstance(value, types.BuiltinFunctionType)

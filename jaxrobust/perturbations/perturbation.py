@@ -67,6 +67,8 @@ class GaussianMismatch:
         level: Relative standard deviation, zeta in the paper.
     """
 
+    __key_name__ = "jaxrobust.robustness.perturbations:GaussianMismatch"
+
     level: PerLeaf
 
     def __post_init__(self):
@@ -158,6 +160,8 @@ class AdditiveUniform:
         size: Largest deviation, in the unit of the parameters.
     """
 
+    __key_name__ = "jaxrobust.robustness.perturbations:AdditiveUniform"
+
     size: PerLeaf
 
     def __post_init__(self):
@@ -182,6 +186,8 @@ class WeightRangeNoise:
         of: What the range is: ``"absolute_maximum"`` for ``max |theta|``, the published ``"range"`` mode, or
             ``"half_width"`` for ``(max - min) / 2``, its other version.
     """
+
+    __key_name__ = "jaxrobust.robustness.perturbations:WeightRangeNoise"
 
     level: PerLeaf
     of: Range = static(default="absolute_maximum")
@@ -240,6 +246,8 @@ class Matching:
         pattern: Regular expression for the whole path of a tensor, such as ``"w_.*"`` or, for all but batch
             normalisation, ``"(?!.*bn).*"``.
     """
+
+    __key_name__ = "jaxrobust.robustness.perturbations:Matching"
 
     perturbation: Perturbation
     pattern: str = static()

@@ -11,7 +11,11 @@ from jaxrobust.networks.lsnn import LSNN
 from jaxrobust.studies.evaluations.trained import bring_back
 
 
-@dj.cachable(dependencies=["model:trained", "n_samples", "n_bins", "lowest"], on_code_change="ignore")
+@dj.cachable(
+    dependencies=["model:trained", "n_samples", "n_bins", "lowest"],
+    on_code_change="ignore",
+    table_name="neuron_activity",
+)
 def neuron_activity(
     model: dict[str, Any], n_samples: int = 100, n_bins: int = 100, lowest: float = -20.0
 ) -> dict[str, Any]:

@@ -21,7 +21,11 @@ def _answers(network, variables, inputs, key: Array, mismatch: GaussianMismatch)
     return jnp.argmax(apply_of(network, variables)(device, inputs), axis=-1)
 
 
-@dj.cachable(dependencies=["model:trained", "level", "n_examples", "seed"], on_code_change="ignore")
+@dj.cachable(
+    dependencies=["model:trained", "level", "n_examples", "seed"],
+    on_code_change="ignore",
+    table_name="example_answers",
+)
 def example_answers(
     model: dict[str, Any], level: float, n_examples: int = 20, seed: int = 0
 ) -> dict[str, Any]:

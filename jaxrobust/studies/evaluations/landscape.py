@@ -44,6 +44,7 @@ def _adversarial(
 @dj.cachable(
     dependencies=["model:trained", "std", "reach", "n_points", "n_repeats", "part", "seed", "n_samples?=0"],
     on_code_change="ignore",
+    table_name="random_landscape",
 )
 def random_landscape(
     model: dict[str, Any],
@@ -90,6 +91,7 @@ def random_landscape(
         "n_samples?=0",
     ],
     on_code_change="ignore",
+    table_name="adversarial_landscape",
 )
 def adversarial_landscape(
     model: dict[str, Any],

@@ -60,7 +60,9 @@ def accuracies_under(trained: Trained, perturbation: Perturbation, *, n_draws: i
 
 
 @dj.cachable(
-    dependencies=["model:trained", "level", "n_draws", "seed", "n_samples?=0"], on_code_change="ignore"
+    dependencies=["model:trained", "level", "n_draws", "seed", "n_samples?=0"],
+    on_code_change="ignore",
+    table_name="mismatch_accuracy",
 )
 def mismatch_accuracy(
     model: dict[str, Any], level: float, n_draws: int = N_DRAWS, seed: int = 0, n_samples: int = 0
@@ -85,7 +87,9 @@ def mismatch_accuracy(
 
 
 @dj.cachable(
-    dependencies=["model:trained", "size", "n_draws", "seed", "n_samples?=0"], on_code_change="ignore"
+    dependencies=["model:trained", "size", "n_draws", "seed", "n_samples?=0"],
+    on_code_change="ignore",
+    table_name="box_corner_accuracy",
 )
 def box_corner_accuracy(
     model: dict[str, Any], size: float, n_draws: int = 5, seed: int = 0, n_samples: int = 0
@@ -106,7 +110,9 @@ def box_corner_accuracy(
 
 
 @dj.cachable(
-    dependencies=["model:trained", "perturbation", "n_draws", "seed", "n_samples?=0"], on_code_change="ignore"
+    dependencies=["model:trained", "perturbation", "n_draws", "seed", "n_samples?=0"],
+    on_code_change="ignore",
+    table_name="perturbed_accuracy",
 )
 def perturbed_accuracy(
     model: dict[str, Any],
@@ -128,7 +134,11 @@ def perturbed_accuracy(
     return accuracies_under(bring_back(model, n_samples=n_samples), perturbation, n_draws=n_draws, seed=seed)
 
 
-@dj.cachable(dependencies=["model:trained", "bits", "n_samples?=0"], on_code_change="ignore")
+@dj.cachable(
+    dependencies=["model:trained", "bits", "n_samples?=0"],
+    on_code_change="ignore",
+    table_name="quantized_accuracy",
+)
 def quantized_accuracy(model: dict[str, Any], bits: int, n_samples: int = 0) -> float:
     """Test accuracy with every tensor rounded to ``bits`` bits between its smallest and largest value."""
     return accuracies_under(bring_back(model, n_samples=n_samples), Quantization(bits), n_draws=1, seed=0)[0]
@@ -137,6 +147,7 @@ def quantized_accuracy(model: dict[str, Any], bits: int, n_samples: int = 0) -> 
 @dj.cachable(
     dependencies=["model:trained", "time", "n_draws", "seed", "n_samples?=0", "clip?=0.0"],
     on_code_change="ignore",
+    table_name="phase_change_accuracy",
 )
 def phase_change_accuracy(
     model: dict[str, Any],

@@ -20,7 +20,9 @@ def _spectrum(network, variables, inputs, labels, key: Array, n_steps: int, n_pr
 
 
 @dj.cachable(
-    dependencies=["model:trained", "n_samples", "n_steps", "n_probes", "seed"], on_code_change="ignore"
+    dependencies=["model:trained", "n_samples", "n_steps", "n_probes", "seed"],
+    on_code_change="ignore",
+    table_name="loss_spectrum",
 )
 def loss_spectrum(
     model: dict[str, Any], n_samples: int = 500, n_steps: int = 90, n_probes: int = 1, seed: int = 0

@@ -31,7 +31,11 @@ def _verified(network, variables, inputs, labels, size: Array) -> Float[Array, "
     return verified_accuracy(bounds_of, box, inputs, labels, batch_size=BATCH_SIZE)
 
 
-@dj.cachable(dependencies=["model:trained", "size", "n_samples?=0"], on_code_change="ignore")
+@dj.cachable(
+    dependencies=["model:trained", "size", "n_samples?=0"],
+    on_code_change="ignore",
+    table_name="verified_test_accuracy",
+)
 def verified_test_accuracy(model: dict[str, Any], size: float, n_samples: int = 0) -> float:
     """Fraction of test samples that every network in the box ``theta +- size |theta|`` classifies correctly.
 

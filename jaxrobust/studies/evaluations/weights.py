@@ -8,7 +8,7 @@ import datajuicer as dj
 from jaxrobust.studies.evaluations.trained import bring_back
 
 
-@dj.cachable(dependencies=["model:trained"], on_code_change="ignore")
+@dj.cachable(dependencies=["model:trained"], on_code_change="ignore", table_name="mean_absolute_weights")
 def mean_absolute_weights(model: dict[str, Any]) -> dict[str, float]:
     """Mean absolute value of every tensor at the top of the parameters, by name.
 

@@ -56,6 +56,7 @@ def _worst_case(
         "absolute_size?=0.0",
     ],
     on_code_change="ignore",
+    table_name="worst_case_accuracy",
 )
 def worst_case_accuracy(
     model: dict[str, Any],
