@@ -14,7 +14,7 @@ from jaxrobust.errors import InputError
 from jaxrobust.layers.dropout import DropoutMask, check_dropout, dropout
 from jaxrobust.layers.images import check_image_batch, convolve, max_pool
 from jaxrobust.layers.normalization import Moments, batch_norm, initial_moments, moments_of, normalise
-from jaxrobust.networks.network import Forward, Statistics, Variables
+from jaxrobust.networks.network import Outputs, Statistics, Variables
 from jaxrobust.trees import Parameters
 
 Normalisation = Literal["running", "batch"]
@@ -106,7 +106,7 @@ class CNN:
         *,
         key: Array | None = None,
         training: bool = False,
-    ) -> Forward:
+    ) -> Outputs:
         """Compute the logits.
 
         Raises:
@@ -135,4 +135,4 @@ class CNN:
         x = drop(jax.nn.relu(x @ p["w1"] + p["b1"]), 1)
         x = drop(jax.nn.relu(x @ p["w2"] + p["b2"]), 2)
         logits = norm(x, "last") @ p["w3"] + p["b3"]
-        return Forward(logits, jnp.zeros((logits.shape[0], 0), logits.dtype), new)
+        return Outputs(logits, jnp.zeros((logits.shape[0], 0), logits.dtype), new)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from jaxrobust.errors import InputError
 from jaxrobust.layers.dropout import DropoutMask, check_dropout, dropout
-from jaxrobust.networks.network import Forward, Statistics, Variables
+from jaxrobust.networks.network import Outputs, Statistics, Variables
 from jaxrobust.trees import Parameters
 
 Start = Literal["he", "published"]
@@ -66,7 +66,7 @@ class MLP:
         *,
         key: Array | None = None,
         training: bool = False,
-    ) -> Forward:
+    ) -> Outputs:
         """Compute the logits.
 
         Raises:
@@ -87,4 +87,4 @@ class MLP:
             if training and self.dropout:
                 mask_key = None if key is None else jax.random.fold_in(key, layer)
                 x = dropout(x, mask_key, rate=self.dropout, mask=self.dropout_mask)
-        return Forward(x, jnp.zeros((x.shape[0], 0), x.dtype), statistics)
+        return Outputs(x, jnp.zeros((x.shape[0], 0), x.dtype), statistics)

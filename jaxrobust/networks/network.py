@@ -17,7 +17,7 @@ class Variables(NamedTuple):
     statistics: Statistics
 
 
-class Forward(NamedTuple):
+class Outputs(NamedTuple):
     """What a network gives for one batch.
 
     Attributes:
@@ -51,6 +51,6 @@ class Network(Protocol):
         *,
         key: Array | None = None,
         training: bool = False,
-    ) -> Forward:
+    ) -> Outputs:
         """Compute logits, firing rates and the statistics after this batch."""
         ...

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from jaxrobust.layers.images import Images, check_image_batch, convolve
 from jaxrobust.layers.normalization import Moments, batch_norm, initial_moments
-from jaxrobust.networks.network import Forward, Statistics, Variables
+from jaxrobust.networks.network import Outputs, Statistics, Variables
 from jaxrobust.trees import Parameters
 
 SAME = ((1, 1), (1, 1))
@@ -85,7 +85,7 @@ class ResNet:
         *,
         key: Array | None = None,
         training: bool = False,
-    ) -> Forward:
+    ) -> Outputs:
         """Compute the logits.
 
         Raises:
@@ -109,7 +109,7 @@ class ResNet:
             x = jax.nn.relu(shortcut(x, n_out, stride) + inner)
         features = jnp.mean(x, axis=(1, 2))
         logits = features @ parameters["readout"]["w"] + parameters["readout"]["b"]
-        return Forward(logits, jnp.zeros((logits.shape[0], 0), logits.dtype), new)
+        return Outputs(logits, jnp.zeros((logits.shape[0], 0), logits.dtype), new)
 
 
 def shortcut(x: Images, n_out: int, stride: int) -> Images:

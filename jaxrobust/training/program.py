@@ -14,7 +14,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from jaxrobust.measures.mismatch import accuracy
-from jaxrobust.networks.network import Forward, Network, Statistics
+from jaxrobust.networks.network import Network, Outputs, Statistics
 from jaxrobust.training.augmentation import Augmentation
 from jaxrobust.training.methods import Batch, Method, Number, task_of
 from jaxrobust.training.optimizers import Evaluation, Memory, Optimizer
@@ -161,7 +161,7 @@ def train_block(
             task = task._replace(inputs=model.augmentation(key_augmentation, batch.inputs))
 
         def evaluate(parameters: Parameters, key: Array) -> Evaluation:
-            def loss_of(p: Parameters) -> tuple[Array, Forward]:
+            def loss_of(p: Parameters) -> tuple[Array, Outputs]:
                 return model.method.loss(task, p, key)
 
             (loss, forward), gradient = jax.value_and_grad(loss_of, has_aux=True)(parameters)

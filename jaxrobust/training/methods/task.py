@@ -9,10 +9,10 @@ import optax
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from jaxrobust.networks.network import Forward, Network, Statistics
+from jaxrobust.networks.network import Network, Outputs, Statistics
 from jaxrobust.trees import Number, Parameters
 
-Loss = tuple[Float[Array, ""], Forward]
+Loss = tuple[Float[Array, ""], Outputs]
 
 # The firing rate towards which the published regulariser pulls: 10 Hz at a time step of 1 ms.
 TARGET_RATE = 0.01
@@ -62,7 +62,7 @@ class Task(NamedTuple):
     rate_regularisation: Number = 0.0
     epoch: Number = 0.0
 
-    def forward(self, parameters: Parameters, inputs: Float[Array, "batch ..."], key: Array) -> Forward:
+    def forward(self, parameters: Parameters, inputs: Float[Array, "batch ..."], key: Array) -> Outputs:
         """The network in training: the same key of a step gives the same dropout mask."""
         return self.network.forward(
             parameters, self.statistics, inputs, key=keys_of(key).dropout, training=True

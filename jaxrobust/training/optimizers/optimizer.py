@@ -7,7 +7,7 @@ import jax
 from jax import Array
 from jaxtyping import Float, PyTree
 
-from jaxrobust.networks.network import Forward
+from jaxrobust.networks.network import Outputs
 from jaxrobust.trees import Number, Parameters
 
 Memory = PyTree[Array]
@@ -17,7 +17,7 @@ class Evaluation(NamedTuple):
     """The method's loss at some parameters, the natural forward pass, and the loss's gradient."""
 
     loss: Float[Array, ""]
-    forward: Forward
+    forward: Outputs
     gradient: Parameters
 
 
@@ -35,7 +35,7 @@ class Step(NamedTuple):
     parameters: Parameters
     memory: Memory
     loss: Float[Array, ""]
-    forward: Forward
+    forward: Outputs
 
 
 # Parameters and a key for noise, dropout and the start of attacks.
