@@ -12,8 +12,9 @@ from jaxtyping import Float
 
 from jaxrobust.errors import InputError
 from jaxrobust.layers.dropout import DropoutMask, check_dropout, dropout
-from jaxrobust.layers.images import check_image_batch, convolve, max_pool
+from jaxrobust.layers.images import check_image_batch
 from jaxrobust.layers.normalization import Moments, batch_norm, initial_moments, moments_of, normalise
+from jaxrobust.layers.pooled_convolution import convolve_and_pool
 from jaxrobust.networks.network import Outputs, Statistics, Variables
 from jaxrobust.trees import Parameters
 
@@ -129,8 +130,8 @@ class CNN:
 
         p = parameters
         x = norm(inputs, "input")
-        x = max_pool(jax.nn.relu(convolve(x, p["k1"], padding=((2, 1), (2, 1))) + p["cb1"]))
-        x = max_pool(jax.nn.relu(convolve(x, p["k2"]) + p["cb2"]))
+        x = convolve_and_pool(x, p["k1"], p["cb1"], padding=((2, 1), (2, 1)))
+        x = convolve_and_pool(x, p["k2"], p["cb2"])
         x = drop(x.reshape(x.shape[0], -1), 0)
         x = drop(jax.nn.relu(x @ p["w1"] + p["b1"]), 1)
         x = drop(jax.nn.relu(x @ p["w2"] + p["b2"]), 2)
