@@ -30,7 +30,7 @@ from command_line import (
 )
 from jaxrobust.errors import InputError
 from jaxrobust.studies.parameter_noise import ARCHITECTURES, architecture_named, with_available_data
-from jaxrobust.training.malloc import keep_memory
+from jaxrobust.training.malloc import keep_freed_memory
 
 OPTIONS = {
     "exp": Option((), "experiments to run: -exp=one,other; all if neither -exp nor -arch is given"),
@@ -63,7 +63,7 @@ python train.py -arch=ecg_lsnn --help               its settings
 
 def main(argv: Sequence[str]) -> int:
     """Read the words, train and evaluate; the exit status says how it went."""
-    keep_memory()
+    keep_freed_memory()
     try:
         words = read_words(argv, OPTIONS)
         options = words.options

@@ -9,7 +9,7 @@ import published_structure as published
 from lsnn_sizes import BATCH, SIZES, example
 
 from jaxrobust.attacks.parameter_attack import ParameterAttack
-from jaxrobust.training.methods import ParameterAttackTraining, Standard, task_of
+from jaxrobust.training.methods import ParameterAttackTraining, Standard, objective_of
 
 
 def ours(size: str) -> dict[str, measure.Program]:
@@ -18,10 +18,10 @@ def ours(size: str) -> dict[str, measure.Program]:
     method = ParameterAttackTraining(Standard(), 0.25, ParameterAttack(0.1))
 
     def robust(parameters, key):
-        return method.loss(task_of(network, {}, batch, 0.001), parameters, key)[0]
+        return method.loss(objective_of(network, {}, batch, 0.001), parameters, key)[0]
 
     def plain(parameters, key):
-        return task_of(network, {}, batch, 0.001).loss(parameters, key)[0]
+        return objective_of(network, {}, batch, 0.001).loss(parameters, key)[0]
 
     return {
         "ours": measure.compiled(jax.value_and_grad(robust), parameters, key),

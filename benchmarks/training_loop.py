@@ -20,7 +20,7 @@ import optax
 from jaxrobust.data.dataset import Examples
 from jaxrobust.networks.lsnn import LSNN
 from jaxrobust.training.loop import Training, train
-from jaxrobust.training.methods import Batch, Standard, task_of
+from jaxrobust.training.methods import Batch, Standard, objective_of
 from jaxrobust.training.schedule import Schedule
 
 # About as many samples as a small data set has, and the published validation interval.
@@ -60,7 +60,7 @@ def programs() -> dict[str, measure.Program]:
     @jax.jit
     def step(parameters, memory, batch, key):
         def loss(p):
-            return task_of(NETWORK, {}, batch, 0.001).loss(p, key)[0]
+            return objective_of(NETWORK, {}, batch, 0.001).loss(p, key)[0]
 
         gradient = jax.grad(loss)(parameters)
         updates, memory = adam.update(gradient, memory)

@@ -38,7 +38,7 @@ def evaluate(trained, which, function, *words, **named):
 def test_mismatch_at_level_zero_is_plain_accuracy(trained, which):
     point = trained[0][which]
     dataset = load_dataset(point)
-    variables = evaluations.trained.bring_back(point).variables
+    variables = evaluations.trained.load_trained(point).variables
     logits = network_of(point, dataset).forward(*variables, dataset.test.inputs).logits
     plain = float(np.mean(np.argmax(np.asarray(logits), axis=-1) == dataset.test.labels))
     assert evaluate(trained, which, evaluations.mismatch_accuracy, 0.0) == [pytest.approx(plain, abs=1e-6)]

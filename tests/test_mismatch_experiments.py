@@ -10,7 +10,7 @@ import datajuicer as dj
 from command_line import grid_of, load_experiments
 from jaxrobust.studies import evaluations
 from jaxrobust.studies.evaluations.examples import example_inputs
-from jaxrobust.studies.evaluations.trained import bring_back
+from jaxrobust.studies.evaluations.trained import load_trained
 from jaxrobust.studies.parameter_noise import (
     architecture_of,
     dataset_of,
@@ -124,7 +124,7 @@ def test_examples_show_the_inputs_and_what_the_network_answers(how):
     settings = {"beta_robustness": 0.0, "n_epochs": (5.0, 1.0), "n_hidden": (16,)}
     (model,) = dj.run([digits_mlp.make() | settings], "train", store_key="*", **how)("{*}")
     (stored,) = dj.run([model], evaluations.example_answers, **how)("{*}", 0.0, n_examples=30)
-    _, variables, inputs, labels = bring_back(model, n_samples=30)
+    _, variables, inputs, labels = load_trained(model, n_samples=30)
     logits = network_of(model, dataset_of(model)).forward(*variables, inputs).logits
     assert stored["answers"] == np.argmax(logits, axis=-1).tolist()
     assert stored["labels"] == labels.tolist()

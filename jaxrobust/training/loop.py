@@ -21,9 +21,9 @@ from jaxrobust.training.metrics import MetricsLog
 from jaxrobust.training.optimizers import Optimizer, optimizer_named
 from jaxrobust.training.program import (
     BlockInputs,
+    Hyperparameters,
     IntervalMetrics,
     Mapping,
-    Model,
     TrainState,
     initial_state,
     train_block,
@@ -54,7 +54,7 @@ class Training:
         batch_size: Samples a step.
         seed: Seed of the parameters, the order of the data and all that the method draws.
         eval_step_interval: Steps between validations.
-        reg: Weight of the firing-rate regulariser.
+        reg: Weight of the firing-rate regularizer.
         folder: Where checkpoints and metrics go.
         augmentation: What changes the training batches, if anything.
     """
@@ -179,7 +179,7 @@ def _train_together(
     step = int(states[0].step)
     logs = [MetricsLog(training.folder / METRICS, up_to_step=step) for training in trainings]
     state = _join(states, mapping)
-    model = _join([_model(training) for training in trainings], mapping)
+    hyperparameters = _join([_hyperparameters(training) for training in trainings], mapping)
     inputs, labels = jnp.asarray(train_set.inputs), jnp.asarray(train_set.labels)
     validation = jnp.asarray(validation_set.inputs), jnp.asarray(validation_set.labels)
     diverged: dict[int, TrainingDiverged] = {}
@@ -197,7 +197,7 @@ def _train_together(
             shared.network,
             mapping,
             state,
-            model,
+            hyperparameters,
             inputs,
             labels,
             block,
@@ -268,11 +268,11 @@ def _keys(training: Training) -> tuple[Array, Array]:
     return key_parameters, key_steps
 
 
-def _model(training: Training) -> Model:
+def _hyperparameters(training: Training) -> Hyperparameters:
     numbers = jax.tree.map(
         jnp.float32, (training.method, _optimizer(training), training.reg, training.augmentation)
     )
-    return Model(_keys(training)[1], *numbers)
+    return Hyperparameters(_keys(training)[1], *numbers)
 
 
 def _resume(training: Training) -> TrainState:

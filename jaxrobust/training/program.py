@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from jaxrobust.measures.mismatch import accuracy
 from jaxrobust.networks.network import Network, Outputs, Statistics
 from jaxrobust.training.augmentation import Augmentation
-from jaxrobust.training.methods import Batch, Method, Number, task_of
+from jaxrobust.training.methods import Batch, Method, Number, objective_of
 from jaxrobust.training.optimizers import Evaluation, Memory, Optimizer
 from jaxrobust.trees import Parameters
 
@@ -85,21 +85,21 @@ class IntervalMetrics(NamedTuple):
     validation_accuracy: Float[Array, "*models"]
 
 
-class Model(NamedTuple):
+class Hyperparameters(NamedTuple):
     """What distinguishes one model of a program from the next.
 
     Attributes:
         key: PRNG key of all that training draws, step by step.
         method: Its training method.
         optimizer: Its optimizer.
-        rate_regularisation: Weight of the firing-rate term.
+        rate_regularization: Weight of the firing-rate term.
         augmentation: What changes its batches, if anything.
     """
 
     key: Array
     method: Method
     optimizer: Optimizer
-    rate_regularisation: Number
+    rate_regularization: Number
     augmentation: Augmentation | None = None
 
 
@@ -143,7 +143,7 @@ def train_block(
     network: Network,
     mapping: Mapping,
     state: TrainState,
-    model: Model,
+    hyperparameters: Hyperparameters,
     inputs: Float[Array, "samples ..."],
     labels: Int[Array, " samples"],
     block: BlockInputs,
@@ -151,23 +151,27 @@ def train_block(
 ) -> TrainState:
     """Take the first ``n_steps`` of the steps in ``block``, and look whether all parameters are finite."""
 
-    def step(state: TrainState, model: Model, indices: Array, learning_rate: Array) -> TrainState:
+    def step(
+        state: TrainState, hyperparameters: Hyperparameters, indices: Array, learning_rate: Array
+    ) -> TrainState:
         batch = Batch(inputs[indices], labels[indices])
         epoch = state.step * indices.shape[0] / labels.shape[0]
-        task = task_of(network, state.statistics, batch, model.rate_regularisation, epoch)
-        key = jax.random.fold_in(model.key, state.step)
-        if model.augmentation is not None:
+        objective = objective_of(network, state.statistics, batch, hyperparameters.rate_regularization, epoch)
+        key = jax.random.fold_in(hyperparameters.key, state.step)
+        if hyperparameters.augmentation is not None:
             key, key_augmentation = jax.random.split(key)
-            task = task._replace(inputs=model.augmentation(key_augmentation, batch.inputs))
+            objective = objective._replace(
+                inputs=hyperparameters.augmentation(key_augmentation, batch.inputs)
+            )
 
         def evaluate(parameters: Parameters, key: Array) -> Evaluation:
             def loss_of(p: Parameters) -> tuple[Array, Outputs]:
-                return model.method.loss(task, p, key)
+                return hyperparameters.method.loss(objective, p, key)
 
             (loss, forward), gradient = jax.value_and_grad(loss_of, has_aux=True)(parameters)
             return Evaluation(loss, forward, gradient)
 
-        parameters, optimizer_state, loss, forward = model.optimizer.step(
+        parameters, optimizer_state, loss, forward = hyperparameters.optimizer.step(
             evaluate, state.parameters, state.optimizer_state, learning_rate, key
         )
         hits = jnp.mean(jnp.argmax(forward.logits, axis=-1) == batch.labels, dtype=jnp.float32)
@@ -186,7 +190,10 @@ def train_block(
 
     steps = _mapped(step, mapping)
     state = jax.lax.fori_loop(
-        0, n_steps, lambda i, state: steps(state, model, block.indices[i], block.learning_rates[i]), state
+        0,
+        n_steps,
+        lambda i, state: steps(state, hyperparameters, block.indices[i], block.learning_rates[i]),
+        state,
     )
     # Outside of the loop, where it costs next to nothing and leaves the compiled steps as they are.
     return _mapped(_with_parameters_checked, mapping)(state)

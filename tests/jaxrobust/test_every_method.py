@@ -21,11 +21,11 @@ from jaxrobust.training.methods import (
     InputAttack,
     ModelPerturbation,
     NormPenalty,
+    Objective,
     ParameterAttackTraining,
     PerturbedForward,
     SharpnessAware,
     Standard,
-    Task,
     WeightMagnitude,
 )
 
@@ -80,8 +80,8 @@ LATER = jnp.float32(1.0)
 @partial(jax.jit, static_argnums=0)
 def compiled_step(network, parameters, method, key, epoch):
     """Loss, logits and gradient; one program a network and a structure of method."""
-    task = Task(network, {}, *data(), epoch=epoch)
-    (loss, forward), gradient = jax.value_and_grad(lambda p: method.loss(task, p, key), has_aux=True)(
+    objective = Objective(network, {}, *data(), epoch=epoch)
+    (loss, forward), gradient = jax.value_and_grad(lambda p: method.loss(objective, p, key), has_aux=True)(
         parameters
     )
     return loss, forward, gradient
@@ -104,7 +104,7 @@ def test_every_public_method_is_here():
     classes = {type(method) for method in METHODS.values()}
     public = (getattr(methods, name) for name in methods.__all__)
     missing = {c for c in public if isinstance(c, type) and c is not methods.Method and hasattr(c, "loss")}
-    assert missing - {Task} == classes
+    assert missing - {Objective} == classes
 
 
 @every_method
@@ -115,8 +115,8 @@ def test_method(name):
 
     # Compiled equals eager.
     with jax.disable_jit():
-        task = Task(network, {}, *data(), epoch=jnp.float32(1.0))
-        eager_loss, eager_forward = method.loss(task, parameters, key)
+        objective = Objective(network, {}, *data(), epoch=jnp.float32(1.0))
+        eager_loss, eager_forward = method.loss(objective, parameters, key)
     close((loss, forward.logits), (eager_loss, eager_forward.logits))
 
     # Dtypes and structure are kept, and the same key gives the same numbers.
@@ -149,14 +149,14 @@ def test_method(name):
         close(jax.tree.map(lambda leaf, i=i: leaf[i], together), alone, tolerance=2e-5)
 
     # A few steps downhill lower the task loss.
-    def natural(p):
+    def base(p):
         return step(PLAIN, p, Standard(), key)[0]
 
     trained = parameters
     for i in range(25):
         _, _, gradient = step(network, trained, method, jax.random.fold_in(key, i))
         trained = jax.tree.map(lambda p, g: p - 0.1 * g, trained, gradient)
-    assert natural(trained) < 0.8 * natural(parameters)
+    assert base(trained) < 0.8 * base(parameters)
 
 
 # --- optimizers, through the same kind of checks ---
@@ -167,10 +167,10 @@ RATES = {"adam": 0.05, "sgd": 0.3, "nesterov": 0.05, "esgd": 0.5, "abcd": 0.05, 
 
 @jax.jit
 def optimize(optimizer, parameters, memory, rate, key):
-    task = Task(PLAIN, {}, *data())
+    objective = Objective(PLAIN, {}, *data())
 
     def evaluate(p, key):
-        (loss, forward), gradient = jax.value_and_grad(lambda p: task.loss(p, key), has_aux=True)(p)
+        (loss, forward), gradient = jax.value_and_grad(lambda p: objective.loss(p, key), has_aux=True)(p)
         return optimizers.Evaluation(loss, forward, gradient)
 
     return optimizer.step(evaluate, parameters, memory, rate, key)
@@ -182,7 +182,7 @@ def test_optimizer(name):
     parameters, _ = PLAIN.init(jax.random.key(1))
     memory = optimizer.init(parameters)
     first = optimize(optimizer, parameters, memory, rate, key)
-    task_loss, forward = Task(PLAIN, {}, *data()).loss(parameters, key)
+    task_loss, forward = Objective(PLAIN, {}, *data()).loss(parameters, key)
     close((first.loss, first.forward.logits), (task_loss, forward.logits))
     for new, old in ((first.parameters, parameters), (first.memory, memory)):
         assert jax.tree.map(lambda x: (x.shape, x.dtype), new) == jax.tree.map(
@@ -248,9 +248,9 @@ def test_settings_that_make_no_sense_are_refused(make):
 
 def test_penalties_on_parameters_that_do_not_exist_are_refused():
     parameters, _ = PLAIN.init(jax.random.key(0))
-    task = Task(PLAIN, {}, *data())
+    objective = Objective(PLAIN, {}, *data())
     with pytest.raises(InputError, match="'w_rec' fits no parameter"):
-        NormPenalty(Standard(), 0.1, parameters=("w_rec",)).loss(task, parameters, jax.random.key(0))
+        NormPenalty(Standard(), 0.1, parameters=("w_rec",)).loss(objective, parameters, jax.random.key(0))
 
 
 def test_no_two_methods_or_optimizers_share_a_structure():

@@ -12,7 +12,7 @@ from jaxrobust.training.methods import ForwardNoise, ParameterAttackTraining
 from jaxrobust.training.schedule import Schedule
 
 ROBUST = ParameterAttackTraining(
-    natural=ForwardNoise(std=0.1), beta=0.5, attack=ParameterAttack(relative_size=0.1, n_steps=2)
+    base=ForwardNoise(std=0.1), beta=0.5, attack=ParameterAttack(relative_size=0.1, n_steps=2)
 )
 
 

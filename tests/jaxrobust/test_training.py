@@ -29,7 +29,7 @@ from jaxrobust.training.optimizers import Step
 from jaxrobust.training.schedule import Schedule
 
 ROBUST = ParameterAttackTraining(
-    natural=ForwardNoise(std=0.1), beta=0.5, attack=ParameterAttack(relative_size=0.1, n_steps=2)
+    base=ForwardNoise(std=0.1), beta=0.5, attack=ParameterAttack(relative_size=0.1, n_steps=2)
 )
 
 
@@ -362,7 +362,7 @@ def test_other_numbers_seeds_and_last_blocks_compile_nothing(tmp_path):
             reg=0.5,
             method=replace(
                 ROBUST,
-                natural=ForwardNoise(std=0.3),
+                base=ForwardNoise(std=0.3),
                 beta=0.7,
                 attack=ParameterAttack(relative_size=0.2, initial_relative_std=0.01, n_steps=2),
             ),

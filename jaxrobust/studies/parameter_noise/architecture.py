@@ -18,7 +18,7 @@ from jaxrobust.studies.parameter_noise.shared_settings import NUMBERS
 from jaxrobust.training.augmentation import augmentation_named
 from jaxrobust.training.checkpoints import save_tree
 from jaxrobust.training.loop import CHECKPOINT, Trained, Training, TrainingDiverged, TrainingStopped, train
-from jaxrobust.training.malloc import keep_memory
+from jaxrobust.training.malloc import keep_freed_memory
 
 PARAMETERS = "parameters.safetensors"
 
@@ -107,7 +107,7 @@ class Architecture:
             For each the best parameters (a file), validation accuracy, metrics over time, and where its data
             came from; or the reason why it has none.
         """
-        keep_memory()
+        keep_freed_memory()
         for point in model:
             self.check(point)
         dataset = dataset_of(model[0])

@@ -129,7 +129,7 @@ def method_of(
     if has("beta_robustness"):
         robust = GradientDifference if model["hessian_robustness"] else ParameterAttackTraining
         method = robust(
-            natural=method,
+            base=method,
             beta=model["beta_robustness"],
             attack=attack_of(model),
             boundary_loss=model["boundary_loss"],

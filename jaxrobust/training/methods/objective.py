@@ -14,7 +14,7 @@ from jaxrobust.trees import Number, Parameters
 
 Loss = tuple[Float[Array, ""], Outputs]
 
-# The firing rate towards which the published regulariser pulls: 10 Hz at a time step of 1 ms.
+# The firing rate towards which the published regularizer pulls: 10 Hz at a time step of 1 ms.
 TARGET_RATE = 0.01
 
 
@@ -43,15 +43,15 @@ class Batch(NamedTuple):
     labels: Int[Array, " batch"]
 
 
-class Task(NamedTuple):
+class Objective(NamedTuple):
     """One batch and the network that learns it, as the methods see them.
 
     Attributes:
         network: The architecture.
         statistics: Its running statistics before this step.
-        inputs: The batch's inputs; ``task._replace(inputs=...)`` is the same task on others.
+        inputs: The batch's inputs; ``objective._replace(inputs=...)`` is the same objective on others.
         labels: The batch's classes.
-        rate_regularisation: Weight of the firing-rate term.
+        rate_regularization: Weight of the firing-rate term.
         epoch: Epochs trained so far, with fractions.
     """
 
@@ -59,7 +59,7 @@ class Task(NamedTuple):
     statistics: Statistics
     inputs: Float[Array, "batch ..."]
     labels: Int[Array, " batch"]
-    rate_regularisation: Number = 0.0
+    rate_regularization: Number = 0.0
     epoch: Number = 0.0
 
     def forward(self, parameters: Parameters, inputs: Float[Array, "batch ..."], key: Array) -> Outputs:
@@ -75,34 +75,34 @@ class Task(NamedTuple):
         """
         result = self.forward(parameters, self.inputs, key)
         cross_entropy = jnp.mean(optax.softmax_cross_entropy_with_integer_labels(result.logits, self.labels))
-        return cross_entropy + self.rate_regularisation * jnp.sum((result.rates - TARGET_RATE) ** 2), result
+        return cross_entropy + self.rate_regularization * jnp.sum((result.rates - TARGET_RATE) ** 2), result
 
 
-def task_of(
+def objective_of(
     network: Network,
     statistics: Statistics,
     batch: Batch,
-    rate_regularisation: Number,
+    rate_regularization: Number,
     epoch: Number = 0.0,
-) -> Task:
-    """The task of learning one batch."""
-    return Task(network, statistics, *batch, rate_regularisation, epoch)
+) -> Objective:
+    """The objective of learning one batch."""
+    return Objective(network, statistics, *batch, rate_regularization, epoch)
 
 
 class Method(Protocol):
     """What the training loop asks of a method."""
 
-    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
-        """The number whose gradient trains the parameters, and the natural forward pass.
+    def loss(self, objective: Objective, parameters: Parameters, key: Array) -> Loss:
+        """The number whose gradient trains the parameters, and the base forward pass.
 
-        The forward pass is that of the natural method: what is logged as training accuracy and what the
+        The forward pass is that of the base method: what is logged as training accuracy and what the
         running statistics come from, so that neither depends on an attack.
         """
         ...
 
 
 def after_warmup(
-    task: Task,
+    objective: Objective,
     warmup: Number,
     robust: Callable[[], Float[Array, ""]],
     before: Float[Array, ""],
@@ -111,5 +111,5 @@ def after_warmup(
 
     (Under ``vmap`` it always is, as the models of a program may be in different phases.)
     """
-    over: Bool[Array, ""] = jnp.asarray(task.epoch >= warmup)
+    over: Bool[Array, ""] = jnp.asarray(objective.epoch >= warmup)
     return jax.lax.cond(over, lambda: robust().astype(before.dtype), lambda: before)

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from jaxrobust.training.malloc import SWITCH, keep_memory
+from jaxrobust.training.malloc import SWITCH, keep_freed_memory
 
 # A program with 100 MiB of scratch, which is more than an arena of a thread can hold.
 SCRIPT = """
 import resource
-from jaxrobust.training.malloc import keep_memory
+from jaxrobust.training.malloc import keep_freed_memory
 SETUP
 import jax, jax.numpy as jnp
 program = jax.jit(lambda x: jax.lax.map(lambda i: jnp.cumsum(x) * i, jnp.arange(100.0)).std(axis=0))
@@ -47,10 +47,10 @@ def faults_a_call(setup: str, **environment: str) -> int:
 def test_a_repeated_call_takes_its_memory_from_the_process():
     fresh = faults_a_call("")
     assert fresh > 5000
-    assert faults_a_call("assert keep_memory()") < fresh / 20
-    assert faults_a_call("assert not keep_memory()", **{SWITCH: "0"}) > fresh / 2
+    assert faults_a_call("assert keep_freed_memory()") < fresh / 20
+    assert faults_a_call("assert not keep_freed_memory()", **{SWITCH: "0"}) > fresh / 2
 
 
 def test_nothing_happens_with_another_c_library(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert not keep_memory()
+    assert not keep_freed_memory()
