@@ -153,7 +153,7 @@ class LSNN:
         w_rec, currents = without_diagonal(parameters["w_rec"]), self._input_currents(parameters, inputs)
         if not (training and self.dropout):
             rates = self._mean_rates(parameters, currents, w_rec)
-            return Outputs(rates @ parameters["w_out"] + parameters["b_out"], rates, statistics)
+            return Outputs(rates @ parameters["w_out"] + parameters["b_out"], {"rates": rates}, statistics)
         # A silent unit is one that nobody hears: its own state reaches the others through its spikes alone.
         # So a mask on the spikes (the published form) equals a mask on what leaves the unit, forwards and
         # backwards, and the time loop knows nothing of it.
@@ -161,7 +161,7 @@ class LSNN:
         sent = heard if self.dropout_mask == "published" else heard / (1 - self.dropout)
         rates = self._mean_rates(parameters, currents, sent[:, None] * w_rec)
         logits = (sent * rates) @ parameters["w_out"] + parameters["b_out"]
-        return Outputs(logits, heard * rates, statistics)
+        return Outputs(logits, {"rates": heard * rates}, statistics)
 
     def trajectories(
         self, parameters: Parameters, inputs: Float[Array, "batch time features"]

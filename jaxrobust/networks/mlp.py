@@ -87,4 +87,4 @@ class MLP:
             if training and self.dropout:
                 mask_key = None if key is None else jax.random.fold_in(key, layer)
                 x = dropout(x, mask_key, rate=self.dropout, mask=self.dropout_mask)
-        return Outputs(x, jnp.zeros((x.shape[0], 0), x.dtype), statistics)
+        return Outputs(x, {}, statistics)

@@ -22,12 +22,13 @@ class Outputs(NamedTuple):
 
     Attributes:
         logits: ``(batch, classes)``.
-        rates: Firing rates ``(batch, units)`` in spikes per time unit; width 0 for a network without spikes.
+        activations: Values inside the network by the name of their position, batch axis first. An LSNN always
+            gives ``rates`` ``(batch, units)`` in spikes per time unit, which the firing-rate term reads.
         statistics: The running statistics after this batch (unchanged outside of training).
     """
 
     logits: Float[Array, "batch classes"]
-    rates: Float[Array, "batch units"]
+    activations: dict[str, Float[Array, "batch ..."]]
     statistics: Statistics
 
 
@@ -52,5 +53,5 @@ class Network(Protocol):
         key: Array | None = None,
         training: bool = False,
     ) -> Outputs:
-        """Compute logits, firing rates and the statistics after this batch."""
+        """Compute logits, activations and the statistics after this batch."""
         ...

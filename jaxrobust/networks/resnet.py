@@ -109,7 +109,7 @@ class ResNet:
             x = jax.nn.relu(shortcut(x, n_out, stride) + inner)
         features = jnp.mean(x, axis=(1, 2))
         logits = features @ parameters["readout"]["w"] + parameters["readout"]["b"]
-        return Outputs(logits, jnp.zeros((logits.shape[0], 0), logits.dtype), new)
+        return Outputs(logits, {}, new)
 
 
 def shortcut(x: Images, n_out: int, stride: int) -> Images:

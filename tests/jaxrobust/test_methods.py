@@ -55,9 +55,9 @@ with jax.enable_x64(True):
 
 def task_loss(p, inputs=None):
     """The published task loss, written out."""
-    logits, rates, _ = NETWORK.forward(p, {}, TASK.inputs if inputs is None else inputs)
+    logits, activations, _ = NETWORK.forward(p, {}, TASK.inputs if inputs is None else inputs)
     log_p = logits - jax.scipy.special.logsumexp(logits, axis=1, keepdims=True)
-    return -jnp.mean(log_p[np.arange(6), TASK.labels]) + 0.001 * jnp.sum((rates - 0.01) ** 2)
+    return -jnp.mean(log_p[np.arange(6), TASK.labels]) + 0.001 * jnp.sum((activations["rates"] - 0.01) ** 2)
 
 
 @jax.jit

@@ -75,7 +75,10 @@ class Objective(NamedTuple):
         """
         result = self.forward(parameters, self.inputs, key)
         cross_entropy = jnp.mean(optax.softmax_cross_entropy_with_integer_labels(result.logits, self.labels))
-        return cross_entropy + self.rate_regularization * jnp.sum((result.rates - TARGET_RATE) ** 2), result
+        if "rates" not in result.activations:
+            return cross_entropy, result
+        deviation = result.activations["rates"] - TARGET_RATE
+        return cross_entropy + self.rate_regularization * jnp.sum(deviation**2), result
 
 
 def objective_of(
