@@ -13,10 +13,10 @@ from command_line import Option, described
 from datajuicer.clusters.dask_cluster import dask_cluster
 from datajuicer.clusters.scheduler import Scheduler
 from datajuicer.clusters.site import FILE, Site, read_site
-from datajuicer.clusters.states import STATES
-from datajuicer.clusters.submission import Wish, cancel, prepare, submit
-from datajuicer.clusters.survey import Standing, follow, schedulers, survey
+from datajuicer.clusters.submission import SubmitOptions, cancel, prepare, submit
+from datajuicer.clusters.survey import PointStatus, follow, schedulers, survey
 from datajuicer.running.plan import plan
+from datajuicer.running.states import State
 from jaxrobust.errors import InputError
 from jaxrobust.settings import from_text, nearest
 
@@ -113,20 +113,20 @@ def send(grid: Sequence[dict[str, Any]], label: str, options: Mapping[str, Any])
     store = dj.Store(options["sessions"])
     known = schedulers()
     scheduler: Scheduler = known[ARRAYS[options["mode"]]]
-    wish = Wish(scheduler, site_of(options), label, options["models_per_job"], options["retry"])
-    items = plan(grid, "train", ("{*}",), {})
+    how = SubmitOptions(scheduler, site_of(options), label, options["models_per_job"], options["retry"])
+    calls = plan(grid, "train", ("{*}",), {})
     if options["print_script"]:
-        scripts = [prepared.script for prepared in prepare(store, survey(store, items, known), wish)]
+        scripts = [prepared.script for prepared in prepare(store, survey(store, calls, known), how)]
         print("\n".join(scripts) if scripts else "nothing would be submitted")
         return 0
-    for campaign in submit(store, items, wish, known):
+    for campaign in submit(store, calls, how, known):
         points = sum(len(element.points) for element in campaign.elements)
         print(f"submitted {campaign.name}: {points} models in {len(campaign.elements)} jobs")
     if options["wait"]:
-        return _followed(store, items, known)
-    standings = survey(store, items, known)
-    _print_counts(standings)
-    return _explained(standings)
+        return _followed(store, calls, known)
+    statuses = survey(store, calls, known)
+    _print_counts(statuses)
+    return _explained(statuses)
 
 
 def report(grid: Sequence[dict[str, Any]], options: Mapping[str, Any]) -> int:
@@ -135,12 +135,12 @@ def report(grid: Sequence[dict[str, Any]], options: Mapping[str, Any]) -> int:
     A model that several experiments share is one model.
     """
     store = dj.Store(options["sessions"])
-    standings = survey(store, plan(grid, "train", ("{*}",), {}), schedulers())
-    _print_counts(standings)
-    for state in STATES[1:]:
-        for one in standings:
+    statuses = survey(store, plan(grid, "train", ("{*}",), {}), schedulers())
+    _print_counts(statuses)
+    for state in list(State)[1:]:
+        for one in statuses:
             if one.state == state:
-                print(f"  {state:9} {described(one.item.point)}{_reason(store, one)}")
+                print(f"  {state:9} {described(one.call.point)}{_reason(store, one)}")
     return 0
 
 
@@ -155,44 +155,44 @@ def end(grid: Sequence[dict[str, Any]], options: Mapping[str, Any]) -> int:
     return 0
 
 
-def _followed(store: dj.Store, items: list[Any], known: Mapping[str, Scheduler]) -> int:
+def _followed(store: dj.Store, calls: list[Any], known: Mapping[str, Scheduler]) -> int:
     said = [""]
 
-    def tell(standings: list[Standing]) -> None:
-        if said[0] != (text := _counts(standings)):
+    def report(statuses: list[PointStatus]) -> None:
+        if said[0] != (text := _counts(statuses)):
             said[0] = text
             print(text, file=sys.stderr, flush=True)
 
-    standings = follow(store, items, known, tell)
-    _print_counts(standings)
-    return _explained(standings, store)
+    statuses = follow(store, calls, known, report)
+    _print_counts(statuses)
+    return _explained(statuses, store)
 
 
-def _explained(standings: Sequence[Standing], store: dj.Store | None = None) -> int:
+def _explained(statuses: Sequence[PointStatus], store: dj.Store | None = None) -> int:
     """1 if something failed or got lost, with what can be done about it."""
-    wrong = [one for one in standings if one.state in ("failed", "lost")]
+    wrong = [one for one in statuses if one.state in ("failed", "lost")]
     for one in wrong if store is not None else []:
         assert store is not None
-        print(f"{one.state}: {described(one.item.point)}{_reason(store, one)}", file=sys.stderr)
+        print(f"{one.state}: {described(one.call.point)}{_reason(store, one)}", file=sys.stderr)
     if wrong:
         print("what failed or got lost is submitted again with -retry; -status says why", file=sys.stderr)
     return 1 if wrong else 0
 
 
-def _print_counts(standings: Sequence[Standing]) -> None:
-    print(_counts(standings))
+def _print_counts(statuses: Sequence[PointStatus]) -> None:
+    print(_counts(statuses))
 
 
-def _counts(standings: Sequence[Standing]) -> str:
-    counts = {state: sum(one.state == state for one in standings) for state in STATES}
+def _counts(statuses: Sequence[PointStatus]) -> str:
+    counts = {state: sum(one.state == state for one in statuses) for state in State}
     always = ("done", "running", "failed", "missing")
-    sent = any(one.campaign for one in standings)
-    shown = [state for state in STATES if counts[state] or state in always or (sent and state != "unknown")]
+    sent = any(one.campaign for one in statuses)
+    shown = [state for state in State if counts[state] or state in always or (sent and state != "unknown")]
     return ", ".join(f"{counts[state]} {state}" for state in shown)
 
 
-def _reason(store: dj.Store, one: Standing) -> str:
+def _reason(store: dj.Store, one: PointStatus) -> str:
     reason = one.reason
-    if one.state == "failed" and one.item.key is not None:
-        reason = (store.read(one.item.name, one.item.key, "failed") or {}).get("error", "")
+    if one.state == "failed" and one.call.key is not None:
+        reason = (store.read(one.call.name, one.call.key, "failed") or {}).get("error", "")
     return f": {reason}" if reason else ""
