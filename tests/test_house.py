@@ -25,10 +25,7 @@ FLOORS = {
     "jaxrobust.studies": 8,
     "jaxrobust.figures": 8,
     "experiments": 9,
-    "command_line": 10,
-    "on_cluster": 11,
-    "train": 12,
-    "make_figures": 12,
+    "jaxrobust.cli": 10,
     "datajuicer.errors": 0,
     "datajuicer.template": 1,
     "datajuicer.keys": 2,
@@ -39,7 +36,7 @@ FLOORS = {
     "datajuicer.clusters": 6,
 }
 SIDE = "jaxrobust.data"  # stands at the side: imports only errors, and anybody above it may import it
-JOINERS = ("jaxrobust.studies",)
+JOINERS = ("jaxrobust.studies", "jaxrobust.cli")
 
 
 def modules(*folders: str) -> list[Path]:

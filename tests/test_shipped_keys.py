@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-import command_line
 import datajuicer as dj
 from datajuicer import keys
 from datajuicer.running import run
 from datajuicer.store import values
+from jaxrobust.cli.experiments import grid_of, load_experiments, protocols_of
 from jaxrobust.perturbations import faults, perturbation, phase_change_memory
-from jaxrobust.studies.parameter_noise import on_stand_ins
+from jaxrobust.studies.parameter_noise.availability import on_stand_ins
 
 ROOT = Path(__file__).parents[1]
 SESSIONS = ROOT / "sessions"
@@ -79,9 +79,9 @@ def planned_keys(monkeypatch):
 
     monkeypatch.setattr(run, "plan", watched)
     how = {"cache_dir": SESSIONS, "run_mode": "load_any"}
-    for experiment in command_line.load_experiments([]).values():
-        for protocol in command_line.protocols_of(experiment):
-            grid = command_line.grid_of(experiment, protocol, {})
+    for experiment in load_experiments([], ROOT / "experiments").values():
+        for protocol in protocols_of(experiment):
+            grid = grid_of(experiment, protocol, {})
             for points in (grid, on_stand_ins(grid)):
                 trained = dj.run(points, "train", store_key="*", **how)("{*}")
                 if trained:

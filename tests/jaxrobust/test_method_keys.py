@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from jaxrobust.networks.mlp import MLP
-from jaxrobust.studies.parameter_noise import architecture_named
+from jaxrobust.studies.parameter_noise.catalogue import family_named
 from jaxrobust.studies.parameter_noise.recipes import method_of
 from jaxrobust.training.methods.objective import Batch, objective_of
 
-MODEL = architecture_named("digits_mlp").make() | {"beta_robustness": 0.0, "n_attack_steps": 2}
+MODEL = family_named("digits_mlp").make() | {"beta_robustness": 0.0, "n_attack_steps": 2}
 PLAIN = {}
 NOISY = {"noisy_forward_std": 0.3}
 NOISY_BY_RANGE = NOISY | {"noisy_forward_mode": "range"}

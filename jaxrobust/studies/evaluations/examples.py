@@ -12,7 +12,7 @@ from jax import Array
 import datajuicer as dj
 from jaxrobust.perturbations.perturbation import GaussianMismatch
 from jaxrobust.studies.evaluations.trained import apply_of, load_trained
-from jaxrobust.studies.parameter_noise import dataset_of
+from jaxrobust.studies.parameter_noise.family import dataset_of
 
 
 @partial(jax.jit, static_argnames="network")

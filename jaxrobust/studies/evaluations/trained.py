@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from jaxrobust.errors import InputError
 from jaxrobust.losses import Apply
 from jaxrobust.networks.network import Network, Variables
-from jaxrobust.studies.parameter_noise import dataset_of, network_of
+from jaxrobust.studies.parameter_noise.catalogue import network_of
+from jaxrobust.studies.parameter_noise.family import dataset_of
 from jaxrobust.training.checkpoints import load_tree
 
 # Samples computed at once: what bounds the memory of an evaluation.
