@@ -249,7 +249,7 @@ def describe(value: Any) -> Any:  # noqa: PLR0911, PLR0912 - one line a type
         return {"$enum": f"{lasting_name(kind)}.{value.name}"}
     if isinstance(value, (PurePath, Literal, Artifact)):
         return _encode(value, {}, "")
-    if hasattr(value, "__datajuicer_key__") and not isinstance(value, type):
+    if hasattr(kind, "__datajuicer_key__"):
         return describe(list(value.__datajuicer_key__()))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value)}

@@ -1,4 +1,4 @@
-"""Keys: what a result is called.
+"""Encoding: the bytes of a value, and the key of a result.
 
 A key is BLAKE2b-160 over a canonical encoding of the function's name, its declared version and its
 dependencies. The encoding is type-tagged and length-prefixed and never uses `repr`, `id`, `hash()`, pickle,
@@ -10,13 +10,19 @@ value                                 rule
 ====================================  ========================================================================
 `1`, `1.0`, `True`, `"1"`             four different keys
 float                                 IEEE-754 bytes; all NaN are one, -0.0 differs from 0.0
-list, tuple, dict, set                different tags; a dict by the order of its encoded keys, not of
-insertion numpy scalar                          dtype name and bytes; not equal to the Python number
+list, tuple, dict, set                different tags; a dict by the order of its encoded keys
+numpy scalar                          dtype name and bytes; not equal to the Python number
 numpy and jax array                   one tag for both: dtype name, shape, C-order bytes
 jax PRNG key                          name of the implementation and key data
-Path, Enum, dataclass, named tuple    tags of their own, with `module:qualname` of the class
-function, class                       `module:qualname`; a lambda or a closure has no lasting name and is an
-error anything else                         UsageError, unless an encoder turns it into one of the above
+Path, dataclass, named tuple          tags of their own, with the lasting name of the class (see `names`)
+Enum                                  lasting name of the class and name of the member; its value stands in
+                                      the record, and a result of another value is no hit
+function, class                       `module:qualname`, which must lead back to it; a lambda or closure is an
+                                      error
+date, Decimal, range, dtype, …        the plain values that say them completely (see `canonical`)
+state beyond fields and items         what subclasses of a dataclass, named tuple or dict add: like an enum's
+                                      value
+anything else                         UsageError, unless an encoder turns it into one of the above
 ====================================  ========================================================================
 """
 
@@ -24,16 +30,20 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import sys
 import types
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from hashlib import blake2b
 from math import isnan
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from struct import pack
 from typing import Any
 
 from datajuicer.errors import UsageError
+from datajuicer.keys.canonical import canonical
+from datajuicer.keys.names import lasting_name, leads_back, vars_of
 from datajuicer.template import Literal
 
 DIGEST_SIZE = 20  # bytes; 160 bits
@@ -47,7 +57,7 @@ _NAN = pack(">d", float("nan"))
 def result_key(
     function: str, version: Any, dependencies: Mapping[str, Any], encoders: Encoders | None = None
 ) -> str:
-    """The key of a result.
+    """Return the key of a result.
 
     Args:
         function: the name of the function in the store.
@@ -58,7 +68,23 @@ def result_key(
     Raises:
         UsageError: a value cannot be keyed; the message says where it stands, what it is and what to do.
     """
-    encoder = Encoder(encoders)
+    return key_and_omitted(function, version, dependencies, encoders)[0]
+
+
+def key_and_omitted(
+    function: str, version: Any, dependencies: Mapping[str, Any], encoders: Encoders | None = None
+) -> tuple[str, dict[str, list[Any]]]:
+    """Return `result_key`, and what the values hold that the key omits.
+
+    A key names an enum member without its value, and a dataclass, named tuple or dict without the attributes
+    that a subclass adds: so it was when the first results were stored, and they stay valid. What is omitted
+    goes into the record, which tells such results apart (`running.omitted`).
+
+    Returns:
+        The key; and by label (`class.member`, `state of path`) a list of values.
+    """
+    omitted: dict[str, list[Any]] = {}
+    encoder = Encoder(encoders, omitted=omitted)
     try:
         parts = (
             encoder(function, "the function's name"),
@@ -69,11 +95,12 @@ def result_key(
         raise UsageError(
             f"a dependency of {function} contains itself and cannot be keyed; leave it out"
         ) from None
-    return blake2b(b"datajuicer 1\n" + b"".join(parts), digest_size=DIGEST_SIZE).hexdigest()
+    key = blake2b(b"datajuicer 1\n" + b"".join(parts), digest_size=DIGEST_SIZE).hexdigest()
+    return key, omitted
 
 
 def digest(value: Any, encoders: Encoders | None = None) -> str:
-    """The digest of one value, by the same rules as a key."""
+    """Return the digest of one value, by the same rules as a key."""
     return blake2b(Encoder(encoders)(value, ""), digest_size=DIGEST_SIZE).hexdigest()
 
 
@@ -90,11 +117,23 @@ def identity(value: Any) -> str:
 
 
 class Encoder:
-    """Encodes values to bytes; `where` is the path to the value, for the error message."""
+    """Encodes values to bytes; `where` is the path to the value, for the error message.
 
-    def __init__(self, encoders: Encoders | None = None, fallback: Fallback | None = None):
+    Args:
+        encoders: for types without a rule of their own.
+        fallback: called for values that have no rule; default: an error.
+        omitted: where a key's omissions go (see `key_and_omitted`); without it, state is encoded.
+    """
+
+    def __init__(
+        self,
+        encoders: Encoders | None = None,
+        fallback: Fallback | None = None,
+        omitted: dict[str, list[Any]] | None = None,
+    ):
         self.encoders = encoders or {}
         self.fallback = fallback or _refuse
+        self.omitted = omitted
 
     def __call__(self, value: Any, where: str) -> bytes:  # noqa: PLR0911 - one line a type
         """The canonical bytes of a value."""
@@ -142,23 +181,52 @@ class Encoder:
             return self._tagged(b"P", value.as_posix(), where=where)
         if isinstance(value, enum.Enum):
             name = value.name if value.name is not None else value.value
-            return self._tagged(b"E", _name_of(kind, where), name, where=where)
-        if hasattr(value, "__datajuicer_key__") and not isinstance(value, type):
+            class_name = _name_of(kind, where)
+            if self.omitted is not None:
+                self.omitted.setdefault(f"{class_name}.{name}", []).append(value.value)
+            elif self.fallback is _describe:  # two definitions of an enum in one process
+                return self._tagged(b"E", class_name, name, value.value, where=where)
+            return self._tagged(b"E", class_name, name, where=where)
+        # looked up on the class: dicts that answer to any attribute must neither be asked nor written to
+        if hasattr(kind, "__datajuicer_key__"):
             return self._tagged(b"K", *value.__datajuicer_key__(), where=where)
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if dataclasses.is_dataclass(kind):
             fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-            return self._tagged(b"D", _name_of(kind, where), fields, where=where)
+            return self._with_state(b"D", value, fields, fields, where)
         if isinstance(value, tuple) and hasattr(kind, "_fields"):
-            return self._tagged(b"D", _name_of(kind, where), tuple(value), where=where)
+            return self._with_state(b"D", value, tuple(value), {}, where)
         if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
             name = lasting_name(value)
-            if name is not None:
+            if name is not None and (isinstance(value, types.BuiltinFunctionType) or _is_named(value)):
                 return self._tagged(b"Q", name, where=where)
         if isinstance(value, dict):  # OrderedDict, defaultdict: equal contents, equal key
+            if (state := _state(value, {})) and self.omitted is None:
+                return self._tagged(b"M", dict(value), state, where=where)
+            if state:
+                self._omit(state, where)
             return self._dict(dict(value), where)
+        if (form := canonical(value)) is not None:
+            return self._tagged(b"Z", *form, where=where)
         if (array := as_array(value, where)) is not None:
             return _array(array, where)
         return self._tagged(b"?", self.fallback(value, where), where=where)
+
+    def _with_state(
+        self, tag: bytes, value: Any, content: Any, known: Mapping[str, Any], where: str
+    ) -> bytes:
+        """Encode an instance: the name of its class, its content, and its state beyond that, if any."""
+        parts = [_name_of(type(value), where), content]
+        if state := _state(value, known):
+            if self.omitted is None:
+                parts.append(state)
+            else:
+                self._omit(state, where)
+        return self._tagged(tag, *parts, where=where)
+
+    def _omit(self, state: dict[str, Any], where: str) -> None:
+        assert self.omitted is not None
+        Encoder(self.encoders, self.fallback)(state, where)  # only what can be keyed can be told apart
+        self.omitted.setdefault(f"state of {where}", []).append(state)
 
 
 def _array(array: Any, where: str) -> bytes:
@@ -210,49 +278,46 @@ def as_array(value: Any, where: str = "") -> Any:
     return None
 
 
-def lasting_name(value: Any) -> str | None:
-    """`module:qualname` of a function or class, or None if it has no name that another process could know.
+def _is_named(value: Any) -> bool:
+    """Whether the name of a function or class means this one; the interpreter's own need not be reachable."""
+    return leads_back(value) or (isinstance(value, type) and value.__module__ == "builtins")
 
-    A class may declare another name in keys, `__key_name__ = "old.module:Name"`, so that it can move without
-    invalidating results. Only the class's own declaration counts: a subclass is a different class.
+
+_CONTAINERS: tuple[Any, ...] = (dict, list, tuple, set, frozenset, str, bytes, int, float)
+
+
+def _state(value: Any, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state of an instance beyond its fields and its content: what subclasses add.
+
+    What a `cached_property` keeps is no state; nor are attributes of a dict that mirror its items.
     """
-    if isinstance(value, type) and "__key_name__" in vars(value):
-        return vars(value)["__key_name__"]
-    owner = getattr(value, "__self__", None)
-    if (
-        isinstance(value, types.BuiltinFunctionType)
-        and owner is not None
-        and not isinstance(owner, types.ModuleType)
-    ):
-        return None
-    qualname = getattr(value, "__qualname__", None)
-    module = getattr(value, "__module__", None)
-    if not qualname or not module or "<" in qualname:
-        return None
-    # functools.wraps lends a name to functions that close over different things
-    borrowed = getattr(value, "__closure__", None) or hasattr(value, "__wrapped__")
-    if isinstance(value, types.FunctionType) and borrowed and not _is_found(value, module, qualname):
-        return None
-    return f"{module_name(module)}:{qualname}"
+    kind = type(value)
+    state = {
+        name: inner
+        for name, inner in vars_of(value).items()
+        if name not in known and not isinstance(getattr(kind, name, None), functools.cached_property)
+    }
+    for name in _slots(kind):
+        if name not in known:
+            with suppress(AttributeError):
+                state[name] = object.__getattribute__(value, name)
+    if isinstance(value, dict):
+        content = dict(value)
+        state = {name: inner for name, inner in state.items() if content.get(name, state) is not inner}
+    if dataclasses.is_dataclass(kind):
+        state |= {f"({base.__name__})": base(value) for base in _CONTAINERS if isinstance(value, base)}
+    return state
 
 
-def _is_found(value: Any, module: str, qualname: str) -> bool:
-    found: Any = sys.modules.get(module)
-    for part in qualname.split("."):
-        found = getattr(found, part, None)
-    return found is value or getattr(found, "function", None) is value  # a cachable function holds its own
-
-
-def module_name(module: str) -> str:
-    """The name of a module, `__main__` resolved to the name under which its file would be imported."""
-    if module not in ("__main__", "__mp_main__"):
-        return module
-    main = sys.modules.get(module)
-    spec = getattr(main, "__spec__", None)
-    if spec is not None and spec.name:
-        return spec.name.removesuffix(".__main__")
-    file = getattr(main, "__file__", None)
-    return Path(file).stem if file else "__main__"
+@functools.lru_cache(maxsize=1024)
+def _slots(kind: type) -> tuple[str, ...]:
+    found = []
+    for base in kind.__mro__:
+        slots = vars(base).get("__slots__", ())
+        for slot in (slots,) if isinstance(slots, str) else slots:
+            if slot not in ("__dict__", "__weakref__"):
+                found.append(f"_{base.__name__.lstrip('_')}{slot}" if slot.startswith("__") else slot)
+    return tuple(found)
 
 
 def _name_of(kind: type, where: str) -> str:
@@ -267,6 +332,14 @@ def _name_of(kind: type, where: str) -> str:
 
 def _refuse(value: Any, where: str) -> Any:
     what = where or "the value"
+    if isinstance(value, (types.FunctionType, type)) and lasting_name(value) is not None:
+        kind = "class" if isinstance(value, type) else "function"
+        raise UsageError(
+            f"{what} is the {kind} {lasting_name(value)}, but that is no lasting name: it leads to another "
+            f"{kind} (defined again, in a loop or by a decorator), so their results could not be told apart. "
+            f"Give each {kind} a name of its own at the top level of a module, or leave it out of the "
+            "dependencies"
+        )
     if isinstance(value, types.FunctionType):
         raise UsageError(
             f"{what} is a lambda or a function defined inside another; it has no lasting name and cannot be "
@@ -287,6 +360,8 @@ def _describe(value: Any, where: str) -> Any:
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
         defaults = (value.__defaults__, value.__kwdefaults__)
         return ("function", value.__module__, value.__qualname__, value.__code__, cells, defaults)
+    if isinstance(value, types.MethodType):
+        return ("method", value.__func__, value.__self__)
     if isinstance(value, types.CodeType):
         return ("code", value.co_code, value.co_consts, value.co_names)
     return ("object", id(value))
