@@ -9,7 +9,8 @@ import datajuicer as dj
 from jaxrobust.errors import InputError
 from jaxrobust.networks.mlp import MLP
 from jaxrobust.perturbations.faults import StuckAt
-from jaxrobust.perturbations.perturbation import Chain, GaussianMismatch, Matching
+from jaxrobust.perturbations.mismatch import GaussianMismatch
+from jaxrobust.perturbations.perturbation import Chain, Matching
 from jaxrobust.studies.evaluations.activity import neuron_activity
 from jaxrobust.studies.evaluations.landscape import adversarial_landscape, random_landscape
 from jaxrobust.studies.evaluations.mismatch import (

@@ -10,7 +10,8 @@ from typing import Any
 
 import datajuicer as dj
 from jaxrobust.figures.weights import draw_weight_magnitudes
-from jaxrobust.perturbations.perturbation import AdditiveUniform, Matching
+from jaxrobust.perturbations.noise import AdditiveUniform
+from jaxrobust.perturbations.perturbation import Matching
 from jaxrobust.studies.evaluations.mismatch import perturbed_accuracy
 from jaxrobust.studies.evaluations.weights import mean_absolute_weights
 from jaxrobust.studies.parameter_noise import protocols

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
-from jaxrobust.errors import InputError
 from jaxrobust.losses import Apply
 from jaxrobust.measures.full_set import in_chunks
-from jaxrobust.perturbations.perturbation import gaussian_mismatch
+from jaxrobust.numerics import map_draws
+from jaxrobust.perturbations.mismatch import gaussian_mismatch
 from jaxrobust.trees import Parameters, PerLeaf, check_range
 
 
@@ -73,17 +73,12 @@ def perturbed_accuracies(
     Raises:
         InputError: There is no device to compute.
     """
-    if n_draws < 1 or draws_at_once < 1:
-        raise InputError(
-            f"n_draws and draws_at_once must be at least 1, but they are {n_draws} and {draws_at_once}."
-        )
 
-    def of_device(index: Array) -> Array:
-        device = perturb(jax.random.fold_in(key, index), parameters)
+    def of_device(device_key: Array) -> Array:
+        device = perturb(device_key, parameters)
         return accuracy(apply, device, inputs, labels, batch_size=batch_size)
 
-    at_once = None if draws_at_once == 1 else draws_at_once
-    return jax.lax.map(of_device, jnp.arange(n_draws), batch_size=at_once)
+    return map_draws(of_device, key, n_draws, name="draws", at_once=draws_at_once)
 
 
 def mismatch_accuracies(

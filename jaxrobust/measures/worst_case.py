@@ -16,6 +16,7 @@ from jaxrobust.errors import InputError
 from jaxrobust.losses import DIVERGENCES, Apply
 from jaxrobust.measures.full_set import Loss, cross_entropy, divergence_from
 from jaxrobust.measures.mismatch import accuracy
+from jaxrobust.numerics import map_draws
 from jaxrobust.settings import nearest
 from jaxrobust.trees import Parameters
 
@@ -103,19 +104,15 @@ def worst_case(
     Raises:
         InputError: There is no such loss, or no restart.
     """
-    if n_restarts < 1 or restarts_at_once < 1:
-        raise InputError(
-            f"n_restarts and restarts_at_once must be at least 1, not {n_restarts} and {restarts_at_once}."
-        )
     loss_of = evaluation_loss(apply, parameters, inputs, labels, loss, batch_size=batch_size)
 
-    def of_restart(index: Array) -> tuple[Array, Array, Parameters]:
-        attacked, losses = attack(loss_of, parameters, jax.random.fold_in(key, index), settings)
+    def of_restart(restart_key: Array) -> tuple[Array, Array, Parameters]:
+        attacked, losses = attack(loss_of, parameters, restart_key, settings)
         reached = accuracy(apply, attacked, inputs, labels, batch_size=batch_size)
         return jnp.append(losses, loss_of(attacked)), reached, attacked
 
-    losses, accuracies, attacked = jax.lax.map(
-        of_restart, jnp.arange(n_restarts), batch_size=None if restarts_at_once == 1 else restarts_at_once
+    losses, accuracies, attacked = map_draws(
+        of_restart, key, n_restarts, name="restarts", at_once=restarts_at_once
     )
     worst = jnp.argmin(accuracies)
     return WorstCase(

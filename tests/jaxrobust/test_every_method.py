@@ -11,7 +11,7 @@ import pytest
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.errors import InputError
 from jaxrobust.networks.mlp import MLP
-from jaxrobust.perturbations.perturbation import WeightRangeNoise
+from jaxrobust.perturbations.mismatch import WeightRangeNoise
 from jaxrobust.training import methods, optimizers
 from jaxrobust.training.methods import (
     AdversarialWeights,

@@ -10,7 +10,7 @@ from jaxrobust.certificates.lsnn_intervals import lsnn_bounds
 from jaxrobust.certificates.verification import box_around
 from jaxrobust.errors import InputError
 from jaxrobust.networks.lsnn import LSNN, NEURON_PARAMETERS
-from jaxrobust.perturbations.perturbation import gaussian_mismatch
+from jaxrobust.perturbations.mismatch import gaussian_mismatch
 
 INPUTS = jax.random.normal(jax.random.key(1), (6, 30, 2))
 PLAIN = LSNN(n_in=2, n_out=3, n_hidden=10)

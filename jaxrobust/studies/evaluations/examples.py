@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 import datajuicer as dj
-from jaxrobust.perturbations.perturbation import GaussianMismatch
+from jaxrobust.perturbations.mismatch import GaussianMismatch
 from jaxrobust.studies.evaluations.trained import apply_of, load_trained
 from jaxrobust.studies.parameter_noise.family import dataset_of
 

@@ -13,13 +13,8 @@ import datajuicer as dj
 from jaxrobust.errors import InputError
 from jaxrobust.measures.mismatch import perturbed_accuracies
 from jaxrobust.perturbations.faults import Quantization
-from jaxrobust.perturbations.perturbation import (
-    NOISE_MODES,
-    BoxCorner,
-    GaussianMismatch,
-    Matching,
-    Perturbation,
-)
+from jaxrobust.perturbations.mismatch import NOISE_MODES, BoxCorner, GaussianMismatch
+from jaxrobust.perturbations.perturbation import Matching, Perturbation
 from jaxrobust.perturbations.phase_change_memory import PUBLISHED_CLIP, TIMES, PhaseChangeMemory
 from jaxrobust.studies.evaluations.trained import BATCH_SIZE, Trained, apply_of, load_trained, vmap_size
 

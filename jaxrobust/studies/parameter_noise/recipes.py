@@ -5,7 +5,8 @@ from typing import Any
 
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.errors import InputError
-from jaxrobust.perturbations.perturbation import NOISE_MODES, Matching
+from jaxrobust.perturbations.mismatch import NOISE_MODES
+from jaxrobust.perturbations.perturbation import Matching
 from jaxrobust.training.methods import (
     AdversarialWeights,
     ContractivePenalty,

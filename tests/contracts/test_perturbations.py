@@ -1,4 +1,4 @@
-"""One set of checks through which every attack and every random perturbation of parameters passes."""
+"""Every perturbation keeps every promise of ``perturbations.perturbation.Perturbation``: promise x case."""
 
 from dataclasses import replace
 from functools import partial
@@ -13,18 +13,9 @@ from jaxrobust.attacks.parameter_attack import ParameterAttack, attack
 from jaxrobust.errors import InputError
 from jaxrobust.path_rules import assign
 from jaxrobust.perturbations.faults import BitFlips, Quantization, StuckAt
-from jaxrobust.perturbations.perturbation import (
-    AdditiveGaussian,
-    AdditiveUniform,
-    BoxCorner,
-    Chain,
-    GaussianMismatch,
-    LogNormalMismatch,
-    Matching,
-    Perturbation,
-    Selected,
-    WeightRangeNoise,
-)
+from jaxrobust.perturbations.mismatch import BoxCorner, GaussianMismatch, LogNormalMismatch, WeightRangeNoise
+from jaxrobust.perturbations.noise import AdditiveNoise, AdditiveUniform, CombinedNoise, MultiplicativeNoise
+from jaxrobust.perturbations.perturbation import Chain, Matching, Perturbation, Selected, at
 from jaxrobust.perturbations.phase_change_memory import PhaseChangeMemory
 
 
@@ -80,12 +71,18 @@ CASES = {
     "gaussian mismatch by layer": Case(GaussianMismatch(PER_LEAF), NO_BOUND, lambda p, q: q / p),
     "box corner": Case(BoxCorner(0.2), lambda p: 0.2 * np.abs(p), lambda p, q: q / p),
     "log-normal": Case(LogNormalMismatch(0.2), NO_BOUND, lambda p, q: q / p),
-    "additive Gaussian": Case(AdditiveGaussian(0.1), NO_BOUND, lambda p, q: 1),
+    "additive Gaussian": Case(AdditiveNoise(0.1), NO_BOUND, lambda p, q: 1),
     "additive uniform": Case(AdditiveUniform(0.1), lambda p: 0.1, lambda p, q: 1),
     "weight range": Case(WeightRangeNoise(0.05), NO_BOUND),
     "weight half-width": Case(WeightRangeNoise(0.05, of="half_width"), NO_BOUND),
     "quantization": Case(Quantization(4), lambda p: span(p) / 15 / 2, is_random=False),
     "bit flips": Case(BitFlips(0.1, bits=5), span),
+    "additive noise, 4 executions": Case(AdditiveNoise(0.1, 0.2, n_executions=4), NO_BOUND, lambda p, q: 1),
+    "normalized noise": Case(AdditiveNoise(0.4, normalize=True), NO_BOUND, lambda p, q: 1),
+    "multiplicative noise": Case(MultiplicativeNoise(0.2, n_executions=2), NO_BOUND, lambda p, q: q / p),
+    "multiply, then add": Case(CombinedNoise(0.1, 0.2), NO_BOUND),
+    "add, then multiply": Case(CombinedNoise(0.1, 0.2, "add_then_multiply", n_executions=3), NO_BOUND),
+    "at a position": Case(at("fc2", AdditiveNoise(0.1), BoxCorner(0.1)), NO_BOUND),
     "stuck at zero": Case(StuckAt(0.3), np.abs, lambda p, q: q == p),
     "stuck at minimum": Case(StuckAt(0.3, at="minimum"), lambda p: p - np.min(p)),
     "stuck at maximum": Case(StuckAt(0.3, at="maximum"), lambda p: np.max(p) - p),
@@ -121,7 +118,6 @@ CASES = {
         lambda p, q: q / p,
     ),
 }
-every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
 def assert_equal_trees(a, b, *, rtol=1e-6, atol=1e-7):
@@ -145,17 +141,26 @@ devices = jax.jit(
 KEYS = jax.random.split(jax.random.key(1), 20)
 
 
-@every_case
-def test_compiled_and_many_at_once_equal_one_after_the_other(case):
-    one = perturbed(case.perturbation, KEYS[0], example())
-    assert_equal_trees(one, case.perturbation.perturb(KEYS[0], example()))  # compiled = eager
-    jax.tree.map(np.testing.assert_array_equal, one, perturbed(case.perturbation, KEYS[0], example()))
+def equals_eager(case):
+    compiled = perturbed(case.perturbation, KEYS[0], example())
+    assert_equal_trees(compiled, case.perturbation.perturb(KEYS[0], example()))
 
+
+def gives_the_same_for_the_same_key_only(case):
+    one, again, other = (perturbed(case.perturbation, KEYS[i], example()) for i in (0, 0, 1))
+    jax.tree.map(np.testing.assert_array_equal, one, again)
+    assert np.array_equal(one["w"], other["w"]) != case.is_random
+
+
+def under_vmap_equals_a_loop(case):
     many = devices(case.perturbation, KEYS, example())
-    for index in range(3):  # vmap = loop
+    for index in range(3):
         alone = perturbed(case.perturbation, KEYS[index], example())
         assert_equal_trees(jax.tree.map(lambda leaf, i=index: leaf[i], many), alone)
-    assert np.array_equal(many["w"][0], many["w"][1]) != case.is_random
+
+
+def moves_something_but_not_beyond_its_bound(case):
+    many = devices(case.perturbation, KEYS, example())
     assert np.max(np.abs(many["w"] - example()["w"])) > 1e-3
 
     def within_bound(moved, before):
@@ -165,6 +170,9 @@ def test_compiled_and_many_at_once_equal_one_after_the_other(case):
 
     jax.tree.map(within_bound, many, example())
 
+
+def recompiles_nothing_for_other_numbers(case):
+    one = perturbed(case.perturbation, KEYS[0], example())
     n_compiled = len(traced)
     other = jax.tree.map(lambda n: n if isinstance(n, bool) else n * 2, case.perturbation)
     with_other_numbers = perturbed(other, KEYS[0], example())
@@ -172,33 +180,72 @@ def test_compiled_and_many_at_once_equal_one_after_the_other(case):
     assert not np.array_equal(with_other_numbers["w"], one["w"])
 
 
-@every_case
-def test_derivative_is_finite_and_equals_the_closed_form(case):
-    """Also at zero and at equal parameters, and in float64."""
+def weighted_sum_and_derivative(case):
+    weights = jax.tree.map(
+        lambda p: jnp.cos(jnp.arange(p.size, dtype=p.dtype)).reshape(p.shape), example(np.float64)
+    )
+
+    @jax.jit
+    @partial(jax.value_and_grad, has_aux=True)
+    def weighted(p):
+        moved = case.perturbation.perturb(KEYS[5], p)
+        products = jax.tree.map(lambda m, w: jnp.sum(m * w), moved, weights)
+        return sum(jax.tree.leaves(products)), moved
+
+    return weighted, weights
+
+
+def is_finite_at_zero_and_at_equal_elements(case):
     with jax.enable_x64(True):
-        parameters = example(np.float64)
-        weights = jax.tree.map(
-            lambda p: jnp.cos(jnp.arange(p.size, dtype=p.dtype)).reshape(p.shape), parameters
-        )
-
-        @jax.jit
-        @partial(jax.value_and_grad, has_aux=True)
-        def weighted(p):
-            moved = case.perturbation.perturb(KEYS[5], p)
-            products = jax.tree.map(lambda m, w: jnp.sum(m * w), moved, weights)
-            return sum(jax.tree.leaves(products)), moved
-
+        weighted, _ = weighted_sum_and_derivative(case)
         for like in (jnp.zeros_like, jnp.ones_like):
-            (_, moved), gradient = weighted(jax.tree.map(like, parameters))
+            (_, moved), gradient = weighted(jax.tree.map(like, example(np.float64)))
             for leaf in jax.tree.leaves((moved, gradient)):
                 assert leaf.dtype == np.float64
                 assert np.isfinite(leaf).all()
 
+
+def has_its_derivative_in_closed_form(case):
+    with jax.enable_x64(True):
+        parameters = example(np.float64)
+        weighted, weights = weighted_sum_and_derivative(case)
         (_, moved), gradient = weighted(parameters)
-        if case.derivative is None:
-            return
         for p, q, g, w in zip(*map(jax.tree.leaves, (parameters, moved, gradient, weights)), strict=True):
             np.testing.assert_allclose(g, case.derivative(p, q) * w, rtol=1e-10, atol=1e-12)
+
+
+def keeps_structure_shapes_and_dtypes(case):
+    assert isinstance(case.perturbation, Perturbation)
+    for tree in (example(), example(jnp.bfloat16)):
+        result = jax.eval_shape(case.perturbation.perturb, KEYS[0], tree)
+        assert jax.tree.structure(result) == jax.tree.structure(tree)
+        for before, after in zip(jax.tree.leaves(tree), jax.tree.leaves(result), strict=True):
+            assert (after.dtype, after.shape) == (before.dtype, before.shape)
+
+
+PROMISES = (
+    equals_eager,
+    gives_the_same_for_the_same_key_only,
+    under_vmap_equals_a_loop,
+    moves_something_but_not_beyond_its_bound,
+    recompiles_nothing_for_other_numbers,
+    is_finite_at_zero_and_at_equal_elements,
+    has_its_derivative_in_closed_form,
+    keeps_structure_shapes_and_dtypes,
+)
+
+
+@pytest.mark.parametrize(
+    ("promise", "case"),
+    [
+        pytest.param(promise, case, id=f"{name} {promise.__name__}")
+        for name, case in CASES.items()
+        for promise in PROMISES
+        if case.derivative is not None or promise is not has_its_derivative_in_closed_form
+    ],
+)
+def test_promise(promise, case):
+    promise(case)
 
 
 def test_no_two_kinds_of_settings_have_the_same_structure():
@@ -213,15 +260,6 @@ def test_no_two_kinds_of_settings_have_the_same_structure():
     assert jax.tree.structure(StuckAt(0.1)) == jax.tree.structure(StuckAt(0.2))
 
 
-@every_case
-def test_keeps_dtypes_and_shapes(case):
-    assert isinstance(case.perturbation, Perturbation)
-    result = jax.eval_shape(case.perturbation.perturb, KEYS[0], example())
-    for before, after in zip(jax.tree.leaves(example()), jax.tree.leaves(result), strict=True):
-        assert after.dtype == before.dtype == np.float32
-        assert after.shape == before.shape
-
-
 @pytest.mark.parametrize(
     ("make", "says"),
     [
@@ -229,7 +267,17 @@ def test_keeps_dtypes_and_shapes(case):
         (lambda: GaussianMismatch({"w": 0.1, "b": float("nan")}), "finite number of at least 0, not nan"),
         (lambda: BoxCorner(float("inf")), "size of BoxCorner must be a finite"),
         (lambda: LogNormalMismatch(-1), "level of LogNormalMismatch"),
-        (lambda: AdditiveGaussian(np.float32(-1)), "std of AdditiveGaussian"),
+        (lambda: AdditiveNoise(np.float32(-1)), "std of AdditiveNoise"),
+        (
+            lambda: AdditiveNoise(0.1, n_executions=0),
+            "n_executions of AdditiveNoise must be a finite number of",
+        ),
+        (lambda: MultiplicativeNoise(float("nan")), "std of MultiplicativeNoise"),
+        (lambda: CombinedNoise(0.1, -0.1), "std_mul of CombinedNoise"),
+        (lambda: CombinedNoise.of_amplitude(1.0, 1.5), "ratio of CombinedNoise must be .* at most 1"),
+        (lambda: CombinedNoise(0.1, 0.1, cast(Any, "both")), "order must be one of multiply_then_add"),
+        (lambda: at("fc2"), "needs a perturbation"),
+        (lambda: at("", AdditiveNoise(0.1)), "position must be a name of network.positions"),
         (lambda: AdditiveUniform(-1), "size of AdditiveUniform"),
         (lambda: WeightRangeNoise(-1), "level of WeightRangeNoise"),
         (
