@@ -15,6 +15,8 @@ from datajuicer.grids.table import Table, latex, to_dataframe
 from datajuicer.running.cachable import Cachable, cachable
 from datajuicer.running.cached import cached
 from datajuicer.running.explain import Explanation, explain
+from datajuicer.running.parent import Parent
+from datajuicer.running.planned import planned
 from datajuicer.running.run import run
 from datajuicer.running.status import Status, missing, status
 from datajuicer.store.store import Store
@@ -36,6 +38,7 @@ __all__ = [
     "Literal",
     "MissingKey",
     "MissingResults",
+    "Parent",
     "RunError",
     "Status",
     "Store",
@@ -54,6 +57,7 @@ __all__ = [
     "latex",
     "make_unique",
     "missing",
+    "planned",
     "query",
     "reduce_keys",
     "run",

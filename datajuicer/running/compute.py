@@ -20,6 +20,7 @@ from datajuicer.errors import UsageError
 from datajuicer.running.cachable import JOB, Cachable
 from datajuicer.running.keep import Attempt, Raised, error_line, is_transient, keep, record_failure, tail
 from datajuicer.running.lint import watch
+from datajuicer.running.parent import ParentMissing
 from datajuicer.running.plan import Call
 from datajuicer.running.results import Outcome, Result
 from datajuicer.store import claims
@@ -57,9 +58,15 @@ def compute(task: Task) -> list[Result]:
         for place, call in enumerate(task.calls):
             if task.store is not None and (result := _claim(task, task.store, call, held)) is not None:
                 results[place] = result
-        ready = [place for place in range(len(task.calls)) if place not in results]
+        ready: dict[int, Call] = {}
+        for place in set(range(len(task.calls))) - results.keys():
+            match _with_parents(task, task.calls[place]):
+                case Result() as refused:
+                    results[place] = refused
+                case call:
+                    ready[place] = call
         if ready:
-            results |= zip(ready, _compute(task, [task.calls[place] for place in ready], link), strict=True)
+            results |= zip(ready, _compute(task, list(ready.values()), link), strict=True)
     return [results[place] for place in range(len(task.calls))]
 
 
@@ -82,6 +89,18 @@ def _claim(task: Task, store: Store, call: Call, held: list[claims.Claim]) -> Re
     if not task.retry and store.path(call.name, call.id, "failed").exists():
         return Result(Outcome.FAILED)
     return None
+
+
+def _with_parents(task: Task, call: Call) -> Call | Result:
+    """Return the call with its parents loaded, or why it cannot be made."""
+    if not call.parents:
+        return call
+    if task.store is None:
+        return Result(Outcome.REFUSED, error="it needs the results of its parents, but nothing is stored")
+    try:
+        return call.with_parents(task.store)
+    except ParentMissing as error:
+        return Result(Outcome.REFUSED, error=str(error))
 
 
 def _started(store: Store, call: Call) -> str | None:

@@ -11,6 +11,8 @@ from datajuicer.errors import UsageError
 from datajuicer.grids.points import Point
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.labels import short_label
+from datajuicer.running.parent import Parent, load_parents, parents_in
+from datajuicer.store.store import Store
 from datajuicer.template import format_template, get
 
 
@@ -44,6 +46,23 @@ class Call:
     def id(self) -> str:
         """The key, or the first point's index for a function that is not cachable."""
         return self.key or f"point {self.indices[0]}"
+
+    @property
+    def parents(self) -> tuple[Parent, ...]:
+        """The points whose results the call needs."""
+        return tuple(parents_in([self.args, self.kwargs]))
+
+    def with_parents(self, store: Store) -> Call:
+        """Return the call with the results of its parents in its arguments.
+
+        Raises:
+            ParentMissing: one has no result.
+        """
+        if not self.parents:
+            return self
+        args, kwargs = load_parents(store, self.args), load_parents(store, self.kwargs)
+        arguments = load_parents(store, self.arguments)
+        return replace(self, args=args, kwargs=kwargs, arguments=arguments)
 
     def batch_id(self) -> str | None:
         """Batch id: calls with equal ids may be made as one; None if the call cannot be batched."""

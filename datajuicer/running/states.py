@@ -15,4 +15,5 @@ class State(StrEnum):
     FAILED = "failed"
     LOST = "lost"  # its job ended without a result
     MISSING = "missing"
+    WAITING = "waiting"  # a parent has no result yet
     UNKNOWN = "unknown"  # its scheduler does not answer

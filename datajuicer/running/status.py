@@ -26,11 +26,12 @@ class Status:
     failed: Grid = field(default_factory=Grid)
     running: Grid = field(default_factory=Grid)
     missing: Grid = field(default_factory=Grid)
+    waiting: Grid = field(default_factory=Grid)  # for parents without a result
 
     def __str__(self) -> str:
         return (
             f"{len(self.done)} done, {len(self.failed)} failed, {len(self.running)} running, "
-            f"{len(self.missing)} missing"
+            f"{len(self.missing)} missing" + (f", {len(self.waiting)} waiting" if self.waiting else "")
         )
 
     def _repr_html_(self) -> str:
@@ -54,7 +55,8 @@ def status(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions")
         found: dict[int, State] = {}
         for call, state in zip(calls, states_of(Store(cache_dir), calls), strict=True):
             found |= dict.fromkeys(call.indices, state)
-        grids = {state: Grid() for state in (State.DONE, State.FAILED, State.RUNNING, State.MISSING)}
+        shown = (State.DONE, State.FAILED, State.RUNNING, State.MISSING, State.WAITING)
+        grids = {state: Grid() for state in shown}
         for index, point in enumerate(points):
             grids[found[index]].append(point)
         return Status(**{state.value: points for state, points in grids.items()})
@@ -63,7 +65,7 @@ def status(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions")
 
 
 def states_of(store: Store, calls: Sequence[Call]) -> list[State]:
-    """Return the state of each call: done, failed, running or missing.
+    """Return the state of each call: done, failed, running, missing, or waiting for parents without a result.
 
     Raises:
         UsageError: a function is not cachable.
@@ -75,10 +77,20 @@ def states_of(store: Store, calls: Sequence[Call]) -> list[State]:
             raise UsageError(
                 f"{call.name} is not cachable, so there is no record of what is done; add @dj.cachable()"
             )
-        if call.name not in named:
-            named[call.name] = store.outcomes(call.name)
-        states.append(_state(store, call.function, call.key, named[call.name].get(call.key, "missing")))
+        state = _named_state(store, call.function, call.key, named)
+        if state is State.MISSING and any(
+            _named_state(store, parent.function, parent.key, named) is not State.DONE
+            for parent in call.parents
+        ):
+            state = State.WAITING
+        states.append(state)
     return states
+
+
+def _named_state(store: Store, function: Cachable, key: str, named: dict[str, dict[str, str]]) -> State:
+    if function.table_name not in named:
+        named[function.table_name] = store.outcomes(function.table_name)
+    return _state(store, function, key, named[function.table_name].get(key, "missing"))
 
 
 def _state(store: Store, function: Cachable, key: str, named: str) -> State:

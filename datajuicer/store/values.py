@@ -237,7 +237,8 @@ def describe(value: Any) -> Any:  # noqa: PLR0911, PLR0912 - one line a type
         return _encode(value, {}, "")
     if isinstance(value, list):
         return [describe(item) for item in value]
-    if isinstance(value, dict):
+    as_key = getattr(kind, "__datajuicer_key__", None)
+    if isinstance(value, dict) and as_key is None:
         if all(type(k) is str and not k.startswith("$") for k in value):
             return {k: describe(v) for k, v in value.items()}
         return {"$dict": [[describe(k), describe(v)] for k, v in value.items()]}
@@ -249,8 +250,8 @@ def describe(value: Any) -> Any:  # noqa: PLR0911, PLR0912 - one line a type
         return {"$enum": f"{lasting_name(kind)}.{value.name}"}
     if isinstance(value, (PurePath, Literal, Artifact)):
         return _encode(value, {}, "")
-    if hasattr(kind, "__datajuicer_key__"):
-        return describe(list(value.__datajuicer_key__()))
+    if as_key is not None:
+        return describe(list(as_key(value)))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"$dataclass": [lasting_name(kind), fields]}
