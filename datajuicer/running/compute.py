@@ -24,6 +24,8 @@ from datajuicer.running.parent import ParentMissing
 from datajuicer.running.plan import Call
 from datajuicer.running.results import Outcome, Result
 from datajuicer.store import claims
+from datajuicer.store.disk import make_folder
+from datajuicer.store.replacing import folder_for
 from datajuicer.store.store import LOG, Store
 from datajuicer.workers.job import LINK, Job, Link
 
@@ -55,40 +57,47 @@ def compute(task: Task) -> list[Result]:
     results: dict[int, Result] = {}
     held: list[claims.Claim] = []
     with claims.heartbeat(held, task.store is not None):
+        folders: dict[int, Path] = {}
         for place, call in enumerate(task.calls):
-            if task.store is not None and (result := _claim(task, task.store, call, held)) is not None:
-                results[place] = result
+            claimed = _claim(task, call, held)
+            if isinstance(claimed, Result):
+                results[place] = claimed
+            else:
+                folders[place] = claimed
         ready: dict[int, Call] = {}
-        for place in set(range(len(task.calls))) - results.keys():
+        for place in folders:
             match _with_parents(task, task.calls[place]):
                 case Result() as refused:
                     results[place] = refused
                 case call:
                     ready[place] = call
         if ready:
-            results |= zip(ready, _compute(task, list(ready.values()), link), strict=True)
+            places = [folders[place] for place in ready]
+            results |= zip(ready, _compute(task, list(ready.values()), places, link), strict=True)
     return [results[place] for place in range(len(task.calls))]
 
 
-def _claim(task: Task, store: Store, call: Call, held: list[claims.Claim]) -> Result | None:
-    """Claim one result; return None if it has to be computed here, else the result as it is."""
+def _claim(task: Task, call: Call, held: list[claims.Claim]) -> Result | Path:
+    """Claim one result; return the folder to compute it in, or the result as it is."""
+    store = task.store
+    if store is None:
+        return Path()
     try:
         claim = claims.claim(store, call.name, call.id)
+        if claim is None:
+            return _busy(store, call)
+        held.append(claim)
+        # another process may have finished between the look-up and this claim
+        folder = folder_for(store, call.name, call.id, call.replaces)
+    except UsageError as error:
+        return Result(Outcome.REFUSED, error=error_line(error), exception=error)
     except OSError as error:
         message = f"the store {store.root} cannot be written: {error}"
         return Result(Outcome.REFUSED, error=message, fatal=True)
-    if claim is None:
-        return Result(Outcome.BUSY)
-    held.append(claim)
-    if call.replaces == "any" or (call.replaces and _started(store, call) == call.replaces):
-        store.archive(call.name, call.id)
-        return None
-    # another process may have finished between the look-up and this claim
-    if store.path(call.name, call.id).exists():
-        return Result(Outcome.DONE)
-    if not task.retry and store.path(call.name, call.id, "failed").exists():
+    is_retry = task.retry or call.replaces is not None
+    if folder is not None and not is_retry and store.path(call.name, call.id, "failed").exists():
         return Result(Outcome.FAILED)
-    return None
+    return folder or Result(Outcome.DONE)
 
 
 def _with_parents(task: Task, call: Call) -> Call | Result:
@@ -103,23 +112,30 @@ def _with_parents(task: Task, call: Call) -> Call | Result:
         return Result(Outcome.REFUSED, error=str(error))
 
 
-def _started(store: Store, call: Call) -> str | None:
-    record = store.read(call.name, call.id)
-    return None if record is None else record["started"]
+def _busy(store: Store, call: Call) -> Result:
+    if not claims.is_claimed_here(store, call.name, call.id):
+        return Result(Outcome.BUSY)
+    text = f"{call.name} asks the store for the very result that it is computing"
+    return Result(Outcome.REFUSED, error=f"{text}; let it call {call.name}.function(…) instead")
 
 
-def _compute(task: Task, calls: Sequence[Call], link: Link) -> list[Result]:
+def _compute(task: Task, calls: Sequence[Call], folders: Sequence[Path], link: Link) -> list[Result]:
     try:
-        return _compute_claimed(task, calls, link)
+        return _compute_claimed(task, calls, folders, link)
     except OSError as error:  # of folders and logs; the function's own are caught where it is called
         text = f"the store cannot be written: {error_line(error)}"
         return [Result(Outcome.REFUSED, error=text, exception=error, fatal=True)] * len(calls)
 
 
-def _compute_claimed(task: Task, calls: Sequence[Call], link: Link) -> list[Result]:
+def _compute_claimed(task: Task, calls: Sequence[Call], folders: Sequence[Path], link: Link) -> list[Result]:
     takes_job = JOB in calls[0].kwargs or _takes_job(calls[0].function)
     scratch = tempfile.mkdtemp() if task.store is None and takes_job else None
-    jobs = [_make_job(task, call, link, scratch, takes_job) for call in calls]
+    if scratch is not None:
+        folders = [Path(scratch)] * len(calls)
+    elif task.store is not None and takes_job:
+        for folder in folders:
+            make_folder(folder, task.store.root)
+    jobs = [Job(call.id, folder, link) for call, folder in zip(calls, folders, strict=True)]
     started = time.time()
     link.started(calls[0].name, tuple(call.id for call in calls), takes_job)
     try:
@@ -150,15 +166,6 @@ def _takes_job(function: Any) -> bool:
         return function.takes_job
     code = getattr(function, "__code__", None)
     return code is not None and JOB in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-
-
-def _make_job(task: Task, call: Call, link: Link, scratch: str | None, needed: bool) -> Job:
-    if task.store is None:
-        return Job(call.id, Path(scratch or "."), link)
-    folder = task.store.folder(call.name, call.id)
-    if needed:
-        folder.mkdir(parents=True, exist_ok=True)
-    return Job(call.id, folder, link)
 
 
 def _call(task: Task, call: Call, job: Job, takes_job: bool) -> tuple[Any, tuple[str, ...]]:
@@ -212,11 +219,11 @@ def record_death(task: Task, reason: str) -> Result:
     """Record that the process died which computed the one call of a task; the caller saw it die."""
     (call,), store = task.calls, task.store
     assert store is not None
-    if store.path(call.name, call.id).exists():  # it died after its result was stored
+    folder = folder_for(store, call.name, call.id, call.replaces)
+    if folder is None:  # it died after its result was stored
         return Result(Outcome.DONE)
     if (claim := claims.claim(store, call.name, call.id)) is not None:
         claim.release()  # with the one that the dead process held
-    folder = store.folder(call.name, call.id)
     error = f"the worker process {reason}"
     log = tail(folder / LOG)
     text = f"{error}\nThe end of its log:\n{log}" if log else error

@@ -15,9 +15,10 @@ from datajuicer.running.cachable import Cachable
 from datajuicer.running.plan import Call
 from datajuicer.running.results import Outcome, Result
 from datajuicer.store import values
+from datajuicer.store.artifacts import write_arrays, write_files
 from datajuicer.store.disk import StoreFull, cannot_write, is_full
 from datajuicer.store.pickled import save_pickle
-from datajuicer.store.record import FORMAT, Record
+from datajuicer.store.record import FORMAT, PLAIN_FORMAT, Record
 from datajuicer.store.store import Store
 from datajuicer.workers.job import Job
 
@@ -63,14 +64,13 @@ def _keep_value(store: Store, attempt: Attempt, value: Any) -> str:
     record = _record(attempt, "done")
     if function.saver is not None:
         saver = save_pickle if function.saver == "pickle" else function.saver
-        record["value"] = store.write_files(call.name, call.id, saver, value)
-        return store.write(record)
+        record["value"] = write_files(store.root, attempt.job.folder, saver, value)
+        return store.write(record, replace="folder" in record)
     tree, arrays = values.encode(value)
     record["value"] = tree
     if arrays:
-        data = values.arrays_to_bytes(arrays)
-        record["arrays"] = store.write_artifact(call.name, call.id, "value", ".safetensors", data)
-    return store.write(record)
+        record["arrays"] = write_arrays(store.root, attempt.job.folder, values.arrays_to_bytes(arrays))
+    return store.write(record, replace="folder" in record)
 
 
 def _keep_failure(store: Store | None, attempt: Attempt, error: BaseException) -> Result:
@@ -124,8 +124,10 @@ def error_line(error: BaseException) -> str:
 
 def _record(attempt: Attempt, outcome: str) -> Record:
     call = attempt.call
+    folder = attempt.job.folder.name  # named only if it is not the usual one
+    is_beside = folder.startswith(f"{call.id}.run-")
     record: Record = {
-        "format": FORMAT,
+        "format": FORMAT if is_beside else PLAIN_FORMAT,
         "function": call.name,
         "version": values.describe(getattr(call.function, "version", None)),
         "key": call.id,
@@ -138,6 +140,8 @@ def _record(attempt: Attempt, outcome: str) -> Record:
         "host": socket.gethostname(),
         "pid": os.getpid(),
     }
+    if is_beside:
+        record["folder"] = folder
     if attempt.batch > 1:
         record["batch"] = attempt.batch
     return record | attempt.provenance

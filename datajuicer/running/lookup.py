@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from datajuicer.errors import Failure, StoreWarning, UsageError
@@ -15,7 +16,9 @@ from datajuicer.running.plan import Call
 from datajuicer.running.results import Results
 from datajuicer.running.status import code_differs, is_current
 from datajuicer.store.pickled import load_pickle
+from datajuicer.store.reading import CannotRead
 from datajuicer.store.record import Record
+from datajuicer.store.replacing import replace_any
 from datajuicer.store.store import LOG, MISSING, Store
 
 RunMode = Literal["normal", "force", "load", "load_any", "retry"]
@@ -27,8 +30,9 @@ def look_up(store: Store, calls: Sequence[Call], mode: RunMode) -> Results:
     failures: list[Failure] = []
     pending: list[Call] = []
     warned: set[str] = set()
+    forced = replace_any() if mode == "force" else None
     for call in calls:
-        match _look_up_one(store, call, mode, warned):
+        match _look_up_one(store, call, mode, warned, forced):
             case Failure() as failure:
                 failures.append(failure)
             case Call() as again:
@@ -39,25 +43,25 @@ def look_up(store: Store, calls: Sequence[Call], mode: RunMode) -> Results:
 
 
 def _look_up_one(
-    store: Store, call: Call, mode: RunMode, warned: set[str]
+    store: Store, call: Call, mode: RunMode, warned: set[str], forced: str | None
 ) -> dict[int, Any] | Failure | Call:
     function = call.function
     if not isinstance(function, Cachable):
         return call
     assert call.key is not None
-    if mode == "force":
-        return replace(call, replaces="any")
-    record = store.read(function.table_name, call.key)
-    if record is None:
-        failed = store.read(function.table_name, call.key, "failed") if mode == "normal" else None
-        return call if failed is None else recorded_failure(store, call, failed)
+    if forced is not None:
+        return replace(call, replaces=forced)
     try:
+        record = store.read(function.table_name, call.key)
+        if record is None:
+            failed = store.read(function.table_name, call.key, "failed") if mode == "normal" else None
+            return call if failed is None else recorded_failure(store, call, failed)
         if not _is_usable(store, function, record, warned, mode):
             return replace(call, replaces=record["started"])
         values = load_values(store, call, record)
-    except UsageError:
-        raise  # nothing is computed yet
     except Exception as error:
+        if isinstance(error, UsageError) and not isinstance(error, CannotRead):
+            raise  # nothing is computed yet
         return unreadable(store, call, error)
     return call if values is None else values
 
@@ -107,13 +111,16 @@ def unreadable(store: Store, call: Call, error: Exception) -> Failure:
 
 def recorded_failure(store: Store, call: Call, record: Record) -> Failure:
     """Return a failure that an earlier run recorded."""
-    return failure_of(store, call, record["error"], record["traceback"], recorded=True)
+    folder = store.folder_of(record)
+    return failure_of(store, call, record["error"], record["traceback"], recorded=True, folder=folder)
 
 
-def failure_of(store: Store, call: Call, error: str, traceback: str, *, recorded: bool) -> Failure:
+def failure_of(
+    store: Store, call: Call, error: str, traceback: str, *, recorded: bool, folder: Path | None = None
+) -> Failure:
     """Return the failure of a point without a result, with the path of its log if there is one."""
     log = None
     if isinstance(call.function, Cachable) and call.key is not None:
-        path = store.folder(call.function.table_name, call.key) / LOG
+        path = (folder or store.folder(call.function.table_name, call.key)) / LOG
         log = str(path) if path.is_file() else None
     return Failure(call.indices, call.point, error, traceback, recorded, log)

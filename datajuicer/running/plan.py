@@ -22,7 +22,7 @@ class Call:
 
     Attributes:
         key: the key of the result; None for a function that is not cachable: such calls are never shared.
-        replaces: "any", or the start time of the one result that this call replaces.
+        replaces: what this call replaces, see `datajuicer.store.replacing`.
     """
 
     function: Callable[..., Any]

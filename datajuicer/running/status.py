@@ -108,7 +108,7 @@ def _state(store: Store, function: Cachable, key: str, named: str) -> State:
 
 def is_current(store: Store, function: Cachable, record: Record, *, recompute: bool = True) -> bool:
     """Whether a stored result is valid: its checker accepts its files and its code is current enough."""
-    folder = store.folder(function.table_name, record["key"])
+    folder = store.folder_of(record)
     if function.checker is not None and not function.checker(folder):
         return False
     return not (recompute and function.on_code_change == "recompute" and code_differs(function, record))

@@ -12,13 +12,13 @@ import dataclasses
 import enum
 import types
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from math import inf, isfinite, nan
 from pathlib import Path, PurePath
 from typing import Any
 
 from datajuicer.errors import UsageError
 from datajuicer.keys import as_array, digest, lasting_name
+from datajuicer.store.reading import exists, holds, is_young
 from datajuicer.template import Literal
 
 SMALL_ARRAY = 32  # elements that a description of an array still lists
@@ -36,7 +36,7 @@ class Artifact:
     sha256: str
     size: int
     folder: Path | None = dataclasses.field(default=None, compare=False)
-    corrupt: Callable[[str], None] | None = dataclasses.field(default=None, compare=False, repr=False)
+    corrupt: Callable[[str], bool] | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def path(self) -> Path:
         """Where the file lies, after its digest was checked.
@@ -48,15 +48,15 @@ class Artifact:
         if self.folder is None:
             raise UsageError(f"the artifact {self.filename} belongs to no folder; load it through a store")
         path = self.folder / self.filename
-        if not path.is_file():
+        if not path.is_file() and not exists(path):
             raise UsageError(
                 f"{path} is not here: results can be copied without their large files. Bring it here, or "
                 'compute the result again with run_mode="force" (on a command line -force)'
             )
-        if path.stat().st_size != self.size or file_digest(path) != self.sha256:
+        if not holds(path, self.size, self.sha256, is_young(path)):
             problem = "is corrupt: its content is not what its record says"
-            if self.corrupt is not None:
-                self.corrupt(problem)
+            if self.corrupt is not None and not self.corrupt(problem):
+                raise UsageError(f"{path} {problem}; another result has taken its place: load that one")
             raise UsageError(
                 f"{path} {problem}; the result counts as missing now and running the same command again "
                 "computes it"
@@ -66,14 +66,6 @@ class Artifact:
     def __datajuicer_key__(self) -> tuple[str, str]:
         """As a dependency an artifact is its content."""
         return ("artifact", self.sha256)
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    import hashlib
-
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def encode(value: Any) -> tuple[Any, dict[str, Any]]:
@@ -279,8 +271,3 @@ def arrays_from_bytes(data: bytes) -> dict[str, Any]:
     from safetensors.numpy import load
 
     return {name: array if array.flags.writeable else array.copy() for name, array in load(data).items()}
-
-
-def bytes_digest(data: bytes) -> str:
-    """SHA-256 of bytes."""
-    return sha256(data).hexdigest()

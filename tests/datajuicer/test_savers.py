@@ -70,4 +70,4 @@ def test_a_checker_decides_whether_a_result_still_counts(tmp_path):
     assert len(dj.missing(GRID, checked, cache_dir=tmp_path)("{n}")) == 5
     fill(tmp_path, checked)
     assert len(calls) == 10
-    assert len(list(tmp_path.glob("checked/??/*.replaced-*"))) == 5  # set aside, not deleted
+    assert len(list(tmp_path.glob("checked/??/*/replaced-*.json"))) == 5  # set aside, not deleted
