@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from jaxrobust.data.dataset import Dataset
 from jaxrobust.errors import InputError
-from jaxrobust.networks.cnn import CNN, Normalisation
+from jaxrobust.networks.cnn import CNN, Normalization
 from jaxrobust.networks.lsnn import LSNN
 from jaxrobust.networks.mlp import MLP, Start
 from jaxrobust.networks.network import Network
@@ -47,7 +47,7 @@ def _cnn(model: Settings, dataset: Dataset) -> CNN:
     return CNN(
         image=_image(dataset),
         n_out=len(dataset.classes),
-        normalisation=model["normalisation"],
+        normalization=model["normalisation"],
         channel_biases=model["channel_biases"],
         **_dropout(model),
     )
@@ -106,7 +106,7 @@ _CHANNEL_BIASES = Setting(
 _NORMALISATION = Setting(
     "running",
     "running statistics, or batch: those of the batch at hand, as published",
-    allowed=OneOf(get_args(Normalisation)),
+    allowed=OneOf(get_args(Normalization)),
 )
 
 cnn = NetworkFamily(
