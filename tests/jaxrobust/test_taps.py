@@ -1,7 +1,7 @@
 """What taps leave out of a program, what they draw, and what they refuse."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -34,9 +34,10 @@ class Noise:
         return jax.tree.map(lambda x: x + self.std * jax.random.normal(key, x.shape, x.dtype), tree)
 
 
-def variables_and_inputs(network, n=4):
-    x = jax.random.normal(jax.random.key(2), (n, *network.positions["input"]))
-    return *network.init(jax.random.key(0)), x
+@lru_cache
+def variables_and_inputs(network):
+    x = np.random.default_rng(0).standard_normal((4, *network.positions["input"]), np.float32)
+    return *jax.jit(network.init)(jax.random.key(0)), jnp.asarray(x)
 
 
 def compiled(network, position=None, training=True):
