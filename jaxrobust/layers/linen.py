@@ -61,5 +61,6 @@ def linen_kernel(
         # Module.param would refuse it: it compares the value with the shapes that init gives.
         return module.get_variable("params", name)
     kernel = make_kernel(module.param(name, init), make)
-    module.sow(KERNELS, name, kernel, init_fn=lambda: None, reduce_fn=lambda _, new: new)
+    nothing: Any = None  # Linen's default would collect the kernels of several calls in a tuple
+    module.sow(KERNELS, name, kernel, init_fn=lambda: nothing, reduce_fn=lambda _, new: new)
     return kernel

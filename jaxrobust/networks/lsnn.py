@@ -136,6 +136,11 @@ class LSNN(PlainKernels):
             return mean_rates_by_autodiff(currents, w_rec, self._constants(parameters))
         return mean_rates(currents, w_rec, self.constants)
 
+    def _spikes(self, parameters: Parameters, currents: Array, w_rec: Array) -> Array:
+        if self.neuron_parameters:
+            return trajectories(currents, w_rec, self._constants(parameters))[0]
+        return spike_trains(currents, w_rec, self.constants)
+
     @property
     def positions(self) -> Mapping[str, Shape]:
         """Shape of one sample at every position; the data decide how many time steps there are."""
@@ -202,11 +207,7 @@ class LSNN(PlainKernels):
         if self.readout == "mean_rates":
             rates = self._mean_rates(parameters, currents, w_rec)
             return tap("rates", _masked(rates, mask), always=True)
-        if self.neuron_parameters:
-            spikes, _ = trajectories(currents, w_rec, self._constants(parameters))
-        else:
-            spikes = spike_trains(currents, w_rec, self.constants)
-        spikes = _masked(spikes, mask)
+        spikes = _masked(self._spikes(parameters, currents, w_rec), mask)
         tap.recorded["rates"] = jnp.mean(spikes, axis=0)
         return tap("traces", jnp.swapaxes(traces(spikes, math.exp(-self.dt / self.tau)), 0, 1))
 
