@@ -30,6 +30,7 @@ from datajuicer.errors import UsageError
 from datajuicer.keys import module_name
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.plan import Call, batches
+from datajuicer.running.provenance import Codes
 from datajuicer.running.states import State
 from datajuicer.running.status import is_current
 from datajuicer.store import claims
@@ -138,10 +139,15 @@ def cancel(store: Store, statuses: Sequence[PointStatus], known: Schedulers) -> 
 
 def _replacing(store: Store, call: Call) -> Call:
     assert isinstance(call.function, Cachable)
+    function, codes = call.function, Codes()
     record = store.read(call.name, call.id)
-    if record is None or is_current(store, call.function, record):
-        return call
-    return replace(call, replaces=record["started"])
+    if record is not None:
+        is_valid = is_current(store, function, call.arguments, record, codes)
+        return call if is_valid else replace(call, replaces=record["started"])
+    failed = store.read(call.name, call.id, "failed")
+    if failed is not None and codes.asks_for_retry(function, call.arguments, failed):
+        return replace(call, replaces=failed["started"])
+    return call
 
 
 def _prepared(store: Store, chunks: Sequence[Chunk], number: int, options: SubmitOptions) -> Prepared:

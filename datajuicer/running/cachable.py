@@ -5,18 +5,17 @@ from __future__ import annotations
 import ast
 import enum
 import functools
-import hashlib
 import inspect
 import re
 import sys
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from datajuicer import keys
 from datajuicer.errors import MissingKey, UsageError
+from datajuicer.running.digests import remember_source
 from datajuicer.template import get
 
 JOB = "job"
@@ -102,6 +101,9 @@ class Cachable:
     group: Callable[..., Any] | None = None
     on_code_change: Literal["warn", "recompute", "ignore"] = "warn"
     encoders: tuple[tuple[type, Callable[[Any], Any]], ...] = ()
+    depends_on: tuple[Any, ...] = ()
+    code_of: Callable[..., Iterable[Any]] | None = None
+    code_within: tuple[str, ...] | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function, without any store."""
@@ -189,13 +191,6 @@ class Cachable:
     def _encoders(self) -> dict[type, Callable[[Any], Any]]:
         return dict(self.encoders)
 
-    @functools.cached_property
-    def code(self) -> str | None:
-        """A digest of the function's source that comments, layout and docstrings do not change; None without
-        source.
-        """
-        return code_digest(self.function)
-
 
 def cachable(
     dependencies: Sequence[str] | None = None,
@@ -209,6 +204,9 @@ def cachable(
     group: Callable[..., Any] | None = None,
     on_code_change: Literal["warn", "recompute", "ignore"] = "warn",
     encoders: Mapping[type, Callable[[Any], Any]] | None = None,
+    depends_on: Sequence[Any] = (),
+    code_of: Callable[..., Iterable[Any]] | None = None,
+    code_within: Sequence[str] | None = None,
 ) -> Callable[[Callable[..., Any]], Cachable]:
     """Mark a function as one whose results are kept.
 
@@ -226,10 +224,15 @@ def cachable(
         batched: a function with the same parameters, each a list, that returns a list of values; an element
             may be an exception, then that point failed.
         group: `group(**arguments)` gives a value; points with equal values may share a call of `batched`.
-        on_code_change: what to do with a result that was computed by other source code: `"warn"`,
-            `"recompute"` or
-            `"ignore"`.
+        on_code_change: what to do with a result or a failure of other code: `"warn"`, `"recompute"` or
+            `"ignore"`. The code of a function is its own, and the functions, classes and constants of its
+            package that it reaches by name.
         encoders: for types that have no key of their own: a function that turns them into values that have.
+        depends_on: further functions, classes, modules and values whose change is a change of code.
+        code_of: `code_of(**arguments)` lists the functions, classes and modules that count for a call,
+            instead of the function itself; an instance stands for its class and those of its fields.
+        code_within: packages and modules, by the start of their names, whose code counts where it is reached
+            by name; default: the function's package.
 
     Raises:
         UsageError: the pieces do not fit together.
@@ -245,6 +248,9 @@ def cachable(
         raise UsageError(
             "cachable(group=…) says which points may share a call of batched=…, which is missing"
         )
+    for name, listed in (("depends_on", depends_on), ("code_within", code_within)):
+        if listed is not None and not isinstance(listed, list | tuple):
+            raise UsageError(f"{name}={listed!r} must be a list, such as [{listed!r}]")
     if on_code_change not in ("warn", "recompute", "ignore"):
         raise UsageError(f"on_code_change={on_code_change!r} must be 'warn', 'recompute' or 'ignore'")
 
@@ -253,6 +259,7 @@ def cachable(
             raise UsageError(
                 f"{function!r} is cachable already; wrap the function itself: {function!r}.function"
             )
+        remember_source(function)
         name = table_name or getattr(function, "__name__", "")
         if not _NAME.fullmatch(name) or name in ("quarantine", "campaigns"):
             raise UsageError(
@@ -269,7 +276,8 @@ def cachable(
                 )
         return _rebuild(
             function, name, found, saver, loader, checker, version, batched, group, on_code_change,
-            tuple((encoders or {}).items()),
+            tuple((encoders or {}).items()), tuple(depends_on), code_of,
+            None if code_within is None else tuple(code_within),
         )  # fmt: skip
 
     return mark
@@ -292,17 +300,3 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
         raise UsageError(
             f"{function!r} does not tell its parameters; wrap it in a function with def"
         ) from None
-
-
-def code_digest(function: Callable[..., Any]) -> str | None:
-    """A digest of what a function's source does, not of how it is written."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):
-        return None
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            node.decorator_list = []
-            if ast.get_docstring(node) is not None:
-                node.body = node.body[1:] or [ast.Pass()]
-    return hashlib.blake2b(ast.unparse(tree).encode(), digest_size=10).hexdigest()

@@ -22,6 +22,7 @@ from datajuicer.running.keep import Attempt, Raised, error_line, is_transient, k
 from datajuicer.running.lint import watch
 from datajuicer.running.parent import ParentMissing
 from datajuicer.running.plan import Call
+from datajuicer.running.provenance import check_code
 from datajuicer.running.results import Outcome, Result
 from datajuicer.store import claims
 from datajuicer.store.disk import make_folder
@@ -54,11 +55,13 @@ def compute_pickled(payload: bytes) -> list[Result]:
 def compute(task: Task) -> list[Result]:
     """Compute a task and store its results; return one result per call, in order."""
     link = LINK.get(Link())
-    results: dict[int, Result] = {}
+    task, texts, results = _with_code_that_runs(task)
     held: list[claims.Claim] = []
     with claims.heartbeat(held, task.store is not None):
         folders: dict[int, Path] = {}
         for place, call in enumerate(task.calls):
+            if place in results:
+                continue
             claimed = _claim(task, call, held)
             if isinstance(claimed, Result):
                 results[place] = claimed
@@ -74,7 +77,27 @@ def compute(task: Task) -> list[Result]:
         if ready:
             places = [folders[place] for place in ready]
             results |= zip(ready, _compute(task, list(ready.values()), places, link), strict=True)
+    for place, text in texts.items():
+        if results[place].outcome in (Outcome.DONE, Outcome.FAILED):
+            results[place] = replace(results[place], warnings=(*results[place].warnings, text))
     return [results[place] for place in range(len(task.calls))]
+
+
+def _with_code_that_runs(task: Task) -> tuple[Task, dict[int, str], dict[int, Result]]:
+    """Return the task with the code of this process in its calls, and warnings and refusals by place."""
+    texts: dict[int, str] = {}
+    refused: dict[int, Result] = {}
+    calls = list(task.calls)
+    for place, call in enumerate(calls):
+        if task.store is None or not isinstance(call.function, Cachable):
+            continue
+        code, text, is_refused = check_code(call.function, call.arguments, call.code)
+        calls[place] = replace(call, code=code)
+        if is_refused:
+            refused[place] = Result(Outcome.REFUSED, error=text)
+        elif text:
+            texts[place] = text
+    return replace(task, calls=tuple(calls)), texts, refused
 
 
 def _claim(task: Task, call: Call, held: list[claims.Claim]) -> Result | Path:

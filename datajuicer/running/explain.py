@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from datajuicer.grids.points import as_points
+from datajuicer.running.cachable import Cachable
 from datajuicer.running.labels import short_label
 from datajuicer.running.plan import Call, plan
+from datajuicer.running.provenance import EARLIER, Codes, shown
 from datajuicer.running.states import State
 from datajuicer.running.status import states_of
 from datajuicer.store import values
@@ -45,20 +47,20 @@ def explain(
     def report(*args: Any, **kwargs: Any) -> list[Explanation]:
         store = Store(cache_dir)
         records: dict[str, list[Record]] = {}
-        found = []
+        found, codes = [], Codes()
         calls = plan(as_points(grid), func, args, kwargs)
         for call, state in zip(calls, states_of(store, calls), strict=True):
             if state in (State.DONE, State.FAILED):
                 continue
             if call.name not in records:
                 records[call.name] = list(store.records(call.name))
-            found.append(_explain(call, records[call.name]))
+            found.append(_explain(call, records[call.name], codes))
         return found
 
     return report
 
 
-def _explain(call: Call, records: list[Record]) -> Explanation:
+def _explain(call: Call, records: list[Record], codes: Codes) -> Explanation:
     wanted = {name: values.describe(value) for name, value in call.dependencies.items()}
     wanted["(version)"] = values.describe(getattr(call.function, "version", None))
 
@@ -71,11 +73,14 @@ def _explain(call: Call, records: list[Record]) -> Explanation:
         return Explanation(call.point, None)
     nearest = min(records, key=lambda record: _distance(wanted, record["dependencies"], differing(record)))
     stored = {**nearest["dependencies"], "(version)": nearest["version"]}
-    shown = tuple(
+    differences: list[tuple[str, Any, Any]] = [
         (name, _readable(wanted.get(name, NOT_THERE)), _readable(stored.get(name, NOT_THERE)))
         for name in differing(nearest)
-    )
-    return Explanation(call.point, nearest["key"], shown)
+    ]
+    assert isinstance(call.function, Cachable)
+    if changed := codes.changes(call.function, call.arguments, nearest):
+        differences.append(("(code)", "as it is now", f"{EARLIER}; since then changed: {shown(changed)}"))
+    return Explanation(call.point, nearest["key"], tuple(differences))
 
 
 def _distance(wanted: dict[str, Any], stored: dict[str, Any], names: list[str]) -> tuple[int, float]:

@@ -144,7 +144,8 @@ def _record(attempt: Attempt, outcome: str) -> Record:
         record["folder"] = folder
     if attempt.batch > 1:
         record["batch"] = attempt.batch
-    return record | attempt.provenance
+    code = attempt.call.code
+    return record | attempt.provenance | ({} if code is None else code.fields())
 
 
 def _context(call: Call) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from typing import Any, Literal
 from datajuicer.errors import Failure, StoreWarning, UsageError
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.plan import Call
+from datajuicer.running.provenance import Codes, shown
 from datajuicer.running.results import Results
-from datajuicer.running.status import code_differs, is_current
+from datajuicer.running.status import is_current
 from datajuicer.store.pickled import load_pickle
 from datajuicer.store.reading import CannotRead
 from datajuicer.store.record import Record
@@ -29,21 +30,35 @@ def look_up(store: Store, calls: Sequence[Call], mode: RunMode) -> Results:
     values: dict[int, Any] = {}
     failures: list[Failure] = []
     pending: list[Call] = []
-    warned: set[str] = set()
+    codes = Codes()
+    changed: dict[str, dict[str, None]] = {}  # by function: what is other code by now
     forced = replace_any() if mode == "force" else None
     for call in calls:
-        match _look_up_one(store, call, mode, warned, forced):
+        match _look_up_one(store, call, mode, forced, codes, changed):
             case Failure() as failure:
                 failures.append(failure)
             case Call() as again:
                 pending.append(again)
             case found:
                 values.update(found)
+    for name, names in changed.items():
+        warnings.warn(
+            f"the source of {name} has changed since some of its results were computed (changed: "
+            f"{shown(list(names))}); they are used all the same. Give cachable a new version=… if they are "
+            "wrong now, or on_code_change='recompute' or 'ignore'",
+            StoreWarning,
+            stacklevel=3,
+        )
     return Results(values, tuple(failures), tuple(pending))
 
 
 def _look_up_one(
-    store: Store, call: Call, mode: RunMode, warned: set[str], forced: str | None
+    store: Store,
+    call: Call,
+    mode: RunMode,
+    forced: str | None,
+    codes: Codes,
+    changed: dict[str, dict[str, None]],
 ) -> dict[int, Any] | Failure | Call:
     function = call.function
     if not isinstance(function, Cachable):
@@ -51,13 +66,15 @@ def _look_up_one(
     assert call.key is not None
     if forced is not None:
         return replace(call, replaces=forced)
+    recompute = mode in ("normal", "retry")
     try:
         record = store.read(function.table_name, call.key)
         if record is None:
-            failed = store.read(function.table_name, call.key, "failed") if mode == "normal" else None
-            return call if failed is None else recorded_failure(store, call, failed)
-        if not _is_usable(store, function, record, warned, mode):
+            return _look_up_failure(store, call, function, codes) if mode == "normal" else call
+        if not is_current(store, function, call.arguments, record, codes, recompute=recompute):
             return replace(call, replaces=record["started"])
+        if names := codes.changes(function, call.arguments, record):
+            changed.setdefault(call.name, {}).update(dict.fromkeys(names))
         values = load_values(store, call, record)
     except Exception as error:
         if isinstance(error, UsageError) and not isinstance(error, CannotRead):
@@ -66,23 +83,13 @@ def _look_up_one(
     return call if values is None else values
 
 
-def _is_usable(store: Store, function: Cachable, record: Record, warned: set[str], mode: RunMode) -> bool:
-    if not is_current(store, function, record, recompute=mode in ("normal", "retry")):
-        return False
-    if (
-        function.on_code_change != "ignore"
-        and code_differs(function, record)
-        and function.table_name not in warned
-    ):
-        warned.add(function.table_name)
-        warnings.warn(
-            f"the source of {function.table_name} has changed since some of its results were computed; they "
-            "are used all the same. Give cachable a new version=… if they are wrong now, or "
-            "on_code_change='recompute' or 'ignore'",
-            StoreWarning,
-            stacklevel=5,
-        )
-    return True
+def _look_up_failure(store: Store, call: Call, function: Cachable, codes: Codes) -> Failure | Call:
+    failed = store.read(function.table_name, call.id, "failed")
+    if failed is None:
+        return call
+    if codes.asks_for_retry(function, call.arguments, failed):
+        return replace(call, replaces=failed["started"])
+    return recorded_failure(store, call, failed, codes.changes(function, call.arguments, failed))
 
 
 def load_values(store: Store, call: Call, record: Record) -> dict[int, Any] | None:
@@ -109,10 +116,13 @@ def unreadable(store: Store, call: Call, error: Exception) -> Failure:
     return failure_of(store, call, f"its result cannot be read: {reason}", text, recorded=False)
 
 
-def recorded_failure(store: Store, call: Call, record: Record) -> Failure:
-    """Return a failure that an earlier run recorded."""
+def recorded_failure(store: Store, call: Call, record: Record, changed: Sequence[str]) -> Failure:
+    """Return a failure that an earlier run recorded; `changed` names what is other code by now."""
+    error = record["error"]
+    if changed:
+        error += f" (a failure of earlier code; since then changed: {shown(changed)})"
     folder = store.folder_of(record)
-    return failure_of(store, call, record["error"], record["traceback"], recorded=True, folder=folder)
+    return failure_of(store, call, error, record["traceback"], recorded=True, folder=folder)
 
 
 def failure_of(

@@ -32,12 +32,15 @@ def compute_pending(
     failures: list[Failure] = []
     cause: BaseException | None = None
     undeclared: dict[str, None] = {}
+    warned: set[str] = set()
     # closed here and now whatever happens: it holds signal handlers and worker processes
     with closing(compute_all(keep, pending, options)) as results:
         for place, result in results:
             call = pending[place]
             for text in result.warnings:
-                warnings.warn(text, StoreWarning, stacklevel=3)
+                if text not in warned:
+                    warnings.warn(text, StoreWarning, stacklevel=3)
+            warned.update(result.warnings)
             undeclared.update(dict.fromkeys(f"{call.name} reads {name}" for name in result.undeclared))
             found = _values_or_failure(store, keep, call, result)
             if isinstance(found, Failure):

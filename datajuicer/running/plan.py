@@ -12,6 +12,7 @@ from datajuicer.grids.points import Point
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.labels import short_label
 from datajuicer.running.parent import Parent, load_parents, parents_in
+from datajuicer.running.provenance import Code
 from datajuicer.store.store import Store
 from datajuicer.template import format_template, get
 
@@ -23,6 +24,7 @@ class Call:
     Attributes:
         key: the key of the result; None for a function that is not cachable: such calls are never shared.
         replaces: what this call replaces, see `datajuicer.store.replacing`.
+        code: the code behind the call: first where it was planned, then where it is made.
     """
 
     function: Callable[..., Any]
@@ -34,6 +36,7 @@ class Call:
     dependencies: dict[str, Any] = field(default_factory=dict)
     key: str | None = None
     replaces: str | None = None
+    code: Code | None = None
 
     @property
     def name(self) -> str:

@@ -15,7 +15,7 @@ import traceback
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from datajuicer.running.labels import distinguishing_keys, short_label
 from datajuicer.running.options import RunOptions
 from datajuicer.running.plan import Call, batches
 from datajuicer.running.progress import Progress, make_progress
+from datajuicer.running.provenance import Codes
 from datajuicer.running.results import Outcome, Result
 from datajuicer.running.stop import Stop
 from datajuicer.store import claims
@@ -98,6 +99,7 @@ class _Schedule:
     # what another process computes: when to look again, and after what interval
     elsewhere: dict[int, tuple[float, float]] = field(default_factory=dict)
     full: str = ""  # why the store takes no more
+    codes: Codes = field(default_factory=Codes)
 
     def interrupted(self) -> Interrupted:
         """Return what a run that was stopped raises."""
@@ -131,12 +133,8 @@ class _Schedule:
         return len(self.running) < 2 * self.options.n_threads  # one waiting task per worker
 
     def _submit(self, places: tuple[int, ...], provenance: dict[str, Any]) -> Future[Any]:
-        calls = tuple(self.calls[place] for place in places)
-        function = calls[0].function
-        is_cached = isinstance(function, Cachable)
-        if is_cached:
-            provenance = {**provenance, "code": function.code}
-        keep = self.keep if is_cached else None
+        calls = tuple(map(self._with_code, places))
+        keep = self.keep if isinstance(calls[0].function, Cachable) else None
         task = Task(calls, keep, self.options.retry, self.options.lint, provenance)
         if isinstance(self.executor, InProcess):
             return self.executor.submit(compute, task)
@@ -192,10 +190,17 @@ class _Schedule:
             return [Result(Outcome.STOPPED)] * len(places)
         if len(places) > 1:  # one of them killed the process; tried alone, each shows whether it was the one
             return [Result(Outcome.ALONE)] * len(places)
-        call = self.calls[places[0]]
+        call = self._with_code(places[0])
         if self.keep is None or not isinstance(call.function, Cachable):
             return [Result(Outcome.REFUSED, error=f"the worker process {death.reason}")]
         return [record_death(Task((call,), self.keep, provenance=_provenance()), death.reason)]
+
+    def _with_code(self, place: int) -> Call:
+        """Return a call with the code that is behind it here, to be compared where it is made."""
+        call = self.calls[place]
+        if self.keep is None or not isinstance(call.function, Cachable):
+            return call
+        return replace(call, code=self.codes.of(call.function, call.arguments))
 
     def _poll_elsewhere(self) -> list[int]:
         """Return the places that another process no longer computes; the store has their results, if any."""

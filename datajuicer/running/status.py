@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from datajuicer.grids.grid import Grid
 from datajuicer.grids.points import as_points
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.plan import Call, plan
+from datajuicer.running.provenance import EARLIER, Codes
 from datajuicer.running.states import State
 from datajuicer.store import claims
 from datajuicer.store.record import Record
@@ -20,17 +21,27 @@ from datajuicer.store.store import Store
 
 @dataclass(frozen=True)
 class Status:
-    """The points of a grid by state."""
+    """The points of a grid by state.
+
+    Attributes:
+        done: they have a result.
+        failed: their failure is recorded.
+        running: a process computes them now, here or elsewhere.
+        missing: none of these.
+        earlier: those of `done` whose result was made by earlier code, or by code that is not known.
+    """
 
     done: Grid = field(default_factory=Grid)
     failed: Grid = field(default_factory=Grid)
     running: Grid = field(default_factory=Grid)
     missing: Grid = field(default_factory=Grid)
     waiting: Grid = field(default_factory=Grid)  # for parents without a result
+    earlier: Grid = field(default_factory=Grid)
 
     def __str__(self) -> str:
+        earlier = f" ({len(self.earlier)} {EARLIER})" if self.earlier else ""
         return (
-            f"{len(self.done)} done, {len(self.failed)} failed, {len(self.running)} running, "
+            f"{len(self.done)} done{earlier}, {len(self.failed)} failed, {len(self.running)} running, "
             f"{len(self.missing)} missing" + (f", {len(self.waiting)} waiting" if self.waiting else "")
         )
 
@@ -50,18 +61,36 @@ def status(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions")
     """
 
     def report(*args: Any, **kwargs: Any) -> Status:
-        points = as_points(grid)
+        store, points = Store(cache_dir), as_points(grid)
         calls = plan(points, func, args, kwargs)
         found: dict[int, State] = {}
-        for call, state in zip(calls, states_of(Store(cache_dir), calls), strict=True):
+        states = states_of(store, calls)
+        for call, state in zip(calls, states, strict=True):
             found |= dict.fromkeys(call.indices, state)
         shown = (State.DONE, State.FAILED, State.RUNNING, State.MISSING, State.WAITING)
         grids = {state: Grid() for state in shown}
         for index, point in enumerate(points):
             grids[found[index]].append(point)
-        return Status(**{state.value: points for state, points in grids.items()})
+        earlier = made_earlier(store, calls, states)
+        indices = sorted(index for call in earlier for index in call.indices)
+        by_state = {state.value: points for state, points in grids.items()}
+        return Status(**by_state, earlier=Grid(points[index] for index in indices))
 
     return report
+
+
+def made_earlier(store: Store, calls: Sequence[Call], states: Sequence[State]) -> list[Call]:
+    """Return the calls whose result was made by earlier code, or by code that is not known."""
+    codes, found = Codes(), []
+    for call, state in zip(calls, states, strict=True):
+        function = call.function
+        assert isinstance(function, Cachable)
+        if state is not State.DONE or function.on_code_change == "ignore":
+            continue
+        record = store.read(call.name, call.id)
+        if record is not None and codes.is_earlier(function, call.arguments, record):
+            found.append(call)
+    return found
 
 
 def states_of(store: Store, calls: Sequence[Call]) -> list[State]:
@@ -72,14 +101,15 @@ def states_of(store: Store, calls: Sequence[Call]) -> list[State]:
     """
     named: dict[str, dict[str, str]] = {}  # by function: the outcomes that file names show
     states: list[State] = []
+    codes = Codes()
     for call in calls:
         if not isinstance(call.function, Cachable) or call.key is None:
             raise UsageError(
                 f"{call.name} is not cachable, so there is no record of what is done; add @dj.cachable()"
             )
-        state = _named_state(store, call.function, call.key, named)
+        state = _named_state(store, call.function, call.key, call.arguments, named, codes)
         if state is State.MISSING and any(
-            _named_state(store, parent.function, parent.key, named) is not State.DONE
+            _named_state(store, parent.function, parent.key, None, named, codes) is not State.DONE
             for parent in call.parents
         ):
             state = State.WAITING
@@ -87,38 +117,65 @@ def states_of(store: Store, calls: Sequence[Call]) -> list[State]:
     return states
 
 
-def _named_state(store: Store, function: Cachable, key: str, named: dict[str, dict[str, str]]) -> State:
+def _named_state(
+    store: Store,
+    function: Cachable,
+    key: str,
+    arguments: Mapping[str, Any] | None,
+    named: dict[str, dict[str, str]],
+    codes: Codes,
+) -> State:
     if function.table_name not in named:
         named[function.table_name] = store.outcomes(function.table_name)
-    return _state(store, function, key, named[function.table_name].get(key, "missing"))
+    outcome = named[function.table_name].get(key, "missing")
+    return _state(store, function, key, arguments, outcome, codes)
 
 
-def _state(store: Store, function: Cachable, key: str, named: str) -> State:
+def _state(
+    store: Store, function: Cachable, key: str, arguments: Mapping[str, Any] | None, named: str, codes: Codes
+) -> State:
     name = function.table_name
     if named == "done":
         if function.checker is None and function.on_code_change != "recompute":
             return State.DONE
         record = store.read(name, key)
-        return State.DONE if record is not None and is_current(store, function, record) else State.MISSING
+        is_done = record is not None and is_current(store, function, arguments, record, codes)
+        return State.DONE if is_done else State.MISSING
     if named == "claimed" and claims.is_claimed(store, name, key):
         return State.RUNNING
     failed = named == "failed" or (named == "claimed" and store.path(name, key, "failed").exists())
+    if failed and function.on_code_change == "recompute":
+        record = store.read(name, key, "failed")
+        failed = record is not None and not codes.changes(function, arguments, record)
     return State.FAILED if failed else State.MISSING
 
 
-def is_current(store: Store, function: Cachable, record: Record, *, recompute: bool = True) -> bool:
+def is_current(
+    store: Store,
+    function: Cachable,
+    arguments: Mapping[str, Any] | None,
+    record: Record,
+    codes: Codes,
+    *,
+    recompute: bool = True,
+) -> bool:
     """Whether a stored result is valid: its checker accepts its files and its code is current enough."""
     folder = store.folder_of(record)
     if function.checker is not None and not function.checker(folder):
         return False
-    return not (recompute and function.on_code_change == "recompute" and code_differs(function, record))
-
-
-def code_differs(function: Cachable, record: Record) -> bool:
-    """Whether a result was computed by other source code, as far as both are known."""
-    return bool(record.get("code") and function.code and record["code"] != function.code)
+    if not recompute or function.on_code_change != "recompute":
+        return True
+    return not codes.changes(function, arguments, record)
 
 
 def missing(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions") -> Callable[..., Grid]:
     """Return the points without a result that no process computes now; called like `status`."""
-    return lambda *args, **kwargs: status(grid, func, cache_dir)(*args, **kwargs).missing
+
+    def report(*args: Any, **kwargs: Any) -> Grid:
+        points = as_points(grid)
+        calls = plan(points, func, args, kwargs)
+        states = states_of(Store(cache_dir), calls)
+        found = [call for call, state in zip(calls, states, strict=True) if state is State.MISSING]
+        return Grid(points[index] for index in sorted(index for call in found for index in call.indices))
+
+    return report

@@ -42,6 +42,14 @@ def parse_record(data: bytes) -> Record | str:
     return record
 
 
+def made_with(record: Record) -> str | None:
+    """What tells records apart that were made with different code; None if nothing is known of it."""
+    if "reached" not in record:
+        return record.get("code")
+    content = json.dumps([record.get("code"), record["reached"]], sort_keys=True)
+    return blake2b(content.encode(), digest_size=6).hexdigest()
+
+
 def result_digest(record: Record) -> str:
     """What two computations of one key must agree in: the value and its arrays."""
     value = record.get("value")
