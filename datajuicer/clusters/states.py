@@ -20,7 +20,7 @@ class Evidence:
     """All that is known of one point.
 
     Attributes:
-        stored: its state in the store: done, failed, running (a living claim) or missing.
+        stored: its state in the store: done, failed, running (a living claim), missing or waiting.
         submitted: whether the scheduler accepted a job that holds it.
         cancelled: whether that job was cancelled on request.
         retry: whether that job was to compute recorded failures again.
@@ -39,7 +39,7 @@ class Evidence:
     note: str | None = None
 
 
-def state_of(known: Evidence) -> tuple[State, str]:
+def state_of(known: Evidence) -> tuple[State, str]:  # noqa: PLR0911 - one line per state
     """Return the state, and the reason where there is something to explain."""
     latest = next((seen for seen in reversed(known.polls) if seen is not None), None)
     queued = latest if known.submitted and latest is not None and latest.state != "ended" else None
@@ -51,11 +51,13 @@ def state_of(known: Evidence) -> tuple[State, str]:
         return State.FAILED, ""
     if queued is not None:
         return State(queued.state), queued.words
-    if not known.submitted or known.cancelled:
-        return State.MISSING, "cancelled" if known.cancelled else ""
-    if known.silence:
+    if known.submitted and known.silence and not known.cancelled:
         return State.UNKNOWN, known.silence
-    return State.LOST, _why(known.note, latest)
+    if known.stored == State.WAITING:
+        return State.WAITING, known.note or ""
+    if known.submitted and not known.cancelled:
+        return State.LOST, _why(known.note, latest)
+    return State.MISSING, "cancelled" if known.cancelled else ""
 
 
 def _why(note: str | None, latest: Seen | None) -> str:

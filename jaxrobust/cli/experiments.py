@@ -1,16 +1,21 @@
 """Experiments: found by name in a folder, each a class with the grid of its first stage."""
 
 import importlib
+import inspect
 import sys
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
+import datajuicer as dj
 from jaxrobust.errors import InputError
 from jaxrobust.settings import nearest
-from jaxrobust.studies.parameter_noise.flat_words import configured
+from jaxrobust.studies import typed_words
+from jaxrobust.studies.parameter_noise import flat_words
 from jaxrobust.studies.parameter_noise.protocols import PUBLISHED, Protocol
+from jaxrobust.studies.stages import PlannedStage, Stage, plan_stages, stages_of
 
 FOLDER = Path("experiments")  # in the working directory, unless a script names the one beside it
 
@@ -22,20 +27,32 @@ class BrokenExperiment(InputError):
 class Experiment(typing.Protocol):
     """What a class in experiments/ offers; all of it works on grids of plain dicts.
 
-    It may also name a ``short`` protocol for machines that cannot run the published one.
+    It may also have
+
+    * ``stages``, an ordered list of names or `Stage`; ``("train",)`` if it has none;
+    * ``evaluate(grid, **how)``, which takes the points of all stages with their results and options of
+      `datajuicer.run`, and returns evaluated points; without it ``visualize`` gets the points as they are;
+    * ``short``, a protocol for machines that cannot run the published one.
     """
 
     def train_grid(self) -> list[dict[str, Any]]:
-        """Return the points to train."""
-        ...
-
-    def evaluate(self, grid: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
-        """Evaluate the trained points; `how` are options of `datajuicer.run`."""
+        """Return the points of the first stage."""
         ...
 
     def visualize(self, grid: list[dict[str, Any]], folder: Path) -> list[Path]:
-        """Draw the evaluated points and return the files written."""
+        """Draw the evaluated points and return the files written; may also be a function of no arguments."""
         ...
+
+
+def evaluate(experiment: Experiment, grid: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
+    """Evaluate points with their results as the experiment does, if it does."""
+    function = getattr(experiment, "evaluate", None)
+    return grid if function is None else function(grid, **how)
+
+
+def draws_alone(experiment: Experiment) -> bool:
+    """Whether ``visualize`` takes no arguments: it loads, evaluates and saves by itself."""
+    return not inspect.signature(experiment.visualize).parameters
 
 
 def protocols_of(experiment: Experiment) -> dict[str, Protocol]:
@@ -48,7 +65,7 @@ def protocols_of(experiment: Experiment) -> dict[str, Protocol]:
 
 
 def grid_of(experiment: Experiment, protocol: str, settings: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The points of an experiment under a protocol and the typed settings.
+    """The points of an experiment's first stage under a protocol and the typed settings.
 
     Raises:
         InputError: There is no such protocol or setting, or a value is of the wrong type.
@@ -59,13 +76,54 @@ def grid_of(experiment: Experiment, protocol: str, settings: Mapping[str, str]) 
         raise InputError(
             f"There is no protocol {protocol!r}; there are {' and '.join(known)}.{nearest(protocol, known)}"
         )
-    grid = protocols_of(experiment).get(protocol, PUBLISHED).applied(experiment.train_grid())
+    stages = stages_of(experiment)
+    grid = [dict(point) for point in stages[0].grid({})]
+    chosen = protocols_of(experiment).get(protocol, PUBLISHED)
+    grid = dj.make_unique(grid) if chosen is PUBLISHED else chosen.applied(grid)
     if not grid:
         name = type(experiment).__name__
         raise BrokenExperiment(
-            f"{name} has no models: the grid of its train_grid is empty under -protocol={protocol}."
+            f"{name} has no models: its {stages[0].name}_grid is empty under -protocol={protocol}."
         )
-    return configured(grid, settings)
+    return configured(grid, _by_stage(stages, settings)[stages[0].name])
+
+
+def plan_experiment(
+    experiment: Experiment, first: list[dict[str, Any]], settings: Mapping[str, str]
+) -> list[PlannedStage]:
+    """Plan all stages of an experiment from the grid of its first.
+
+    Args:
+        experiment: The experiment.
+        first: What `grid_of` returned, possibly on other data.
+        settings: The typed settings; ``stage.word`` is for one stage.
+    """
+    stages = stages_of(experiment)
+    words = _by_stage(stages, settings)
+    return plan_stages(stages, first, lambda name, grid: configured(grid, words[name]))
+
+
+def _by_stage(stages: Sequence[Stage], settings: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Typed settings by the stage that they are for; those that name none are for the first."""
+    words: dict[str, dict[str, str]] = {stage.name: {} for stage in stages}
+    for name, text in settings.items():
+        stage, _, word = name.partition(".")
+        is_for_stage = bool(word) and stage in words
+        words[stage if is_for_stage else stages[0].name][word if is_for_stage else name] = text
+    return words
+
+
+def configured(grid: list[dict[str, Any]], settings: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Give grid points the typed settings: flat words of the first study, dotted words of all others."""
+    is_flat = all("architecture" in point for point in grid)
+    return (flat_words if is_flat else typed_words).configured(grid, settings)
+
+
+def described(point: Mapping[str, Any]) -> str:
+    """A grid point in one line: the words that make it, if they are short."""
+    if "architecture" in point:
+        return flat_words.described(point)
+    return fill(" ".join(typed_words.words_of(point)), 200, max_lines=1, placeholder=" …")
 
 
 def experiment_files(folder: Path = FOLDER) -> dict[str, Path]:

@@ -11,14 +11,18 @@ from jaxrobust.cli.experiments import (
     FOLDER,
     BrokenExperiment,
     Experiment,
+    draws_alone,
+    evaluate,
     experiment_files,
     grid_of,
     load_experiments,
+    plan_experiment,
     protocols_of,
 )
 from jaxrobust.cli.words import Option, Words, describe_options, read_words
 from jaxrobust.errors import InputError
 from jaxrobust.studies.parameter_noise.availability import on_stand_ins
+from jaxrobust.studies.stages import PlannedStage, finished, n_unfinished
 
 OPTIONS = {
     "exp": Option((), "experiments to draw, by name; all if not given"),
@@ -61,10 +65,10 @@ def _check_folders(sessions: Path, figures: Path) -> None:
 
 
 class Ready(NamedTuple):
-    """An experiment with its models, and how to find their results."""
+    """An experiment with its planned stages, and how to find their results."""
 
     experiment: Experiment
-    grid: list[dict[str, Any]]
+    stages: list[PlannedStage]
     how: dict[str, Any]
 
 
@@ -76,7 +80,7 @@ def _ready(name: str, words: Words, folder: Path) -> Ready | None:
     """
     try:
         experiment = load_experiments([name], folder)[name]
-        protocol, grid = _protocol_with_results(experiment, words.options, words.settings)
+        protocol, stages = _protocol_with_results(experiment, words.options, words.settings)
     except BrokenExperiment as error:
         print(f"error: {name}: {error}", file=sys.stderr)
         return None
@@ -93,32 +97,40 @@ def _ready(name: str, words: Words, folder: Path) -> Ready | None:
         [f"python train.py -exp={name}", *(f"-{key}={value}" for key, value in changed.items())]
     )
     how = {"run_mode": "load", "cache_dir": words.options["sessions"], "hint": command}
-    return Ready(experiment, grid, how)
+    return Ready(experiment, stages, how)
 
 
 def _protocol_with_results(
     experiment: Experiment, options: dict[str, Any], settings: Mapping[str, str]
-) -> tuple[str, list[dict[str, Any]]]:
-    """The protocol asked for or, if none is, the first whose models are all trained; and its grid.
+) -> tuple[str, list[PlannedStage]]:
+    """The protocol asked for or, if none is, the first whose stages are all computed; and its stages.
 
     On real data before the built-in stand-ins; if nothing is complete, the one with the smallest part to go.
     """
     names = [options["protocol"]] if options["protocol"] else list(protocols_of(experiment))
     grids = [(name, grid_of(experiment, name, settings)) for name in names]
-    grids += [(name, on_stand_ins(grid)) for name, grid in grids]
-    missing = []
+    grids += [(name, on_stand_ins(grid)) for name, grid in grids if all("architecture" in p for p in grid)]
+    missing: list[float] = []
+    plans: list[tuple[str, list[PlannedStage]]] = []
     for name, grid in grids:
-        missing.append(len(dj.missing(grid, "train", cache_dir=options["sessions"])("{*}")) / len(grid))
+        stages = plan_experiment(experiment, grid, settings)
+        plans.append((name, stages))
+        missing.append(
+            n_unfinished(stages, options["sessions"]) / sum(len(planned.grid) for planned in stages)
+        )
         if not missing[-1]:
-            return name, grid
-    return grids[missing.index(min(missing))]
+            break
+    return plans[missing.index(min(missing))]
 
 
 def _draw(name: str, ready: Ready, folder: Path) -> bool:
     """Draw one experiment; one that is broken or lacks results does not stop the others."""
     try:
-        trained = dj.run(ready.grid, "train", store_key="*", **ready.how)("{*}")
-        paths = ready.experiment.visualize(ready.experiment.evaluate(trained, **ready.how), folder)
+        points = finished(ready.stages, **ready.how)
+        if draws_alone(ready.experiment):
+            paths = ready.experiment.visualize() or []  # type: ignore[call-arg] # as published
+        else:
+            paths = ready.experiment.visualize(evaluate(ready.experiment, points, **ready.how), folder)
     except dj.MissingResults as error:
         print(f"missing: {name}: {str(error).splitlines()[0]}", file=sys.stderr)
         return False

@@ -14,12 +14,13 @@ from datajuicer.clusters.scheduler import Scheduler
 from datajuicer.clusters.site import FILE, Site, read_site
 from datajuicer.clusters.submission import SubmitOptions, cancel, prepare, submit
 from datajuicer.clusters.survey import PointStatus, follow, schedulers, survey
-from datajuicer.running.plan import plan
+from datajuicer.running.plan import Call
 from datajuicer.running.states import State
+from jaxrobust.cli.experiments import described
 from jaxrobust.cli.words import Option
 from jaxrobust.errors import InputError
 from jaxrobust.settings import from_text, nearest
-from jaxrobust.studies.parameter_noise.flat_words import described
+from jaxrobust.studies.stages import PlannedStage
 
 MODES = {
     "local": "worker processes of this machine",
@@ -109,13 +110,22 @@ def executor(options: Mapping[str, Any]) -> Iterator[Executor | None]:
         yield found
 
 
-def send(grid: Sequence[dict[str, Any]], label: str, options: Mapping[str, Any]) -> int:
+def _calls(stages: Sequence[PlannedStage]) -> list[Call]:
+    """The computations of all stages, each once, parents before the points that need them."""
+    found: dict[tuple[str, str], Call] = {}
+    for planned in stages:
+        for call in planned.calls():
+            found.setdefault((call.name, call.id), call)
+    return list(found.values())
+
+
+def send(stages: Sequence[PlannedStage], label: str, options: Mapping[str, Any]) -> int:
     """Submit what is missing as array jobs, once; with -wait follow them, with -print_script show them."""
     store = dj.Store(options["sessions"])
     known = schedulers()
     scheduler: Scheduler = known[ARRAYS[options["mode"]]]
     how = SubmitOptions(scheduler, site_of(options), label, options["models_per_job"], options["retry"])
-    calls = plan(grid, "train", ("{*}",), {})
+    calls = _calls(stages)
     if options["print_script"]:
         scripts = [prepared.script for prepared in prepare(store, survey(store, calls, known), how)]
         print("\n".join(scripts) if scripts else "nothing would be submitted")
@@ -130,13 +140,13 @@ def send(grid: Sequence[dict[str, Any]], label: str, options: Mapping[str, Any])
     return _explained(statuses)
 
 
-def report(grid: Sequence[dict[str, Any]], options: Mapping[str, Any]) -> int:
+def report(stages: Sequence[PlannedStage], options: Mapping[str, Any]) -> int:
     """Print how many models are done, running, pending and so on, and name those that are not done.
 
     A model that several experiments share is one model.
     """
     store = dj.Store(options["sessions"])
-    statuses = survey(store, plan(grid, "train", ("{*}",), {}), schedulers())
+    statuses = survey(store, _calls(stages), schedulers())
     _print_counts(statuses)
     for state in list(State)[1:]:
         for one in statuses:
@@ -145,10 +155,10 @@ def report(grid: Sequence[dict[str, Any]], options: Mapping[str, Any]) -> int:
     return 0
 
 
-def end(grid: Sequence[dict[str, Any]], options: Mapping[str, Any]) -> int:
+def end(stages: Sequence[PlannedStage], options: Mapping[str, Any]) -> int:
     """Cancel the array jobs that hold models of the grid."""
     store, known = dj.Store(options["sessions"]), schedulers()
-    ended = cancel(store, survey(store, plan(grid, "train", ("{*}",), {}), known), known)
+    ended = cancel(store, survey(store, _calls(stages), known), known)
     for campaign in ended:
         print(f"cancelled {campaign.name}")
     if not ended:
@@ -188,7 +198,8 @@ def _counts(statuses: Sequence[PointStatus]) -> str:
     counts = {state: sum(one.state == state for one in statuses) for state in State}
     always = ("done", "running", "failed", "missing")
     sent = any(one.campaign for one in statuses)
-    shown = [state for state in State if counts[state] or state in always or (sent and state != "unknown")]
+    of_jobs = (State.PENDING, State.SUSPENDED, State.LOST)
+    shown = [state for state in State if counts[state] or state in always or (sent and state in of_jobs)]
     return ", ".join(f"{counts[state]} {state}" for state in shown)
 
 

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from itertools import islice
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -18,12 +17,22 @@ os.environ.setdefault(
 
 import datajuicer as dj
 from jaxrobust.cli import on_cluster
-from jaxrobust.cli.experiments import FOLDER, Experiment, experiment_files, grid_of, load_experiments
+from jaxrobust.cli.experiments import (
+    FOLDER,
+    Experiment,
+    configured,
+    evaluate,
+    experiment_files,
+    grid_of,
+    load_experiments,
+    plan_experiment,
+)
 from jaxrobust.cli.words import Option, columns, describe_options, read_words
 from jaxrobust.errors import InputError
 from jaxrobust.studies.parameter_noise.availability import with_available_data
 from jaxrobust.studies.parameter_noise.catalogue import FAMILIES, family_named
-from jaxrobust.studies.parameter_noise.flat_words import configured, settings_of
+from jaxrobust.studies.parameter_noise.flat_words import settings_of
+from jaxrobust.studies.stages import PlannedStage, finished, n_unfinished, side_by_side
 from jaxrobust.training.malloc import keep_freed_memory
 
 OPTIONS = {
@@ -81,19 +90,26 @@ def main(argv: Sequence[str], folder: Path = FOLDER) -> int:
                 name: grid_of(experiment, options["protocol"], words.settings)
                 for name, experiment in experiments.items()
             }
-        everything = _with_data(grids, experiments, options)
+
+        def planned(name: str, grid: list[dict[str, Any]]) -> list[PlannedStage]:
+            return plan_experiment(experiments.get(name, _ONE_NETWORK), grid, words.settings)
+
+        needs_data = _needing_data(grids, experiments, planned, options)
+        grids = _with_data(grids, needs_data, download=not _is_looking(options))
+        plans = {name: planned(name, grid) for name, grid in grids.items()}
+        stages = side_by_side(plans.values())
         if options["status"] or options["cancel"]:
-            return (on_cluster.report if options["status"] else on_cluster.end)(everything, options)
+            return (on_cluster.report if options["status"] else on_cluster.end)(stages, options)
         if options["mode"] in on_cluster.ARRAYS:
             label = options["arch"] or "+".join(options["exp"]) or "all"
-            return on_cluster.send(everything, label, options)
+            return on_cluster.send(stages, label, options)
         with on_cluster.executor(options) as executor:
             how["executor"] = executor
-            failed = _train(everything, how, options)
-            points = iter(everything)
-            grids = {name: list(islice(points, len(grid))) for name, grid in grids.items()}
+            failed = 0
+            for stage in stages:
+                failed = _compute(stage, how, options) or failed
             for name, experiment in experiments.items():
-                failed = _evaluate(name, experiment, grids[name], how) or failed
+                failed = _evaluate(name, experiment, plans[name], how) or failed
         return failed
     except (InputError, dj.UsageError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -119,52 +135,89 @@ def _check(options: dict[str, Any]) -> None:
         raise InputError(f"-models_per_job={options['models_per_job']} must be at least 1.")
 
 
+class _OneNetwork:
+    """What -arch trains: an experiment of one stage."""
+
+    def train_grid(self) -> list[dict[str, Any]]:
+        return []
+
+    def visualize(self, grid: list[dict[str, Any]], folder: Path) -> list[Path]:
+        return []
+
+
+_ONE_NETWORK = _OneNetwork()
+
+
+def _is_looking(options: dict[str, Any]) -> bool:
+    return options["status"] or options["cancel"] or options["print_script"]
+
+
+def _needing_data(
+    grids: dict[str, list[dict[str, Any]]],
+    experiments: dict[str, Experiment],
+    planned: Callable[[str, list[dict[str, Any]]], list[PlannedStage]],
+    options: dict[str, Any],
+) -> set[str]:
+    """The experiments that need their data; results that are there need none."""
+    if options["force"]:
+        return set(grids)
+    evaluated = {} if _is_looking(options) else experiments
+    return {
+        name
+        for name, grid in grids.items()
+        if not _is_done(planned(name, grid), evaluated.get(name), options["sessions"])
+    }
+
+
 def _with_data(
-    grids: dict[str, list[dict[str, Any]]], experiments: dict[str, Experiment], options: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """All models with their data, or the stand-ins for these; results that are there need no data."""
-    looking = options["status"] or options["cancel"] or options["print_script"]
-    needs_data: dict[str, bool] = {}
-    for name, grid in grids.items():
-        done = None if looking else experiments.get(name)
-        needs_data[name] = options["force"] or not _is_done(grid, done, options["sessions"])
-    found = iter(
-        with_available_data(
-            [point for name, grid in grids.items() for point in grid if needs_data[name]],
-            notice=_notice,
-            download=not looking,
-        )
-    )
-    return [next(found) if needs_data[name] else point for name, grid in grids.items() for point in grid]
+    grids: dict[str, list[dict[str, Any]]], needs_data: set[str], *, download: bool
+) -> dict[str, list[dict[str, Any]]]:
+    """The grids with their data, or the stand-ins for these where they cannot be had."""
+    flat = [name for name in grids if name in needs_data and all("architecture" in p for p in grids[name])]
+    points = [point for name in flat for point in grids[name]]
+    found = iter(with_available_data(points, notice=_notice, download=download))
+    return {name: [next(found) for _ in grid] if name in flat else grid for name, grid in grids.items()}
 
 
-def _is_done(grid: list[dict[str, Any]], experiment: Experiment | None, sessions: str) -> bool:
-    """Whether all models of a grid are trained and, if an experiment is given, evaluated."""
-    if len(dj.status(grid, "train", sessions)("{*}").done) < len(grid):
+def _is_done(stages: list[PlannedStage], experiment: Experiment | None, sessions: str) -> bool:
+    """Whether all stages are computed and, if an experiment is given, evaluated."""
+    if n_unfinished(stages, sessions):
         return False
     if experiment is None:
         return True
     how: dict[str, Any] = {"run_mode": "load", "cache_dir": sessions}
     try:
-        experiment.evaluate(dj.run(grid, "train", store_key="*", **how)("{*}"), **how)
+        evaluate(experiment, finished(stages, **how), **how)
     except (dj.MissingResults, dj.RunError):
         return False
     return True
 
 
-def _train(grid: list[dict[str, Any]], how: dict[str, Any], options: dict[str, Any]) -> int:
-    """Train the grid; 0 if all went well."""
-    return _explained(lambda: dj.run(grid, "train", batch=options["models_per_job"], **how)("{*}"))
+def _compute(planned: PlannedStage, how: dict[str, Any], options: dict[str, Any]) -> int:
+    """Compute a stage; 0 if all went well."""
+    stage, grid = planned.stage, planned.grid
+    states = dj.status(grid, stage.compute, options["sessions"])("{*}")
+    waiting = states.waiting
+    if waiting:
+        grid = [*states.done, *states.failed, *states.running, *states.missing]
+        print(
+            f"waiting: {len(waiting)} points of stage {stage.name!r} need earlier results, which failed",
+            file=sys.stderr,
+        )
+    failed = _explained(lambda: dj.run(grid, stage.compute, batch=options["models_per_job"], **how)("{*}"))
+    return failed or (1 if waiting else 0)
 
 
-def _evaluate(name: str, experiment: Experiment, grid: list[dict[str, Any]], how: dict[str, Any]) -> int:
-    """Evaluate what of an experiment is trained; 0 if all went well."""
-    trained = dj.run(grid, "train", run_mode="load_any", cache_dir=how["cache_dir"], store_key="*")("{*}")
-    if not trained:
+def _evaluate(name: str, experiment: Experiment, stages: list[PlannedStage], how: dict[str, Any]) -> int:
+    """Evaluate what of an experiment is computed; 0 if all went well."""
+    points = finished(stages, run_mode="load_any", cache_dir=how["cache_dir"])
+    if not points:
         return 0
-    failed = _explained(lambda: experiment.evaluate(trained, **how))
-    if not failed and len(trained) == len(grid):
-        print(f"{name}: {len(grid)} models trained and evaluated; draw them with make_figures.py -exp={name}")
+    failed = _explained(lambda: evaluate(experiment, points, **how))
+    n_all = sum(len(planned.grid) for planned in stages)
+    if not failed and len(points) == n_all:
+        done = "trained and evaluated" if hasattr(experiment, "evaluate") else "trained"
+        print(f"{name}: {n_all} models {done}; draw them with make_figures.py -exp={name}")
     return failed
 
 
