@@ -16,6 +16,7 @@ FLOORS = {
     "jaxrobust.trees": 2,
     "jaxrobust.path_rules": 3,
     "jaxrobust.losses": 3,
+    "jaxrobust.criteria": 3,
     "jaxrobust.layers": 4,
     "jaxrobust.perturbations": 4,
     "jaxrobust.networks": 5,

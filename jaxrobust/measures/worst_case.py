@@ -12,6 +12,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from jaxrobust.attacks.parameter_attack import ParameterAttack, attack
+from jaxrobust.criteria import Score, is_hit
 from jaxrobust.errors import InputError
 from jaxrobust.losses import DIVERGENCES, Apply
 from jaxrobust.measures.full_set import Loss, cross_entropy, divergence_from
@@ -83,6 +84,7 @@ def worst_case(
     n_restarts: int = 1,
     restarts_at_once: int = 1,
     batch_size: int | None = None,
+    score: Score = is_hit,
 ) -> WorstCase:
     """Attack the parameters from several random starts and keep the one with the lowest accuracy.
 
@@ -100,6 +102,7 @@ def worst_case(
         n_restarts: Number of random starts.
         restarts_at_once: Restarts computed side by side; 1 is fastest on a CPU.
         batch_size: Samples computed at once; the gradient is exact whatever it is.
+        score: The metric that is lowest for the kept restart; accuracy by default.
 
     Raises:
         InputError: There is no such loss, or no restart.
@@ -108,7 +111,7 @@ def worst_case(
 
     def of_restart(restart_key: Array) -> tuple[Array, Array, Parameters]:
         attacked, losses = attack(loss_of, parameters, restart_key, settings)
-        reached = accuracy(apply, attacked, inputs, labels, batch_size=batch_size)
+        reached = accuracy(apply, attacked, inputs, labels, batch_size=batch_size, score=score)
         return jnp.append(losses, loss_of(attacked)), reached, attacked
 
     losses, accuracies, attacked = map_draws(

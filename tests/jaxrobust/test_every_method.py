@@ -15,6 +15,7 @@ from jaxrobust.perturbations.mismatch import WeightRangeNoise
 from jaxrobust.training import methods, optimizers
 from jaxrobust.training.methods import (
     AdversarialWeights,
+    Batch,
     ContractivePenalty,
     ForwardNoise,
     GradientDifference,
@@ -80,7 +81,7 @@ LATER = jnp.float32(1.0)
 @partial(jax.jit, static_argnums=0)
 def compiled_step(network, parameters, method, key, epoch):
     """Loss, logits and gradient; one program a network and a structure of method."""
-    objective = Objective(network, {}, *data(), epoch=epoch)
+    objective = Objective(network, {}, Batch(*data()), epoch=epoch)
     (loss, forward), gradient = jax.value_and_grad(lambda p: method.loss(objective, p, key), has_aux=True)(
         parameters
     )
@@ -115,7 +116,7 @@ def test_method(name):
 
     # Compiled equals eager.
     with jax.disable_jit():
-        objective = Objective(network, {}, *data(), epoch=jnp.float32(1.0))
+        objective = Objective(network, {}, Batch(*data()), epoch=jnp.float32(1.0))
         eager_loss, eager_forward = method.loss(objective, parameters, key)
     close((loss, forward.logits), (eager_loss, eager_forward.logits))
 
@@ -161,13 +162,16 @@ def test_method(name):
 
 # --- optimizers, through the same kind of checks ---
 
-OPTIMIZERS = {**optimizers.OPTIMIZERS, "clipped": optimizers.WeightClipping(optimizers.Adam(), 1.5)}
+OPTIMIZERS = {
+    **optimizers.OPTIMIZERS,
+    "clipped": optimizers.Projected(optimizers.Adam(), optimizers.WeightClipping(1.5)),
+}
 RATES = {"adam": 0.05, "sgd": 0.3, "nesterov": 0.05, "esgd": 0.5, "abcd": 0.05, "clipped": 0.05}
 
 
 @jax.jit
 def optimize(optimizer, parameters, memory, rate, key):
-    objective = Objective(PLAIN, {}, *data())
+    objective = Objective(PLAIN, {}, Batch(*data()))
 
     def evaluate(p, key):
         (loss, forward), gradient = jax.value_and_grad(lambda p: objective.loss(p, key), has_aux=True)(p)
@@ -182,7 +186,7 @@ def test_optimizer(name):
     parameters, _ = PLAIN.init(jax.random.key(1))
     memory = optimizer.init(parameters)
     first = optimize(optimizer, parameters, memory, rate, key)
-    task_loss, forward = Objective(PLAIN, {}, *data()).loss(parameters, key)
+    task_loss, forward = Objective(PLAIN, {}, Batch(*data())).loss(parameters, key)
     close((first.loss, first.forward.logits), (task_loss, forward.logits))
     for new, old in ((first.parameters, parameters), (first.memory, memory)):
         assert jax.tree.map(lambda x: (x.shape, x.dtype), new) == jax.tree.map(
@@ -248,7 +252,7 @@ def test_settings_that_make_no_sense_are_refused(make):
 
 def test_penalties_on_parameters_that_do_not_exist_are_refused():
     parameters, _ = PLAIN.init(jax.random.key(0))
-    objective = Objective(PLAIN, {}, *data())
+    objective = Objective(PLAIN, {}, Batch(*data()))
     with pytest.raises(InputError, match="'w_rec' fits no parameter"):
         NormPenalty(Standard(), 0.1, parameters=("w_rec",)).loss(objective, parameters, jax.random.key(0))
 

@@ -14,7 +14,9 @@ from jaxrobust.networks.lsnn import LSNN
 from jaxrobust.networks.mlp import MLP
 from jaxrobust.training.methods import (
     AdversarialWeights,
+    Batch,
     ContractivePenalty,
+    FiringRates,
     ForwardNoise,
     GradientDifference,
     InputAttack,
@@ -46,7 +48,7 @@ def problem(network=NETWORK, shape=(12, 2), seed=0):
         lambda p: jnp.asarray(p + 0.1 * rng.standard_normal(p.shape), jnp.float64), parameters
     )
     inputs, labels = jnp.asarray(rng.standard_normal((6, *shape))), jnp.arange(6) % 3
-    return Objective(network, statistics, inputs, labels, rate_regularization=0.001), parameters
+    return Objective(network, statistics, Batch(inputs, labels)), parameters
 
 
 with jax.enable_x64(True):
@@ -62,7 +64,9 @@ def task_loss(p, inputs=None):
 
 @jax.jit
 def gradient_of(method, epoch=0.0):
-    return jax.grad(lambda p: method.loss(TASK._replace(epoch=epoch), p, KEY)[0])(PARAMETERS)
+    return jax.grad(lambda p: FiringRates(method, 0.001).loss(TASK._replace(epoch=epoch), p, KEY)[0])(
+        PARAMETERS
+    )
 
 
 def assert_close(one, other, atol=1e-12):
@@ -270,7 +274,7 @@ def _check_running_statistics():
     network = CNN(image=(12, 12, 1), n_out=3, kernels=(2, 2), dense=(4, 4))
     parameters, statistics = network.init(jax.random.key(0))
     inputs = jnp.asarray(np.random.default_rng(0).uniform(size=(6, 12, 12, 1)), jnp.float32)
-    objective = Objective(network, statistics, inputs, jnp.arange(6) % 3)
+    objective = Objective(network, statistics, Batch(inputs, jnp.arange(6) % 3))
     method = AdversarialWeights(Standard(), ATTACK, gamma=1.0, input_attack=InputAttack(0.5))
     _, forward = jax.jit(lambda p: method.loss(objective, p, KEY))(parameters)
     base = network.forward(parameters, statistics, inputs, key=KEY, training=True)

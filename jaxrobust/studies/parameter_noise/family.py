@@ -17,8 +17,9 @@ from jaxrobust.studies.parameter_noise.recipes import attack_of, method_of, opti
 from jaxrobust.studies.parameter_noise.shared_settings import NUMBERS
 from jaxrobust.training.augmentation import augmentation_named
 from jaxrobust.training.checkpoints import save_tree
-from jaxrobust.training.loop import CHECKPOINT, Trained, Training, TrainingDiverged, TrainingStopped, train
+from jaxrobust.training.loop import CHECKPOINT, train
 from jaxrobust.training.malloc import keep_freed_memory
+from jaxrobust.training.training import Trained, Training, TrainingDiverged, TrainingStopped
 
 PARAMETERS = "parameters.safetensors"
 
@@ -123,7 +124,6 @@ class NetworkFamily:
                 batch_size=point["batch_size"],
                 seed=point["seed"],
                 eval_step_interval=point["eval_step_interval"],
-                reg=point["reg"],
                 folder=its_job.folder,
                 augmentation=augmentation_named(point["augmentation"], dataset.train.inputs.ndim),
             )
@@ -167,7 +167,7 @@ def _finish(trained: Trained, dataset: Dataset, job: dj.Job) -> dict[str, Any]:
     return {
         "trained": job.key,
         "parameters": job.artifact(PARAMETERS),
-        "validation_accuracy": trained.validation_accuracy,
+        "validation_accuracy": trained.validation_score,
         "best_step": trained.best_step,
         "n_steps": trained.n_steps,
         "history": trained.history,

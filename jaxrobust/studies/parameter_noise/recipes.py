@@ -10,6 +10,7 @@ from jaxrobust.perturbations.perturbation import Matching
 from jaxrobust.training.methods import (
     AdversarialWeights,
     ContractivePenalty,
+    FiringRates,
     ForwardNoise,
     GradientDifference,
     InputAttack,
@@ -25,17 +26,18 @@ from jaxrobust.training.methods import (
 from jaxrobust.training.optimizers import (
     BlockCoordinateDescent,
     Optimizer,
+    Projected,
     WeightClipping,
     optimizer_named,
 )
-from jaxrobust.training.schedule import Schedule
+from jaxrobust.training.schedule import Phases
 
 Settings = Mapping[str, Any]
 
 
-def schedule_of(model: Settings) -> Schedule:
+def schedule_of(model: Settings) -> Phases:
     """The learning rates of a grid point."""
-    return Schedule(n_epochs=model["n_epochs"], learning_rates=model["learning_rate"])
+    return Phases(n_epochs=model["n_epochs"], learning_rates=model["learning_rate"])
 
 
 def optimizer_of(model: Settings) -> Optimizer:
@@ -45,7 +47,9 @@ def optimizer_of(model: Settings) -> Optimizer:
         optimizer = BlockCoordinateDescent(
             ascent_rate=model["abcd_etaA"], size=model["attack_size_mismatch"], n_cycles=model["abcd_L"]
         )
-    return WeightClipping(optimizer, model["weight_clipping"]) if model["weight_clipping"] else optimizer
+    if not model["weight_clipping"]:
+        return optimizer
+    return Projected(optimizer, WeightClipping(model["weight_clipping"]))
 
 
 def attack_of(model: Settings) -> ParameterAttack:
@@ -154,4 +158,4 @@ def method_of(
     if model.get("weight_increase"):
         hidden = tuple(f"w{layer}" for layer in range(1, len(model["n_hidden"]) + 1))
         method = WeightMagnitude(method, model["weight_increase"], parameters=hidden)
-    return method
+    return FiringRates(method, model["reg"])

@@ -6,23 +6,28 @@ of many models, without compiling anew; which parts it has is its structure. Met
 ``loss``; the training loop knows none of them.
 """
 
+from jaxrobust.training.methods.adversarial_training import AdversarialTraining
 from jaxrobust.training.methods.adversarial_weights import AdversarialWeights, InputAttack
 from jaxrobust.training.methods.contractive import ContractivePenalty
+from jaxrobust.training.methods.firing_rates import FiringRates
 from jaxrobust.training.methods.forward_noise import ForwardNoise
 from jaxrobust.training.methods.gradient_difference import GradientDifference
 from jaxrobust.training.methods.model_perturbation import ModelPerturbation
 from jaxrobust.training.methods.norm_penalty import NormPenalty
-from jaxrobust.training.methods.objective import Batch, Method, Number, Objective, objective_of
+from jaxrobust.training.methods.objective import Batch, Method, Number, Objective
 from jaxrobust.training.methods.parameter_attack import ParameterAttackTraining
 from jaxrobust.training.methods.perturbed_forward import PerturbedForward
 from jaxrobust.training.methods.sharpness_aware import SharpnessAware
 from jaxrobust.training.methods.standard import Standard
+from jaxrobust.training.methods.trades import Trades
 from jaxrobust.training.methods.weight_magnitude import WeightMagnitude
 
 __all__ = [
+    "AdversarialTraining",
     "AdversarialWeights",
     "Batch",
     "ContractivePenalty",
+    "FiringRates",
     "ForwardNoise",
     "GradientDifference",
     "InputAttack",
@@ -35,6 +40,6 @@ __all__ = [
     "PerturbedForward",
     "SharpnessAware",
     "Standard",
+    "Trades",
     "WeightMagnitude",
-    "objective_of",
 ]

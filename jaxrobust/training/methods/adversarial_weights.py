@@ -83,7 +83,7 @@ class AdversarialWeights:
         """The base method's loss at the perturbed parameters (and inputs)."""
 
         def base(p: Parameters, inputs: Array) -> Array:
-            return self.base.loss(objective._replace(inputs=inputs), p, key)[0]
+            return self.base.loss(objective.with_inputs(inputs), p, key)[0]
 
         def perturbed() -> Array:
             attacked = attack(

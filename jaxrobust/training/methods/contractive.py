@@ -1,6 +1,7 @@
 """A penalty on the gradient itself."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +23,8 @@ class ContractivePenalty:
         weight: Weight of the penalty.
         parameters: Regular expressions for the paths of the tensors, all by default.
     """
+
+    neutral: ClassVar = {"weight": 0.0}
 
     base: Method
     weight: Number

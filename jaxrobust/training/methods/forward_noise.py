@@ -1,6 +1,7 @@
 """Training under noise on the parameters."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,8 @@ class ForwardNoise:
     Attributes:
         std: Standard deviation relative to each parameter's absolute value.
     """
+
+    neutral: ClassVar = {"std": 0.0}
 
     std: Number = 0.3
 

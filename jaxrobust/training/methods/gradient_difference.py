@@ -1,6 +1,7 @@
 """Training for a gradient that an attack on the parameters does not change."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +29,8 @@ class GradientDifference:
         treat_as_constant: Whether ``theta*`` is held fixed in the gradient.
         warmup: Epochs before the second term sets in.
     """
+
+    neutral: ClassVar = {"beta": 0.0}
 
     base: Method
     beta: Number

@@ -1,7 +1,7 @@
 """Penalties on the size of the parameters."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +42,8 @@ class NormPenalty:
             as published; or ``"l2_squared"``, the usual weight decay.
         parameters: Regular expressions for the paths of the tensors, all by default.
     """
+
+    neutral: ClassVar = {"weight": 0.0}
 
     base: Method
     weight: Number

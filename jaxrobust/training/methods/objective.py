@@ -1,28 +1,27 @@
-"""What a training method is given, one batch and the network that learns it, and what it gives back."""
+"""The objective of one training step: a batch, the network that learns it, and the criterion."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import Array
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Shaped
 
+from jaxrobust.criteria import Criterion, CrossEntropy
 from jaxrobust.networks.network import Network, Outputs, Statistics
 from jaxrobust.trees import Number, Parameters
 
 Loss = tuple[Float[Array, ""], Outputs]
-
-# The firing rate towards which the published regularizer pulls: 10 Hz at a time step of 1 ms.
-TARGET_RATE = 0.01
+# Adds something to the task loss wherever it is computed: (loss, outputs) -> loss.
+Term = Callable[[Float[Array, ""], Outputs], Float[Array, ""]]
 
 
 class Keys(NamedTuple):
     """The keys of one training step, one for each purpose.
 
-    They all come from the step's key, whatever parts the method has: a model draws the same alone and in a
-    program with models that have more parts.
+    All come from the step's key, whatever parts the method has: a model draws the same alone and in a program
+    with models that have more parts.
     """
 
     noise: Array
@@ -32,74 +31,102 @@ class Keys(NamedTuple):
 
 
 def keys_of(key: Array) -> Keys:
-    """The keys of a training step."""
+    """Split the key of a training step."""
     return Keys(*jax.random.split(key, 4))
 
 
 class Batch(NamedTuple):
-    """Inputs and labels of one training step."""
+    """Inputs and labels of one training step; what a label is depends on the criterion."""
 
     inputs: Float[Array, "batch ..."]
-    labels: Int[Array, " batch"]
+    labels: Shaped[Array, "batch ..."]
 
 
 class Objective(NamedTuple):
-    """One batch and the network that learns it, as the methods see them.
+    """One batch, the network that learns it, and how well it does, as the methods see them.
 
     Attributes:
-        network: The architecture.
+        network: The network.
         statistics: Its running statistics before this step.
-        inputs: The batch's inputs; ``objective._replace(inputs=...)`` is the same objective on others.
-        labels: The batch's classes.
-        rate_regularization: Weight of the firing-rate term.
+        batch: Inputs and labels.
+        criterion: What compares outputs with labels.
         epoch: Epochs trained so far, with fractions.
+        terms: What is added to the criterion, as the firing-rate term.
     """
 
     network: Network
     statistics: Statistics
-    inputs: Float[Array, "batch ..."]
-    labels: Int[Array, " batch"]
-    rate_regularization: Number = 0.0
+    batch: Batch
+    criterion: Criterion = CrossEntropy()
     epoch: Number = 0.0
+    terms: tuple[Term, ...] = ()
+
+    @property
+    def inputs(self) -> Float[Array, "batch ..."]:
+        """The batch's inputs."""
+        return self.batch.inputs
+
+    @property
+    def labels(self) -> Shaped[Array, "batch ..."]:
+        """The batch's labels."""
+        return self.batch.labels
+
+    def with_inputs(self, inputs: Float[Array, "batch ..."]) -> "Objective":
+        """Return the same objective on other inputs with the same labels."""
+        return self._replace(batch=self.batch._replace(inputs=inputs))
 
     def forward(self, parameters: Parameters, inputs: Float[Array, "batch ..."], key: Array) -> Outputs:
-        """The network in training: the same key of a step gives the same dropout mask."""
+        """Compute the network in training; the same key of a step gives the same dropout mask."""
         return self.network.forward(
             parameters, self.statistics, inputs, key=keys_of(key).dropout, training=True
         )
 
+    def evaluate(self, parameters: Parameters, inputs: Float[Array, "batch ..."]) -> Outputs:
+        """Compute the network as it is evaluated: without dropout, with its running statistics."""
+        return self.network.forward(parameters, self.statistics, inputs)
+
     def loss(self, parameters: Parameters, key: Array) -> Loss:
-        """The published task loss: cross-entropy and a pull of the firing rates to 10 Hz.
-
-        The rate term is summed over units and batch, as published; networks without spikes have none.
-        """
-        result = self.forward(parameters, self.inputs, key)
-        cross_entropy = jnp.mean(optax.softmax_cross_entropy_with_integer_labels(result.logits, self.labels))
-        if "rates" not in result.activations:
-            return cross_entropy, result
-        deviation = result.activations["rates"] - TARGET_RATE
-        return cross_entropy + self.rate_regularization * jnp.sum(deviation**2), result
-
-
-def objective_of(
-    network: Network,
-    statistics: Statistics,
-    batch: Batch,
-    rate_regularization: Number,
-    epoch: Number = 0.0,
-) -> Objective:
-    """The objective of learning one batch."""
-    return Objective(network, statistics, *batch, rate_regularization, epoch)
+        """Compute the task loss, the criterion plus all terms, and the forward pass it comes from."""
+        outputs = self.forward(parameters, self.inputs, key)
+        loss = self.criterion.loss(outputs.logits, self.labels)
+        for term in self.terms:
+            loss = term(loss, outputs)
+        return loss, outputs
 
 
 class Method(Protocol):
-    """What the training loop asks of a method."""
+    """How the parameters are trained: a loss over (objective, parameters, key), put together from parts.
+
+    A method is a frozen dataclass made a tree by ``settings_tree``: its numbers are leaves, so that they can
+    change, or become an axis of many models, without a recompilation; which parts it has, and its ``static``
+    fields, are the structure of the program. Most methods take a ``base`` method, whose loss they attack,
+    perturb or add to. They call ``objective.loss`` for the task loss and ``objective.forward`` for the
+    network, and draw from ``keys_of(key)`` only, one key per purpose.
+
+    A method must keep what tests/contracts/test_methods.py checks of each: jit = eager and vmap = loop within
+    rounding, dtypes kept, the same key the same numbers, no NaN where all parameters are zero, no
+    recompilation for other numbers.
+
+    A class may name the number that switches it off, ``neutral = {"weight": 0.0}``: with it, its loss is that
+    of its base. Models whose methods differ in such parts alone can share a program (``joining.join``).
+
+    Example:
+        >>> @settings_tree
+        ... @dataclass(frozen=True)
+        ... class GradientPenalty:
+        ...     base: Method
+        ...     weight: Number
+        ...     def loss(self, objective, parameters, key):
+        ...         loss, outputs = self.base.loss(objective, parameters, key)
+        ...         slope = jax.grad(lambda x: objective.with_inputs(x).loss(parameters, key)[0])
+        ...         return loss + self.weight * jnp.sum(slope(objective.inputs) ** 2), outputs
+    """
 
     def loss(self, objective: Objective, parameters: Parameters, key: Array) -> Loss:
-        """The number whose gradient trains the parameters, and the base forward pass.
+        """Compute the number whose gradient trains the parameters, and the base method's forward pass.
 
-        The forward pass is that of the base method: what is logged as training accuracy and what the
-        running statistics come from, so that neither depends on an attack.
+        The forward pass is that of the innermost method without attack: what is logged as training score and
+        where the running statistics come from, so that neither depends on an attack.
         """
         ...
 

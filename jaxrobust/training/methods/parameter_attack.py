@@ -1,6 +1,7 @@
 """Training against an attack on the parameters: the published method."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jax import Array
@@ -26,6 +27,8 @@ class ParameterAttackTraining:
         warmup: Epochs before the robust term sets in. (The published setting of this name counted phases of
             the learning rate.)
     """
+
+    neutral: ClassVar = {"beta": 0.0}
 
     base: Method
     beta: Number

@@ -1,6 +1,7 @@
 """A penalty on small weights: the one way to appear robust that means nothing."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,8 @@ class WeightMagnitude:
         target: Sum of mean absolute values above which nothing is asked.
         parameters: Regular expressions for the paths of the hidden layers' weight matrices.
     """
+
+    neutral: ClassVar = {"weight": 0.0}
 
     base: Method
     weight: Number
