@@ -17,6 +17,7 @@ from datajuicer.clusters.scheduler import NOT_SEEN, Scheduler, Seen
 from datajuicer.clusters.slurm import Slurm
 from datajuicer.clusters.states import QUEUED, Evidence, state_of
 from datajuicer.errors import UsageError
+from datajuicer.running.omitted import settle_all
 from datajuicer.running.plan import Call
 from datajuicer.running.states import State
 from datajuicer.running.status import states_of
@@ -47,6 +48,7 @@ class PointStatus:
 def survey(store: Store, calls: Sequence[Call], known: Schedulers) -> list[PointStatus]:
     """Return the status of every call."""
     holders = _holders(store)
+    calls = settle_all(store, calls)
     unfinished = [
         call for call, state in zip(calls, states_of(store, calls), strict=True) if state is not State.DONE
     ]

@@ -189,7 +189,13 @@ class Encoder:
             return self._tagged(b"E", class_name, name, where=where)
         # looked up on the class: dicts that answer to any attribute must neither be asked nor written to
         if hasattr(kind, "__datajuicer_key__"):
-            return self._tagged(b"K", *value.__datajuicer_key__(), where=where)
+            parts = value.__datajuicer_key__()
+            if hasattr(kind, "__datajuicer_omitted__") and (more := value.__datajuicer_omitted__()):
+                if self.omitted is None:
+                    parts = (*parts, more)
+                else:
+                    self.omitted.setdefault(f"state of {where}", []).append(more)
+            return self._tagged(b"K", *parts, where=where)
         if dataclasses.is_dataclass(kind):
             fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
             return self._with_state(b"D", value, fields, fields, where)

@@ -10,6 +10,7 @@ from typing import Any
 from datajuicer.grids.points import as_points
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.labels import short_label
+from datajuicer.running.omitted import settle_all
 from datajuicer.running.plan import Call, plan
 from datajuicer.running.provenance import EARLIER, Codes, shown
 from datajuicer.running.states import State
@@ -48,7 +49,7 @@ def explain(
         store = Store(cache_dir)
         records: dict[str, list[Record]] = {}
         found, codes = [], Codes()
-        calls = plan(as_points(grid), func, args, kwargs)
+        calls = settle_all(store, plan(as_points(grid), func, args, kwargs))
         for call, state in zip(calls, states_of(store, calls), strict=True):
             if state in (State.DONE, State.FAILED):
                 continue

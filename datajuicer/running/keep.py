@@ -133,6 +133,7 @@ def _record(attempt: Attempt, outcome: str) -> Record:
         "key": call.id,
         "outcome": outcome,
         "dependencies": {name: values.describe(value) for name, value in call.dependencies.items()},
+        "omitted": call.omitted,
         "context": _context(call),
         "notes": {name: _describe(fact) for name, fact in attempt.job.facts.items()},
         "started": datetime.fromtimestamp(attempt.started, UTC).isoformat(timespec="milliseconds"),

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from datajuicer.errors import Failure, StoreWarning, UsageError
 from datajuicer.running.cachable import Cachable
+from datajuicer.running.omitted import settle
 from datajuicer.running.plan import Call
 from datajuicer.running.provenance import Codes, shown
 from datajuicer.running.results import Results
@@ -33,8 +34,9 @@ def look_up(store: Store, calls: Sequence[Call], mode: RunMode) -> Results:
     codes = Codes()
     changed: dict[str, dict[str, None]] = {}  # by function: what is other code by now
     forced = replace_any() if mode == "force" else None
+    taken: dict[str, Record] = {}
     for call in calls:
-        match _look_up_one(store, call, mode, forced, codes, changed):
+        match _look_up_one(store, call, mode, forced, codes, changed, taken):
             case Failure() as failure:
                 failures.append(failure)
             case Call() as again:
@@ -59,16 +61,16 @@ def _look_up_one(
     forced: str | None,
     codes: Codes,
     changed: dict[str, dict[str, None]],
+    taken: dict[str, Record],
 ) -> dict[int, Any] | Failure | Call:
     function = call.function
     if not isinstance(function, Cachable):
         return call
-    assert call.key is not None
-    if forced is not None:
-        return replace(call, replaces=forced)
     recompute = mode in ("normal", "retry")
     try:
-        record = store.read(function.table_name, call.key)
+        call, record = settle(store, call, taken)
+        if forced is not None:
+            return replace(call, replaces=forced)
         if record is None:
             return _look_up_failure(store, call, function, codes) if mode == "normal" else call
         if not is_current(store, function, call.arguments, record, codes, recompute=recompute):

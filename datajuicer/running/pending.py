@@ -10,6 +10,7 @@ from typing import Any
 from datajuicer.errors import Failure, StoreWarning
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.lookup import failure_of, load_values, unreadable
+from datajuicer.running.omitted import differing
 from datajuicer.running.options import RunOptions
 from datajuicer.running.plan import Call
 from datajuicer.running.results import Outcome, Result, Results
@@ -74,6 +75,9 @@ def _values_or_failure(
 
 def _load(store: Store, call: Call) -> Mapping[int, Any] | Failure:
     record = store.read(call.name, call.id)
+    if record is not None and differing(call, record):
+        error = "another function of this name, or with other defaults, was computed just now; run again"
+        return failure_of(store, call, error, "", recorded=False)
     try:
         values = None if record is None else load_values(store, call, record)
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,10 +11,12 @@ from datajuicer import keys
 from datajuicer.errors import UsageError
 from datajuicer.grids.points import Point
 from datajuicer.running.cachable import Cachable
+from datajuicer.running.identity import are_same
 from datajuicer.running.labels import short_label
 from datajuicer.running.parent import Parent, load_parents, parents_in
 from datajuicer.running.provenance import Code
 from datajuicer.store.store import Store
+from datajuicer.store.values import describe
 from datajuicer.template import format_template, get
 
 
@@ -23,6 +26,7 @@ class Call:
 
     Attributes:
         key: the key of the result; None for a function that is not cachable: such calls are never shared.
+        omitted: what tells the result from others of the same key, for its record; see `omitted`.
         replaces: what this call replaces, see `datajuicer.store.replacing`.
         code: the code behind the call: first where it was planned, then where it is made.
     """
@@ -35,6 +39,7 @@ class Call:
     arguments: dict[str, Any] = field(default_factory=dict)
     dependencies: dict[str, Any] = field(default_factory=dict)
     key: str | None = None
+    omitted: dict[str, Any] = field(default_factory=dict)
     replaces: str | None = None
     code: Code | None = None
 
@@ -90,19 +95,22 @@ def plan(points: Sequence[Point], func: Any, args: Sequence[Any], kwargs: Mappin
     """
     calls: list[Call] = []
     shared: dict[int, list[int]] = {}  # the indices of calls that several points share
-    by_key: dict[tuple[str, str], int] = {}
+    by_key: dict[tuple[str, str], list[int]] = {}
+    functions: dict[tuple[str, str], list[Cachable]] = {}
     for index, point in enumerate(points):
         try:
             call = _call(point, index, func, args, kwargs)
+            _check_function(call, functions)
         except UsageError as error:
             raise type(error)(f"point {index}{_hint(point)}: {error}") from error
-        place = len(calls)
-        if call.key is not None:
-            place = by_key.setdefault((call.name, call.key), place)
-        if place == len(calls):
-            calls.append(call)
+        same = [] if call.key is None else by_key.setdefault((call.name, call.key), [])
+        for place in same:
+            if repr(calls[place].omitted) == repr(call.omitted):
+                shared.setdefault(place, [*calls[place].indices]).append(index)
+                break
         else:
-            shared.setdefault(place, [*calls[place].indices]).append(index)
+            same.append(len(calls))
+            calls.append(call)
     for place, indices in shared.items():
         calls[place] = replace(calls[place], indices=tuple(indices))
     return calls
@@ -110,6 +118,8 @@ def plan(points: Sequence[Point], func: Any, args: Sequence[Any], kwargs: Mappin
 
 def _call(point: Point, index: int, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
     function = get(point, func) if isinstance(func, str) else func
+    if isinstance(function, types.MethodType) and isinstance(function.__func__, Cachable):
+        function = function.__func__.__get__(function.__self__)  # a class method, since Python 3.13
     if not callable(function):
         raise UsageError(f"{func!r} is of type {type(function).__qualname__}, not a function")
     filled = tuple([format_template(point, a) if isinstance(a, str) else a for a in args])
@@ -124,8 +134,37 @@ def make_call(
     if not isinstance(function, Cachable):
         return Call(function, args, kwargs, point, (index,))
     arguments = function.bind(args, kwargs)
-    dependencies = function.dependency_values(arguments)
-    return Call(function, args, kwargs, point, (index,), arguments, dependencies, function.key(dependencies))
+    dependencies, defaults = function.dependencies_and_defaults(arguments)
+    dependencies |= function.state()
+    key, values = function.key_and_omitted(dependencies)
+    omitted: dict[str, Any] = {} if function.is_named else {"function": function.identity}
+    if defaults:
+        omitted["defaults"] = defaults
+    if values:
+        omitted["values"] = {
+            label: sorted(map(describe, found), key=repr) for label, found in sorted(values.items())
+        }
+    return Call(function, args, kwargs, point, (index,), arguments, dependencies, key, omitted)
+
+
+def _check_function(call: Call, functions: dict[tuple[str, str], list[Cachable]]) -> None:
+    """Refuse two functions in one plan whose results could not be told apart."""
+    function = call.function
+    if not isinstance(function, Cachable):
+        return
+    known = functions.setdefault((function.table_name, repr(function.version)), [])
+    if any(function is other for other in known):
+        return
+    for other in known:
+        may_differ = not (function.is_named or other.is_named) and (
+            function.identity != other.identity or keys.digest(function.state()) != keys.digest(other.state())
+        )
+        if not may_differ and not are_same(function.function, other.function):
+            raise UsageError(
+                f"two different functions are called {function.table_name}, and their results could not be "
+                "told apart; give each a name of its own with cachable(table_name=…)"
+            )
+    known.append(function)
 
 
 def batches(calls: Sequence[Call], size: int) -> Iterator[tuple[int, ...]]:

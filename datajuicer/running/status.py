@@ -11,6 +11,7 @@ from datajuicer.errors import UsageError
 from datajuicer.grids.grid import Grid
 from datajuicer.grids.points import as_points
 from datajuicer.running.cachable import Cachable
+from datajuicer.running.omitted import settle_all
 from datajuicer.running.plan import Call, plan
 from datajuicer.running.provenance import EARLIER, Codes
 from datajuicer.running.states import State
@@ -62,7 +63,7 @@ def status(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions")
 
     def report(*args: Any, **kwargs: Any) -> Status:
         store, points = Store(cache_dir), as_points(grid)
-        calls = plan(points, func, args, kwargs)
+        calls = settle_all(store, plan(points, func, args, kwargs))
         found: dict[int, State] = {}
         states = states_of(store, calls)
         for call, state in zip(calls, states, strict=True):
