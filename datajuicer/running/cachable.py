@@ -358,7 +358,7 @@ def cachable(
             function, name, found, saver, loader, checker, version, batched, group, on_code_change,
             tuple((encoders or {}).items()), tuple(depends_on), code_of,
             None if code_within is None else tuple(code_within),
-            tuple((encoders or {}).items()), tuple(map(Dependency.parse, earlier_defaults)),
+            tuple(map(Dependency.parse, earlier_defaults)),
             table_name is not None, False, () if table_name else tuple(freeze(function).items()),
         )  # fmt: skip
 

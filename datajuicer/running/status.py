@@ -174,8 +174,9 @@ def missing(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions"
 
     def report(*args: Any, **kwargs: Any) -> Grid:
         points = as_points(grid)
-        calls = plan(points, func, args, kwargs)
-        states = states_of(Store(cache_dir), calls)
+        store = Store(cache_dir)
+        calls = settle_all(store, plan(points, func, args, kwargs))
+        states = states_of(store, calls)
         found = [call for call, state in zip(calls, states, strict=True) if state is State.MISSING]
         return Grid(points[index] for index in sorted(index for call in found for index in call.indices))
 
