@@ -13,7 +13,7 @@ from typing import Any
 from datajuicer.errors import UsageError
 from datajuicer.grids.points import Point, as_points
 from datajuicer.keys import identity
-from datajuicer.store import values
+from datajuicer.store import codecs, values
 from datajuicer.store.record import made_with
 from datajuicer.store.store import Store
 from datajuicer.template import get
@@ -307,6 +307,8 @@ def _without_files(tree: Any) -> Any:
     if len(tree) == 1 and "$array" in tree:
         _, dtype, shape = tree["$array"]
         return f"{dtype}{shape}"
+    if len(tree) == 1 and "$value" in tree and (shown := codecs.summary(*tree["$value"])) != tree:
+        return _without_files(shown)
     if len(tree) == 1 and "$files" in tree:
         return ", ".join(tree["$files"]["files"])
     return {name: _without_files(inner) for name, inner in tree.items()}

@@ -38,10 +38,12 @@ def cached(function: Cachable, cache_dir: str | os.PathLike[str] = "sessions") -
         results = look_up(store, [replace(keyed, args=args, kwargs=kwargs)], "normal")
         if results.pending:
             results = results.then(compute_pending(store, store, results.pending, RunOptions(progress=False)))
-            if results.cause is not None:
+            if results.cause is not None and not results.values:
                 raise results.cause
         if results.failures:
-            raise RunError(describe_failures(results.failures, [{}]), [None], list(results.failures))
+            raise RunError(
+                describe_failures(results.failures, [{}]), [results.values.get(0)], list(results.failures)
+            )
         return results.values[0]
 
     return call

@@ -48,8 +48,19 @@ class Task:
 
 def compute_pickled(payload: bytes) -> list[Result]:
     """`compute` for another process; cloudpickle carries functions of __main__ and of notebooks."""
-    # without the exceptions: they do not always survive a pickle
-    return [replace(result, exception=None) for result in compute(pickle.loads(payload))]
+    return [_sendable(result) for result in compute(pickle.loads(payload))]
+
+
+def _sendable(result: Result) -> Result:
+    """A result without what may not survive a pickle: exceptions, and values that could not be stored."""
+    import cloudpickle
+
+    if result.is_unstorable or result.fatal:
+        try:
+            cloudpickle.loads(cloudpickle.dumps(result.value))
+        except Exception:
+            return replace(result, exception=None, value=None)
+    return replace(result, exception=None)
 
 
 def compute(task: Task) -> list[Result]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,8 @@ def keep(store: Store | None, attempt: Attempt, value: Any) -> Result:
     try:
         difference = _keep_value(store, attempt, value)
     except Exception as error:  # of its saver, or because a record cannot hold the value
-        return _keep_failure(store, attempt, error)
+        failed = _keep_failure(store, attempt, error)
+        return replace(failed, value=value, is_unstorable=not failed.fatal)
     return Result(Outcome.DONE, warnings=(difference,) if difference else ())
 
 

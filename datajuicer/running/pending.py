@@ -46,6 +46,8 @@ def compute_pending(
             found = _values_or_failure(store, keep, call, result)
             if isinstance(found, Failure):
                 failures.append(found)
+                if result.value is not None:  # it could not be stored, but is not lost
+                    values |= dict.fromkeys(call.indices, result.value)
                 cause = cause or result.exception
             else:
                 values.update(found)

@@ -24,7 +24,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one call; `value` is set only if nothing is stored."""
+    """The result of one call; `value` is set only if it is not in the store."""
 
     outcome: Outcome
     value: Any = None
@@ -32,6 +32,7 @@ class Result:
     traceback: str = ""
     exception: BaseException | None = None
     fatal: bool = False  # the store takes no more: further computations would be lost
+    is_unstorable: bool = False  # the value could be computed, but not stored
     warnings: tuple[str, ...] = ()
     undeclared: tuple[str, ...] = ()
 

@@ -31,9 +31,11 @@ from datajuicer.running.provenance import Codes
 from datajuicer.running.results import Outcome, Result
 from datajuicer.running.stop import Stop
 from datajuicer.store import claims
+from datajuicer.store.pickled import check_ours
 from datajuicer.store.store import Store
 from datajuicer.workers.local import InProcess, LocalExecutor
 
+MAX_UNSTORABLE = 3  # values of one function that could not be stored, after which it is not called again
 POLL_INTERVAL = 0.2  # seconds between two looks at what another process computes
 MAX_POLL_INTERVAL = 5.0
 
@@ -50,6 +52,9 @@ def compute_all(
     """
     if keep is not None and any(isinstance(call.function, Cachable) for call in calls):
         keep.check_writable()
+        for name in {call.name for call in calls if getattr(call.function, "loader", None) == "pickle"}:
+            check_ours(keep.root, keep.root)
+            check_ours(keep.root / name, keep.root)
     keys = distinguishing_keys([call.point for call in calls])
     labels = [f"{call.name} {short_label(call.point, 80, keys)}".strip() for call in calls]
     display = make_progress(_shows_progress(options), zip([c.id for c in calls], labels, strict=True))
@@ -100,6 +105,8 @@ class _Schedule:
     elsewhere: dict[int, tuple[float, float]] = field(default_factory=dict)
     full: str = ""  # why the store takes no more
     codes: Codes = field(default_factory=Codes)
+    # function → how many of its values could not be stored, and why
+    unstorable: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def interrupted(self) -> Interrupted:
         """Return what a run that was stopped raises."""
@@ -117,7 +124,7 @@ class _Schedule:
                 self.elsewhere.clear()
                 for future in self.running:
                     future.cancel()
-            elif self.full:
+            elif self.full or self.unstorable:
                 yield from self._give_up(pending)
             while pending and self._has_room():
                 places = pending.popleft()
@@ -166,6 +173,9 @@ class _Schedule:
                     self.elsewhere[place] = time.monotonic() + POLL_INTERVAL, POLL_INTERVAL
                 elif result.outcome is not Outcome.STOPPED or not self.stop.count:
                     self.full = self.full or (result.error if result.fatal else "")
+                    if result.is_unstorable:
+                        count, _ = self.unstorable.get(self.calls[place].name, (0, ""))
+                        self.unstorable[self.calls[place].name] = count + 1, result.error
                     yield self._finish(place, result)
 
     def _finish(self, place: int, result: Result) -> tuple[int, Result]:
@@ -178,7 +188,7 @@ class _Schedule:
         try:
             return future.result()
         except (CancelledError, Interrupted) as error:
-            return [Result(Outcome.STOPPED, error=str(error))] * len(places)
+            return [Result(Outcome.STOPPED, error=self._why_not(places[0]) or str(error))] * len(places)
         except WorkerDied as death:
             return self._results_of_dead(places, death)
         except Exception as error:  # the executor is broken, or cannot import what the task needs
@@ -218,12 +228,27 @@ class _Schedule:
                 ended.append(place)
         return ended
 
+    def _why_not(self, place: int) -> str:
+        """Return why a call is not made any more, nothing if it is."""
+        name = self.calls[place].name
+        count, error = self.unstorable.get(name, (0, ""))
+        if not self.full and count >= MAX_UNSTORABLE:
+            return f"not computed, since results of {name} cannot be stored: {error}"
+        return self.full
+
     def _give_up(self, pending: deque[tuple[int, ...]]) -> Iterator[tuple[int, Result]]:
-        left = [place for places in pending for place in places] + list(self.elsewhere)
+        """Refuse what is not under way and could not be stored."""
+        left = [place for places in pending for place in places if self._why_not(place)]
+        left += [place for place in self.elsewhere if self._why_not(place)]
+        kept = [places for places in pending if not self._why_not(places[0])]
         pending.clear()
-        self.elsewhere.clear()
+        pending.extend(kept)
+        for future, places in self.running.items():
+            if self._why_not(places[0]):
+                future.cancel()
         for place in left:
-            yield self._finish(place, Result(Outcome.REFUSED, error=self.full))
+            self.elsewhere.pop(place, None)
+            yield self._finish(place, Result(Outcome.REFUSED, error=self._why_not(place)))
 
 
 def _provenance() -> dict[str, Any]:
