@@ -16,7 +16,7 @@ from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.layers import images
 from jaxrobust.networks import cnn
 from jaxrobust.networks.cnn import CNN
-from jaxrobust.training.methods import Batch, ParameterAttackTraining, Standard, task_of
+from jaxrobust.training.methods import Batch, Objective, ParameterAttackTraining, Standard
 
 BATCH = 100
 
@@ -40,13 +40,13 @@ def ours() -> dict[str, measure.Program]:
     """Our step, and the plain gradient of which it takes twelve."""
     network, parameters, statistics, batch, key = example()
     method = ParameterAttackTraining(Standard(), 0.25, ParameterAttack(0.1))
-    task = task_of(network, statistics, batch, 0.0)
+    objective = Objective(network, statistics, batch)
     return {
         "ours": measure.compiled(
-            jax.value_and_grad(lambda p, k: method.loss(task, p, k)[0]), parameters, key
+            jax.value_and_grad(lambda p, k: method.loss(objective, p, k)[0]), parameters, key
         ),
         "plain gradient": measure.compiled(
-            jax.value_and_grad(lambda p, k: task.loss(p, k)[0]), parameters, key
+            jax.value_and_grad(lambda p, k: objective.loss(p, k)[0]), parameters, key
         ),
     }
 

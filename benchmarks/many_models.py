@@ -14,9 +14,10 @@ import measure
 from training_loop import BATCH, N_TRAIN, NETWORK, examples
 
 from jaxrobust.attacks.parameter_attack import ParameterAttack
-from jaxrobust.training.loop import Trained, Training, train
-from jaxrobust.training.methods import ParameterAttackTraining, Standard
-from jaxrobust.training.schedule import Schedule
+from jaxrobust.training.loop import train
+from jaxrobust.training.methods import FiringRates, ParameterAttackTraining, Standard
+from jaxrobust.training.schedule import Phases
+from jaxrobust.training.training import Trained, Training
 
 N_MODELS, N_STEPS = 16, 4
 
@@ -26,15 +27,17 @@ def trainings(folder: Path) -> list[Training]:
     return [
         Training(
             network=NETWORK,
-            method=ParameterAttackTraining(
-                Standard(), beta=0.1 * (1 + i % 4), attack=ParameterAttack(0.1, n_steps=1)
+            method=FiringRates(
+                ParameterAttackTraining(
+                    Standard(), beta=0.1 * (1 + i % 4), attack=ParameterAttack(0.1, n_steps=1)
+                ),
+                0.001,
             ),
-            schedule=Schedule(n_epochs=(N_STEPS * BATCH / N_TRAIN,), learning_rates=(0.001,)),
+            schedule=Phases(n_epochs=(N_STEPS * BATCH / N_TRAIN,), learning_rates=(0.001,)),
             optimizer="adam",
             batch_size=BATCH,
             seed=i // 4,
             eval_step_interval=400,
-            reg=0.001,
             folder=folder / str(i),
         )
         for i in range(N_MODELS)

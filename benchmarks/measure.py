@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxrobust.training.malloc import keep_memory
+from jaxrobust.training.malloc import keep_freed_memory
 
 
 class Program(NamedTuple):
@@ -112,7 +112,7 @@ def _serve(
     connection: Connection, build: Callable[..., Mapping[str, Program]], arguments: Sequence[Any], keeps: bool
 ) -> None:
     if keeps:
-        keep_memory()
+        keep_freed_memory()
     jax.config.update("jax_enable_compilation_cache", False)
     jax.jit(lambda x: x + 1)(1.0)  # the start of the compiler is nobody's
     try:

@@ -36,7 +36,7 @@ def ours() -> dict[str, measure.Program]:
     network, inputs = LSNN(n_in=N_IN, n_out=N_OUT, n_hidden=UNITS), jnp.swapaxes(INPUTS, 0, 1)
 
     def loss(p):
-        return cross_entropy(network.forward(p, {}, inputs).rates, p["w_out"])
+        return cross_entropy(network.forward(p, {}, inputs).activations["rates"], p["w_out"])
 
     parameters = network.init(jax.random.key(0)).parameters
     return {"jaxrobust LSNN": measure.compiled(jax.value_and_grad(loss), parameters)}

@@ -9,19 +9,20 @@ import published_structure as published
 from lsnn_sizes import BATCH, SIZES, example
 
 from jaxrobust.attacks.parameter_attack import ParameterAttack
-from jaxrobust.training.methods import ParameterAttackTraining, Standard, task_of
+from jaxrobust.training.methods import FiringRates, Objective, ParameterAttackTraining, Standard
 
 
 def ours(size: str) -> dict[str, measure.Program]:
     """Our step, and the plain gradient of which it takes twelve."""
     network, parameters, batch, key = example(size)
-    method = ParameterAttackTraining(Standard(), 0.25, ParameterAttack(0.1))
+    method = FiringRates(ParameterAttackTraining(Standard(), 0.25, ParameterAttack(0.1)), 0.001)
+    objective = Objective(network, {}, batch)
 
     def robust(parameters, key):
-        return method.loss(task_of(network, {}, batch, 0.001), parameters, key)[0]
+        return method.loss(objective, parameters, key)[0]
 
     def plain(parameters, key):
-        return task_of(network, {}, batch, 0.001).loss(parameters, key)[0]
+        return FiringRates(Standard(), 0.001).loss(objective, parameters, key)[0]
 
     return {
         "ours": measure.compiled(jax.value_and_grad(robust), parameters, key),

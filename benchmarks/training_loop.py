@@ -19,9 +19,10 @@ import optax
 
 from jaxrobust.data.dataset import Examples
 from jaxrobust.networks.lsnn import LSNN
-from jaxrobust.training.loop import Training, train
-from jaxrobust.training.methods import Batch, Standard, task_of
-from jaxrobust.training.schedule import Schedule
+from jaxrobust.training.loop import train
+from jaxrobust.training.methods import Batch, FiringRates, Objective, Standard
+from jaxrobust.training.schedule import Phases
+from jaxrobust.training.training import Training
 
 # About as many samples as a small data set has, and the published validation interval.
 N_TRAIN, N_VALIDATION, N_STEPS, BATCH = 4020, 670, 400, 100
@@ -43,13 +44,12 @@ def programs() -> dict[str, measure.Program]:
         with tempfile.TemporaryDirectory() as folder:
             training = Training(
                 network=NETWORK,
-                method=Standard(),
-                schedule=Schedule(n_epochs=(N_STEPS * BATCH / N_TRAIN,), learning_rates=(0.001,)),
+                method=FiringRates(Standard(), 0.001),
+                schedule=Phases(n_epochs=(N_STEPS * BATCH / N_TRAIN,), learning_rates=(0.001,)),
                 optimizer="adam",
                 batch_size=BATCH,
                 seed=0,
                 eval_step_interval=N_STEPS,
-                reg=0.001,
                 folder=Path(folder),
             )
             (trained,) = train([training], train_set, validation_set)
@@ -60,7 +60,8 @@ def programs() -> dict[str, measure.Program]:
     @jax.jit
     def step(parameters, memory, batch, key):
         def loss(p):
-            return task_of(NETWORK, {}, batch, 0.001).loss(p, key)[0]
+            objective = Objective(NETWORK, {}, batch)
+            return FiringRates(Standard(), 0.001).loss(objective, p, key)[0]
 
         gradient = jax.grad(loss)(parameters)
         updates, memory = adam.update(gradient, memory)

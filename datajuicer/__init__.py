@@ -13,8 +13,12 @@ from datajuicer.errors import (
 from datajuicer.grids.grid import Grid, configure, make_unique, query, reduce_keys, split
 from datajuicer.grids.table import Table, latex, to_dataframe
 from datajuicer.running.cachable import Cachable, cachable
-from datajuicer.running.run import cached, run
-from datajuicer.running.status import Explanation, Status, explain, missing, status
+from datajuicer.running.cached import cached
+from datajuicer.running.explain import Explanation, explain
+from datajuicer.running.parent import Parent
+from datajuicer.running.planned import planned
+from datajuicer.running.run import run
+from datajuicer.running.status import Status, missing, status
 from datajuicer.store.store import Store
 from datajuicer.store.upkeep import copy_results, gc, verify
 from datajuicer.store.values import Artifact
@@ -34,6 +38,7 @@ __all__ = [
     "Literal",
     "MissingKey",
     "MissingResults",
+    "Parent",
     "RunError",
     "Status",
     "Store",
@@ -52,6 +57,7 @@ __all__ = [
     "latex",
     "make_unique",
     "missing",
+    "planned",
     "query",
     "reduce_keys",
     "run",

@@ -71,6 +71,7 @@ class RunError(Exception):
     """Some points of a run failed; the others are kept.
 
     `results` holds what was computed, with None in the places that failed; `failures` explains those places.
+    A value that was computed and could not be stored is in both.
     """
 
     def __init__(self, message: str, results: list[Any], failures: list[Failure]):

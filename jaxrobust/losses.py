@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from jaxrobust.numerics import root
 from jaxrobust.trees import Parameters
 
 Logits = Float[Array, "batch classes"]
@@ -38,9 +39,7 @@ def js(logits: Logits, attacked_logits: Logits) -> Float[Array, ""]:
 
 def l2(logits: Logits, attacked_logits: Logits) -> Float[Array, ""]:
     """Mean Euclidean distance of the logits; its gradient where they are equal is zero."""
-    squared = jnp.sum((logits - attacked_logits) ** 2, axis=-1)
-    apart = squared > 0
-    return jnp.mean(jnp.where(apart, jnp.sqrt(jnp.where(apart, squared, 1)), 0))
+    return jnp.mean(root(jnp.sum((logits - attacked_logits) ** 2, axis=-1)))
 
 
 DIVERGENCES: dict[str, Divergence] = {"kl": kl, "reverse_kl": reverse_kl, "js": js, "l2": l2}

@@ -95,7 +95,7 @@ def test_readme_and_docs_show_what_the_shipped_results_say(tmp_path):
     names = re.findall(r"^<!-- figures/(\w+)\.md -->$", results, re.MULTILINE)
     assert "python make_figures.py -exp=ecg_experiment\n" in readme
     assert {"ecg_experiment", "mismatch_experiment"} <= set(names)
-    experiments = [path.stem for path in (ROOT / "experiments").glob("*.py")]
+    experiments = [path.stem for path in (ROOT / "experiments").glob("*/*.py")]
     shown = [it for it in experiments if any(name == it or name.startswith(f"{it}_") for name in names)]
     words = [f"-exp={','.join(shown)}", f"-sessions={ROOT / 'sessions'}"]
     run(str(ROOT / "make_figures.py"), *words, cwd=tmp_path)

@@ -12,9 +12,11 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {
     "jaxrobust.errors": 0,
     "jaxrobust.settings": 1,
+    "jaxrobust.numerics": 2,
     "jaxrobust.trees": 2,
     "jaxrobust.path_rules": 3,
     "jaxrobust.losses": 3,
+    "jaxrobust.criteria": 3,
     "jaxrobust.layers": 4,
     "jaxrobust.perturbations": 4,
     "jaxrobust.networks": 5,
@@ -25,10 +27,7 @@ FLOORS = {
     "jaxrobust.studies": 8,
     "jaxrobust.figures": 8,
     "experiments": 9,
-    "command_line": 10,
-    "on_cluster": 11,
-    "train": 12,
-    "make_figures": 12,
+    "jaxrobust.cli": 10,
     "datajuicer.errors": 0,
     "datajuicer.template": 1,
     "datajuicer.keys": 2,
@@ -39,7 +38,7 @@ FLOORS = {
     "datajuicer.clusters": 6,
 }
 SIDE = "jaxrobust.data"  # stands at the side: imports only errors, and anybody above it may import it
-JOINERS = ("jaxrobust.studies",)
+JOINERS = ("jaxrobust.studies", "jaxrobust.cli")
 
 
 def modules(*folders: str) -> list[Path]:

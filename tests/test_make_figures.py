@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-import command_line
-import make_figures
-import train
-from command_line import load_experiments
+from jaxrobust.cli import figures, train
+from jaxrobust.cli.experiments import load_experiments
 
 ROOT = Path(__file__).resolve().parent.parent
+EXPERIMENTS = ROOT / "experiments"
 SHIPPED = f"-sessions={ROOT / 'sessions'}"
 
 
@@ -20,22 +19,22 @@ def broken(step):
     def fail(*_words, **_named):
         raise ZeroDivisionError("a bug")
 
-    experiment = load_experiments(["ecg_experiment"])["ecg_experiment"]
+    experiment = load_experiments(["ecg_experiment"], EXPERIMENTS)["ecg_experiment"]
     setattr(experiment, step, fail)
     return experiment
 
 
 @pytest.mark.parametrize("step", ["import", "train_grid", "visualize"])
 def test_a_broken_experiment_does_not_stop_the_others(step, monkeypatch, tmp_path, capsys):
-    def load(names):
+    def load(names, folder):
         if names == ["ecg_experiment"]:
-            return load_experiments(names)
+            return load_experiments(names, folder)
         if step == "import":
             raise SyntaxError("a bug")
         return {"broken": broken(step)}
 
-    monkeypatch.setattr(make_figures, "load_experiments", load)
-    assert make_figures.main(["-exp=broken,ecg_experiment", SHIPPED, f"-figures={tmp_path}"]) == 1
+    monkeypatch.setattr(figures, "load_experiments", load)
+    assert figures.main(["-exp=broken,ecg_experiment", SHIPPED, f"-figures={tmp_path}"], EXPERIMENTS) == 1
     said = capsys.readouterr()
     assert "error: broken: this is a bug of the experiment" in said.err
     assert "a bug" in said.err
@@ -49,7 +48,7 @@ def test_what_is_missing_is_one_line_with_the_command_that_computes_it(tmp_path,
         f"-sessions={tmp_path}",
         f"-figures={tmp_path / 'figures'}",
     ]
-    assert make_figures.main(words) == 1
+    assert figures.main(words, EXPERIMENTS) == 1
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(":")[1].strip() for line in lines] == ["mismatch_experiment", "quickstart"]
     assert all(line.startswith("missing: ") for line in lines)
@@ -58,7 +57,7 @@ def test_what_is_missing_is_one_line_with_the_command_that_computes_it(tmp_path,
 
 def test_the_command_names_the_protocol_that_was_begun(tmp_path, capsys):
     words = ["-exp=mismatch_experiment", "-protocol=short", f"-sessions={tmp_path}"]
-    assert make_figures.main(words) == 1
+    assert figures.main(words, EXPERIMENTS) == 1
     assert "python train.py -exp=mismatch_experiment -protocol=short" in capsys.readouterr().err
 
 
@@ -71,27 +70,35 @@ def test_the_command_names_the_protocol_that_was_begun(tmp_path, capsys):
     ],
 )
 def test_an_own_experiment_that_cannot_be_used_is_one_sentence(text, says, monkeypatch, tmp_path, capsys):
-    (tmp_path / "experiments").mkdir()
-    (tmp_path / "experiments" / "mine.py").write_text(text)
-    monkeypatch.setattr(command_line, "EXPERIMENTS", tmp_path / "experiments")
-    monkeypatch.setattr("experiments.__path__", [str(tmp_path / "experiments")])
+    own = tmp_path / "experiments"
+    own.mkdir()
+    (own / "mine.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "experiments.mine", raising=False)
-    assert make_figures.main([SHIPPED, f"-figures={tmp_path / 'figures'}"]) == 1
-    assert train.main(["-status"]) == 2
+    assert figures.main([SHIPPED, f"-figures={tmp_path / 'figures'}"], own) == 1
+    assert train.main(["-status"], own) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     assert all(says in line for line in lines)
 
 
+def test_two_experiments_of_one_name_are_one_sentence(tmp_path, capsys):
+    for study in ("one", "other"):
+        (tmp_path / study).mkdir()
+        (tmp_path / study / "mine.py").touch()
+    assert train.main(["-status"], tmp_path) == 2
+    assert "have the same name" in capsys.readouterr().err
+
+
 def test_folders_that_are_none_are_said_before_anything_is_drawn(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert make_figures.main([SHIPPED, "-exp=ecg_experiment", f"-figures={tmp_path / 'file'}"]) == 2
-    assert make_figures.main(["-exp=ecg_experiment", f"-sessions={tmp_path / 'nothing'}"]) == 2
+    assert figures.main([SHIPPED, "-exp=ecg_experiment", f"-figures={tmp_path / 'file'}"], EXPERIMENTS) == 2
+    assert figures.main(["-exp=ecg_experiment", f"-sessions={tmp_path / 'nothing'}"], EXPERIMENTS) == 2
     lines = capsys.readouterr().err.splitlines()
     assert "-figures=folder names another" in lines[0]
     assert "-sessions=folder names another" in lines[1]
 
 
 def test_a_mistyped_word_is_the_users_to_mend(capsys):
-    assert make_figures.main(["-exp=quikstart"]) == 2
+    assert figures.main(["-exp=quikstart"], EXPERIMENTS) == 2
     assert "Did you mean 'quickstart'?" in capsys.readouterr().err

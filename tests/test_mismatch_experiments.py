@@ -2,24 +2,21 @@
 
 import csv
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import datajuicer as dj
-from command_line import grid_of, load_experiments
-from jaxrobust.studies import evaluations
-from jaxrobust.studies.evaluations.examples import example_inputs
-from jaxrobust.studies.evaluations.trained import bring_back
-from jaxrobust.studies.parameter_noise import (
-    architecture_of,
-    dataset_of,
-    digits_mlp,
-    network_of,
-    on_stand_ins,
-)
+from jaxrobust.cli.experiments import grid_of, load_experiments
+from jaxrobust.studies.evaluations.examples import example_answers, example_inputs
+from jaxrobust.studies.evaluations.mismatch import weight_noise_sweep
+from jaxrobust.studies.evaluations.trained import load_trained
+from jaxrobust.studies.parameter_noise.availability import on_stand_ins
+from jaxrobust.studies.parameter_noise.catalogue import digits_mlp, family_of, network_of
+from jaxrobust.studies.parameter_noise.family import dataset_of
 
-# Models under the published and under the short protocol. As in the published code, but Beta
+# Networks under the published and under the short protocol. As in the published code, but Beta
 # on images has two seeds, and adversarial_tune has the 20 networks with noise alone and the 2 without noise.
 N_MODELS = {
     "adversarial_tune": (320 + 20 + 2, 13),
@@ -53,6 +50,8 @@ PLAIN = {
     "attack_size_mismatch": 0.0,
 }
 
+EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
+
 
 @pytest.fixture(scope="module")
 def how(tmp_path_factory):
@@ -60,7 +59,7 @@ def how(tmp_path_factory):
 
 
 def short_grid(name):
-    experiment = load_experiments([name])[name]
+    experiment = load_experiments([name], EXPERIMENTS)[name]
     return experiment, grid_of(experiment, "short", {})
 
 
@@ -76,11 +75,11 @@ def quickly_trained(points, how):
 
 @pytest.mark.parametrize("name", N_MODELS)
 def test_grids_have_the_published_models(name):
-    experiment = load_experiments([name])[name]
+    experiment = load_experiments([name], EXPERIMENTS)[name]
     grids = [grid_of(experiment, protocol, {}) for protocol in ("published", "short")]
     assert tuple(map(len, grids)) == N_MODELS[name]
     for point in [point for grid in grids for point in grid]:
-        architecture_of(point).check(point)
+        family_of(point).check(point)
 
 
 def test_speech_is_trained_with_its_own_beta():
@@ -123,14 +122,14 @@ def test_from_grid_to_figure(name, how, tmp_path):
 def test_examples_show_the_inputs_and_what_the_network_answers(how):
     settings = {"beta_robustness": 0.0, "n_epochs": (5.0, 1.0), "n_hidden": (16,)}
     (model,) = dj.run([digits_mlp.make() | settings], "train", store_key="*", **how)("{*}")
-    (stored,) = dj.run([model], evaluations.example_answers, **how)("{*}", 0.0, n_examples=30)
-    _, variables, inputs, labels = bring_back(model, n_samples=30)
+    (stored,) = dj.run([model], example_answers, **how)("{*}", 0.0, n_examples=30)
+    _, variables, inputs, labels = load_trained(model, n_samples=30)
     logits = network_of(model, dataset_of(model)).forward(*variables, inputs).logits
     assert stored["answers"] == np.argmax(logits, axis=-1).tolist()
     assert stored["labels"] == labels.tolist()
     step = np.ptp(inputs) / 255
     assert np.max(np.abs(example_inputs(stored["inputs"]) - inputs)) <= 0.51 * step
-    (elsewhere,) = dj.run([model], evaluations.example_answers, **how)("{*}", 3.0, n_examples=30)
+    (elsewhere,) = dj.run([model], example_answers, **how)("{*}", 3.0, n_examples=30)
     assert elsewhere["answers"] != stored["answers"]
 
 
@@ -138,6 +137,6 @@ def test_noise_reaches_the_weights_alone(how):
     _, grid = short_grid("adversarial_tune")
     (model,) = quickly_trained([{**grid[0], "n_draws": 2, "n_samples": 20}], how)
     points = [{**model, "noise": noise, "noise_mode": "range"} for noise in (0.0, 1.0)]
-    quiet, loud = (point["accuracies"] for point in evaluations.weight_noise_sweep(points, **how))
+    quiet, loud = (point["accuracies"] for point in weight_noise_sweep(points, **how))
     assert quiet[0] == quiet[1]
     assert loud != quiet

@@ -1,12 +1,14 @@
 """Experiments on attacks, landscapes, spectra and sweeps: their grids, and the way from grid to figure."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 import datajuicer as dj
-from command_line import grid_of, load_experiments
-from jaxrobust.studies.parameter_noise import architecture_of, on_stand_ins
+from jaxrobust.cli.experiments import grid_of, load_experiments
+from jaxrobust.studies.parameter_noise.availability import on_stand_ins
+from jaxrobust.studies.parameter_noise.catalogue import family_of
 
 # Models under the published and under the short protocol, as in the published code; but the
 # comparison of regularisers has ABCD too, the two MLPs of the weight magnitudes are trained for four lengths
@@ -61,6 +63,8 @@ PLAIN = {
     "l2_weight_decay": 0.0,
 }
 
+EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
+
 
 @pytest.fixture(scope="module")
 def sessions(tmp_path_factory):
@@ -68,7 +72,7 @@ def sessions(tmp_path_factory):
 
 
 def experiment_named(name):
-    return load_experiments([name])[name]
+    return load_experiments([name], EXPERIMENTS)[name]
 
 
 def quickly_trained(points, sessions):
@@ -88,14 +92,14 @@ def test_grids_have_the_published_models(name):
     grids = [grid_of(experiment, protocol, {}) for protocol in ("published", "short")]
     assert tuple(map(len, grids)) == N_MODELS[name]
     for point in [point for grid in grids for point in grid]:
-        architecture_of(point).check(point)
+        family_of(point).check(point)
 
 
 @pytest.mark.parametrize("name", SHARED)
 @pytest.mark.parametrize("protocol", ["published", "short"])
 def test_networks_of_the_mismatch_experiment_are_not_trained_again(name, protocol):
     def settings(point):
-        return json.dumps({key: point[key] for key in architecture_of(point).settings}, sort_keys=True)
+        return json.dumps({key: point[key] for key in family_of(point).settings}, sort_keys=True)
 
     there = {settings(point) for point in grid_of(experiment_named("mismatch_experiment"), protocol, {})}
     assert all(settings(point) in there for point in grid_of(experiment_named(name), protocol, {}))

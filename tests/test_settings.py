@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from command_line import configured
 from jaxrobust.errors import InputError
 from jaxrobust.settings import Finite, OneOf, Setting, check_values
-from jaxrobust.studies.parameter_noise import ARCHITECTURES, architecture_named, digits_mlp, ecg_lsnn
+from jaxrobust.studies.parameter_noise.catalogue import FAMILIES, digits_mlp, ecg_lsnn, family_named
+from jaxrobust.studies.parameter_noise.flat_words import configured
 from jaxrobust.studies.parameter_noise.recipes import method_of
 from jaxrobust.training.methods import AdversarialWeights, GradientDifference
 
@@ -22,14 +22,12 @@ def no_data(monkeypatch, tmp_path):
 def check(words: str) -> None:
     """Check the model that `train.py -arch=` with these words would train."""
     name, *settings = words.split()
-    configured(
-        [architecture_named(name).make()], dict(word.removeprefix("-").split("=", 1) for word in settings)
-    )
+    configured([family_named(name).make()], dict(word.removeprefix("-").split("=", 1) for word in settings))
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_defaults_are_allowed(name):
-    ARCHITECTURES[name].check(ARCHITECTURES[name].make())
+    FAMILIES[name].check(FAMILIES[name].make())
 
 
 @pytest.mark.parametrize(
@@ -123,7 +121,7 @@ def test_other_keys_are_free():
 def test_a_check_leaves_the_accelerator_to_those_who_train():
     code = """
 from jax._src import xla_bridge
-from jaxrobust.studies.parameter_noise import digits_mlp
+from jaxrobust.studies.parameter_noise.catalogue import digits_mlp
 digits_mlp.check(digits_mlp.make() | {"noisy_forward_params": "w1"})
 assert not xla_bridge.backends_are_initialized()
 """

@@ -3,7 +3,7 @@
 ::
 
     sessions/campaigns/<name>/plan.json         elements and their points, site settings, code and versions
-    sessions/campaigns/<name>/tasks             what the elements compute, pickled, one piece an element
+    sessions/campaigns/<name>/tasks             what the elements compute, pickled, one chunk per element
     sessions/campaigns/<name>/script.sh         what was sent to the scheduler
     sessions/campaigns/<name>/job.json          the scheduler's id, as soon as it is known
     sessions/campaigns/<name>/cancelled         exists if it was cancelled
@@ -29,8 +29,7 @@ from typing import Any
 from datajuicer.clusters.made_with import MadeWith
 from datajuicer.clusters.site import Site
 from datajuicer.errors import UsageError
-from datajuicer.running.compute import Work
-from datajuicer.running.plan import Item
+from datajuicer.running.plan import Call
 from datajuicer.store.disk import cannot_write, sync_folder, unique, write_file
 from datajuicer.store.store import CAMPAIGNS, Store
 
@@ -40,7 +39,7 @@ PLAN, TASKS, SCRIPT, JOB, CANCELLED = "plan.json", "tasks", "script.sh", "job.js
 
 @dataclass(frozen=True)
 class Element:
-    """One element of the array: its points (function and key) and where its piece of `tasks` lies."""
+    """One element of the array: its points (function and key) and where its chunk of `tasks` lies."""
 
     points: tuple[tuple[str, str], ...]
     start: int
@@ -85,11 +84,10 @@ class Campaign:
 
 
 @dataclass(frozen=True)
-class Piece:
+class Chunk:
     """What one element computes."""
 
-    items: list[Item]
-    works: list[Work]
+    calls: tuple[Call, ...]
 
 
 @dataclass(frozen=True)
@@ -105,16 +103,16 @@ class Trace:
     notes: dict[str, str] | None = None  # by key; "" is for all
 
 
-def pieces(computations: Sequence[Piece]) -> tuple[bytes, tuple[Element, ...]]:
-    """The content of `tasks`, and the elements that point into it."""
+def pickle_chunks(chunks: Sequence[Chunk]) -> tuple[bytes, tuple[Element, ...]]:
+    """Return the content of `tasks`, and the elements that point into it."""
     import cloudpickle
 
     data, elements = bytearray(), []
-    for one in computations:
-        piece = cloudpickle.dumps(one)
-        points = tuple((item.name, work.key) for item, work in zip(one.items, one.works, strict=True))
-        elements.append(Element(points, len(data), len(piece), sha256(piece).hexdigest()))
-        data += piece
+    for chunk in chunks:
+        pickled = cloudpickle.dumps(chunk)
+        points = tuple((call.name, call.id) for call in chunk.calls)
+        elements.append(Element(points, len(data), len(pickled), sha256(pickled).hexdigest()))
+        data += pickled
     return bytes(data), tuple(elements)
 
 
@@ -168,7 +166,7 @@ def read_plan(place: Path, digest: str) -> Campaign:
     return Campaign.from_bytes(data)
 
 
-def read_piece(place: Path, element: Element) -> Piece:
+def read_chunk(place: Path, element: Element) -> Chunk:
     """What an element computes, unpickled only if it is what was planned.
 
     Raises:

@@ -21,15 +21,17 @@ from pathlib import Path
 from typing import Any
 
 from datajuicer.clusters import campaign as campaigns
-from datajuicer.clusters.campaign import Campaign, Piece, Trace
+from datajuicer.clusters.campaign import Campaign, Chunk, Trace
 from datajuicer.clusters.made_with import difference, made_with
 from datajuicer.clusters.scheduler import Place, Scheduler
 from datajuicer.clusters.survey import schedulers
 from datajuicer.errors import UsageError
 from datajuicer.running.cachable import Cachable
-from datajuicer.running.compute import Outcome, Task, Work, record_death
-from datajuicer.running.plan import Item
-from datajuicer.running.schedule import Order, compute_all
+from datajuicer.running.compute import Task, record_death
+from datajuicer.running.options import RunOptions
+from datajuicer.running.plan import Call
+from datajuicer.running.results import Outcome, Result
+from datajuicer.running.schedule import compute_all
 from datajuicer.store.store import Store
 from datajuicer.workers.local import LocalExecutor
 
@@ -121,8 +123,8 @@ def main(folder: str, digest: str) -> int:
         )
         campaigns.write_trace(place, here.index, replace(trace, notes={"": sentence}))
         raise UsageError(sentence)
-    piece = campaigns.read_piece(place, campaign.elements[here.index - 1])
-    return _compute(place, campaign, piece, scheduler, here, trace)
+    chunk = campaigns.read_chunk(place, campaign.elements[here.index - 1])
+    return _compute(place, campaign, chunk, scheduler, here, trace)
 
 
 def place_store(place: Path) -> Store:
@@ -131,7 +133,7 @@ def place_store(place: Path) -> Store:
 
 
 def _compute(
-    place: Path, campaign: Campaign, piece: Piece, scheduler: Scheduler, here: Place, trace: Trace
+    place: Path, campaign: Campaign, chunk: Chunk, scheduler: Scheduler, here: Place, trace: Trace
 ) -> int:
     store = place_store(place)
     steps = [0]
@@ -144,39 +146,39 @@ def _compute(
         campaigns.write_trace(place, here.index, replace(trace, **changes))
 
     def on_warning() -> None:  # written now, since the end may come without another word
-        leave(notes={work.key: f"it {_too_long(campaign)}" for work in piece.works})
+        leave(notes={call.id: f"it {_too_long(campaign)}" for call in chunk.calls})
 
     executor = LocalExecutor(1, on_event, main=campaign.main)
-    function = piece.items[0].function
+    function = chunk.calls[0].function
     can_stop = isinstance(function, Cachable) and function.takes_job
     is_cancelled = campaigns.cancel_mark(store, campaign.name).exists
-    outcomes: dict[int, Outcome] = {}
-    through: set[int] = set()
+    computing = _Computing(store, campaign, chunk, executor)
+    finished: set[int] = set()
 
-    def count_through() -> None:
-        through.update(i for i, outcome in list(outcomes.items()) if outcome.status != "stopped")
+    def count_finished() -> None:
+        finished.update(computing.finished())
 
-    watch = Watch(executor, can_stop, on_warning, count_through, is_cancelled)
+    watch = Watch(executor, can_stop, on_warning, count_finished, is_cancelled)
     watch.listen()
-    broken: list[BaseException] = []
-    watch.compute(lambda: _run(store, campaign, piece, executor, outcomes, broken))
-    stopped = [i for i in range(len(piece.works)) if outcomes.get(i, Outcome("stopped")).status == "stopped"]
-    notes = {piece.works[i].key: o.error for i, o in outcomes.items() if o.status == "refused"}
+    watch.compute(computing.run)
+    stopped = set(range(len(chunk.calls))) - computing.finished()
+    results = computing.results
+    notes = {chunk.calls[i].id: r.error for i, r in results.items() if r.outcome is Outcome.REFUSED}
     if watch.ended or (watch.warned and stopped and not can_stop and not is_cancelled()):
-        _record(store, piece, f"was killed: it {_too_long(campaign)}", through)
-    elif broken:
-        leave(notes={"": f"{type(broken[0]).__name__}: {broken[0]}"})
-        raise broken[0]
+        _record(store, chunk, f"was killed: it {_too_long(campaign)}", finished)
+    elif (error := computing.error) is not None:
+        leave(notes={"": f"{type(error).__name__}: {error}"})
+        raise error
     elif stopped and watch.warned and not is_cancelled():
         if trace.steps is not None and steps[0] <= trace.steps:
-            count_through()
+            count_finished()
             again = f"in two wall times of {campaign.site.time}; give it more"
-            _record(store, piece, f"was ended: it came no further than step {steps[0]} {again}", through)
+            _record(store, chunk, f"was ended: it came no further than step {steps[0]} {again}", finished)
         else:
             leave(notes=notes, steps=steps[0])
             return _queue_again(scheduler, here, leave)
     elif stopped:
-        notes |= {piece.works[i].key: "it was told to end" for i in stopped}
+        notes |= {chunk.calls[i].id: "it was told to end" for i in stopped}
     leave(notes=notes)
     return 1 if notes else 0
 
@@ -191,37 +193,44 @@ def _queue_again(scheduler: Scheduler, here: Place, leave: Callable[..., None]) 
         raise
 
 
-def _run(
-    store: Store,
-    campaign: Campaign,
-    piece: Piece,
-    executor: Executor,
-    outcomes: dict[int, Outcome],
-    broken: list[BaseException],
-) -> None:
-    """Compute what is left of an element, and fill in how it went."""
-    left = [
-        i
-        for i, (item, work) in enumerate(zip(piece.items, piece.works, strict=True))
-        if not _failed_since(store, campaign, item, work)
-    ]
-    for i in set(range(len(piece.works))) - set(left):
-        outcomes[i] = Outcome("failed")
-    if not left:
-        return
-    order = Order(executor=executor, batch=len(left), progress=True, retry=campaign.retry)
-    items, works = [piece.items[i] for i in left], [piece.works[i] for i in left]
-    try:
-        with closing(compute_all(store, items, works, order)) as results:
-            for index, outcome in results:
-                outcomes[left[index]] = outcome
-    except BaseException as error:
-        broken.append(error)
+class _Computing:
+    """The computation of an element's chunk in a thread; the main thread reads results as they come."""
+
+    def __init__(self, store: Store, campaign: Campaign, chunk: Chunk, executor: Executor):
+        self.store = store
+        self.campaign = campaign
+        self.chunk = chunk
+        self.executor = executor
+        self.results: dict[int, Result] = {}  # by place in the chunk
+        self.error: BaseException | None = None  # what ended the run itself
+
+    def finished(self) -> set[int]:
+        """Return the places that have a result, other than being stopped."""
+        return {i for i, result in list(self.results.items()) if result.outcome is not Outcome.STOPPED}
+
+    def run(self) -> None:
+        """Compute what is left of the chunk."""
+        calls = self.chunk.calls
+        for i, call in enumerate(calls):
+            if _failed_since(self.store, self.campaign, call):
+                self.results[i] = Result(Outcome.FAILED)
+        left = [i for i in range(len(calls)) if i not in self.results]
+        if not left:
+            return
+        options = RunOptions(
+            executor=self.executor, batch=len(left), progress=True, retry=self.campaign.retry
+        )
+        try:
+            with closing(compute_all(self.store, [calls[i] for i in left], options)) as results:
+                for place, result in results:
+                    self.results[left[place]] = result
+        except BaseException as error:
+            self.error = error
 
 
-def _failed_since(store: Store, campaign: Campaign, item: Item, work: Work) -> bool:
+def _failed_since(store: Store, campaign: Campaign, call: Call) -> bool:
     """Whether a point has failed in this campaign already, before its element was queued again."""
-    record = store.read(item.name, work.key, "failed")
+    record = store.read(call.name, call.id, "failed")
     return record is not None and datetime.fromisoformat(record["started"]).timestamp() > campaign.created
 
 
@@ -232,11 +241,11 @@ def _too_long(campaign: Campaign) -> str:
     )
 
 
-def _record(store: Store, piece: Piece, reason: str, through: Container[int]) -> None:
-    """Record points that have no result as failed, but for those that were through before."""
-    for index, (item, work) in enumerate(zip(piece.items, piece.works, strict=True)):
-        if index not in through and not store.path(item.name, work.key).exists():
-            record_death(Task(item.function, item.name, (work,), store), work, reason)
+def _record(store: Store, chunk: Chunk, reason: str, finished: Container[int]) -> None:
+    """Record calls that have no result as failed, except those that finished before."""
+    for place, call in enumerate(chunk.calls):
+        if place not in finished and not store.path(call.name, call.id).exists():
+            record_death(Task((call,), store), reason)
 
 
 if __name__ == "__main__":

@@ -61,12 +61,12 @@ def _files(package: str) -> list[tuple[str, Path]]:
 
 def difference(planned: MadeWith, here: MadeWith) -> str:
     """Nothing, or what of a plan's circumstances is different here."""
-    told = []
+    differences = []
     for name, value in planned.items():
         if here.get(name) == value:
             continue
         if name.startswith("code of "):
-            told.append(f"other {name}")
+            differences.append(f"other {name}")
         else:
-            told.append(f"{name} {here.get(name, 'not installed')} instead of {value}")
-    return ", ".join(told)
+            differences.append(f"{name} {here.get(name, 'not installed')} instead of {value}")
+    return ", ".join(differences)

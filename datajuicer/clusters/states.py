@@ -8,15 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from datajuicer.clusters.scheduler import Seen
+from datajuicer.running.states import State
 
-State = Literal["done", "running", "pending", "suspended", "failed", "lost", "missing", "unknown"]
-STATES: tuple[State, ...] = (
-    "done", "running", "pending", "suspended", "failed", "lost", "missing", "unknown",
-)  # fmt: skip
-UNDER_WAY: tuple[State, ...] = ("running", "pending", "suspended")
+QUEUED = (State.RUNNING, State.PENDING, State.SUSPENDED)  # the scheduler still holds the point's job
 
 
 @dataclass(frozen=True)
@@ -24,44 +20,44 @@ class Evidence:
     """All that is known of one point.
 
     Attributes:
-        outcome: what the store says: done, failed, running (a living claim) or missing.
-        submitted: whether a job that the scheduler took holds it.
+        stored: its state in the store: done, failed, running (a living claim), missing or waiting.
+        submitted: whether the scheduler accepted a job that holds it.
         cancelled: whether that job was cancelled on request.
         retry: whether that job was to compute recorded failures again.
-        looks: what the scheduler said of its element each time it was asked, the latest last; None: not
+        polls: what the scheduler reported of its element each time it was asked, the latest last; None: not
             mentioned.
         silence: why the scheduler could not be asked, if it could not.
-        note: what the element itself left behind about the point; None: it left no trace at all.
+        note: what the element itself wrote about the point; None: it wrote nothing at all.
     """
 
-    outcome: Literal["done", "failed", "running", "missing"]
+    stored: State
     submitted: bool = False
     cancelled: bool = False
     retry: bool = False
-    looks: Sequence[Seen | None] = ()
+    polls: Sequence[Seen | None] = ()
     silence: str = ""
     note: str | None = None
 
 
-def state_of(known: Evidence) -> tuple[State, str]:
-    """The state, and the reason where there is something to explain."""
-    latest = next((seen for seen in reversed(known.looks) if seen is not None), None)
-    under_way = known.submitted and latest is not None and latest.state != "ended"
+def state_of(known: Evidence) -> tuple[State, str]:  # noqa: PLR0911 - one line per state
+    """Return the state, and the reason where there is something to explain."""
+    latest = next((seen for seen in reversed(known.polls) if seen is not None), None)
+    queued = latest if known.submitted and latest is not None and latest.state != "ended" else None
     # the claim of a suspended process looks alive for half a minute
-    is_held = under_way and latest is not None and latest.state == "suspended"
-    if known.outcome == "done" or (known.outcome == "running" and not is_held):
-        return known.outcome, ""
-    if known.outcome == "failed" and not (known.retry and under_way):
-        return "failed", ""
-    if under_way:
-        assert latest is not None
-        assert latest.state != "ended"
-        return latest.state, latest.words
-    if not known.submitted or known.cancelled:
-        return "missing", "cancelled" if known.cancelled else ""
-    if known.silence:
-        return "unknown", known.silence
-    return "lost", _why(known.note, latest)
+    is_suspended = queued is not None and queued.state == State.SUSPENDED
+    if known.stored == State.DONE or (known.stored == State.RUNNING and not is_suspended):
+        return State(known.stored), ""
+    if known.stored == State.FAILED and not (known.retry and queued):
+        return State.FAILED, ""
+    if queued is not None:
+        return State(queued.state), queued.words
+    if known.submitted and known.silence and not known.cancelled:
+        return State.UNKNOWN, known.silence
+    if known.stored == State.WAITING:
+        return State.WAITING, known.note or ""
+    if known.submitted and not known.cancelled:
+        return State.LOST, _why(known.note, latest)
+    return State.MISSING, "cancelled" if known.cancelled else ""
 
 
 def _why(note: str | None, latest: Seen | None) -> str:

@@ -14,24 +14,24 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
 import datajuicer
 from datajuicer.clusters import campaign as campaigns
-from datajuicer.clusters.campaign import Campaign, Piece
+from datajuicer.clusters.campaign import Campaign, Chunk
 from datajuicer.clusters.made_with import code_packages, made_with
 from datajuicer.clusters.scheduler import NOT_SEEN, NoAnswer, Scheduler
 from datajuicer.clusters.site import Site
-from datajuicer.clusters.states import UNDER_WAY, State
-from datajuicer.clusters.survey import Schedulers, Standing, job_of, survey
+from datajuicer.clusters.states import QUEUED
+from datajuicer.clusters.survey import PointStatus, Schedulers, job_of, survey
 from datajuicer.errors import UsageError
 from datajuicer.keys import module_name
 from datajuicer.running.cachable import Cachable
-from datajuicer.running.compute import Work
-from datajuicer.running.plan import Item
-from datajuicer.running.schedule import batches
+from datajuicer.running.plan import Call, batches
+from datajuicer.running.provenance import Codes
+from datajuicer.running.states import State
 from datajuicer.running.status import is_current
 from datajuicer.store import claims
 from datajuicer.store.store import CAMPAIGNS, Store
@@ -41,8 +41,8 @@ ASK_AGAIN = (1.0, 3.0)  # seconds before the scheduler is asked again for a job 
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a user wants of a cluster."""
+class SubmitOptions:
+    """Where and how points are submitted."""
 
     scheduler: Scheduler
     site: Site
@@ -53,7 +53,7 @@ class Wish:
     @property
     def states(self) -> tuple[State, ...]:
         """The states in which a point is submitted."""
-        return ("missing", "failed", "lost") if self.retry else ("missing",)
+        return (State.MISSING, State.FAILED, State.LOST) if self.retry else (State.MISSING,)
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,8 @@ class Prepared:
     script: str
 
 
-def submit(store: Store, items: Sequence[Item], wish: Wish, known: Schedulers) -> list[Campaign]:
-    """Submit the points that are missing, and with `retry` those that failed or got lost; what is under way
-    stays.
+def submit(store: Store, calls: Sequence[Call], options: SubmitOptions, known: Schedulers) -> list[Campaign]:
+    """Submit the points that are missing, and with `retry` those that failed or got lost; queued points stay.
 
     Raises:
         UsageError: the scheduler refused, or does not answer so that it is not known what is under way.
@@ -76,10 +75,10 @@ def submit(store: Store, items: Sequence[Item], wish: Wish, known: Schedulers) -
     store.check_writable()
     sent: list[Campaign] = []
     with _alone(store):
-        standings = settle(store, items, known)
-        for one in prepare(store, standings, wish):
+        statuses = settle(store, calls, known)
+        for one in prepare(store, statuses, options):
             try:
-                _send(store, one, wish.scheduler)
+                _send(store, one, options.scheduler)
             except UsageError as error:
                 if not sent:
                     raise
@@ -89,45 +88,45 @@ def submit(store: Store, items: Sequence[Item], wish: Wish, known: Schedulers) -
     return sent
 
 
-def settle(store: Store, items: Sequence[Item], known: Schedulers) -> list[Standing]:
-    """A survey that leaves nothing open: campaigns that never reached their scheduler are taken back.
+def settle(store: Store, calls: Sequence[Call], known: Schedulers) -> list[PointStatus]:
+    """Survey, and discard the campaigns that never reached their scheduler.
 
     Raises:
         UsageError: a scheduler that has to be asked does not answer.
     """
-    standings = survey(store, items, known)
-    if silent := next((one for one in standings if one.state == "unknown"), None):
+    statuses = survey(store, calls, known)
+    if silent := next((status for status in statuses if status.state is State.UNKNOWN), None):
         raise UsageError(f"{silent.reason} (what is under way is not known, so nothing was submitted)")
-    held = {one.campaign.name: one.campaign for one in standings if one.campaign and one.state != "done"}
+    held = {s.campaign.name: s.campaign for s in statuses if s.campaign and s.state is not State.DONE}
     unsent = {name: campaign for name, campaign in held.items() if not campaigns.known_job(store, campaign)}
     for name, campaign in unsent.items():
         if not _job_surely(store, campaign, known[campaign.scheduler]):
             campaigns.discard(store, name)
-    return survey(store, items, known) if unsent else standings
+    return survey(store, calls, known) if unsent else statuses
 
 
-def prepare(store: Store, standings: Sequence[Standing], wish: Wish) -> list[Prepared]:
-    """The campaigns that would be sent for points that stand so."""
-    items = [one.item for one in standings if one.state in wish.states]
-    computations = [
-        Piece([items[p] for p in places], [_work(store, items[p]) for p in places])
-        for places in batches(items, wish.batch)
+def prepare(store: Store, statuses: Sequence[PointStatus], options: SubmitOptions) -> list[Prepared]:
+    """Return the campaigns that would be sent for points with these statuses."""
+    calls = [status.call for status in statuses if status.state in options.states]
+    chunks = [
+        Chunk(tuple(_replacing(store, calls[place]) for place in places))
+        for places in batches(calls, options.batch)
     ]
     number = max((campaign.number for campaign in campaigns.read_all(store)), default=0)
-    limit = wish.site.array_limit
-    parts = [computations[start : start + limit] for start in range(0, len(computations), limit)]
-    return [_prepared(store, part, number + place, wish) for place, part in enumerate(parts, 1)]
+    limit = options.site.array_limit
+    parts = [chunks[start : start + limit] for start in range(0, len(chunks), limit)]
+    return [_prepared(store, part, number + place, options) for place, part in enumerate(parts, 1)]
 
 
-def cancel(store: Store, standings: Sequence[Standing], known: Schedulers) -> list[Campaign]:
-    """End the jobs that hold points of a grid which are under way; their points are missing then.
+def cancel(store: Store, statuses: Sequence[PointStatus], known: Schedulers) -> list[Campaign]:
+    """Cancel the jobs that hold queued points of a grid; their points are missing then.
 
     A job that holds points of other grids too ends with them.
     """
     ended: dict[str, Campaign] = {}
-    for one in standings:
-        campaign = one.campaign
-        if campaign is None or one.state not in (*UNDER_WAY, "unknown") or campaign.name in ended:
+    for status in statuses:
+        campaign = status.campaign
+        if campaign is None or status.state not in (*QUEUED, State.UNKNOWN) or campaign.name in ended:
             continue
         scheduler = known[campaign.scheduler]
         if job := job_of(store, campaign, scheduler):
@@ -138,31 +137,36 @@ def cancel(store: Store, standings: Sequence[Standing], known: Schedulers) -> li
     return list(ended.values())
 
 
-def _work(store: Store, item: Item) -> Work:
-    assert isinstance(item.function, Cachable)
-    assert item.key is not None
-    record = store.read(item.name, item.key)
-    replaces = None if record is None or is_current(store, item.function, record) else record["started"]
-    return Work(item.args, item.kwargs, item.arguments, item.dependencies, item.key, replaces)
+def _replacing(store: Store, call: Call) -> Call:
+    assert isinstance(call.function, Cachable)
+    function, codes = call.function, Codes()
+    record = store.read(call.name, call.id)
+    if record is not None:
+        is_valid = is_current(store, function, call.arguments, record, codes)
+        return call if is_valid else replace(call, replaces=record["started"])
+    failed = store.read(call.name, call.id, "failed")
+    if failed is not None and codes.asks_for_retry(function, call.arguments, failed):
+        return replace(call, replaces=failed["started"])
+    return call
 
 
-def _prepared(store: Store, computations: Sequence[Piece], number: int, wish: Wish) -> Prepared:
-    tasks, elements = campaigns.pieces(computations)
-    functions = [item.function for one in computations for item in one.items]
-    label = re.sub(r"[^A-Za-z0-9_.\-]+", "_", wish.label).strip("_.-") or "campaign"
+def _prepared(store: Store, chunks: Sequence[Chunk], number: int, options: SubmitOptions) -> Prepared:
+    tasks, elements = campaigns.pickle_chunks(chunks)
+    functions = [call.function for chunk in chunks for call in chunk.calls]
+    label = re.sub(r"[^A-Za-z0-9_.\-]+", "_", options.label).strip("_.-") or "campaign"
     campaign = Campaign(
         name=f"{label}-{uuid.uuid4().hex[:6]}",
         number=number,
-        scheduler=wish.scheduler.name,
+        scheduler=options.scheduler.name,
         created=time.time(),
-        retry=wish.retry,
+        retry=options.retry,
         made_with=made_with(code_packages(functions)),
         path=tuple(str(Path(entry or ".").absolute()) for entry in sys.path),
         main=module_name("__main__"),
-        site=wish.site,
+        site=options.site,
         elements=elements,
     )
-    return Prepared(campaign, tasks, script(store, campaign, wish.scheduler))
+    return Prepared(campaign, tasks, script(store, campaign, options.scheduler))
 
 
 def script(store: Store, campaign: Campaign, scheduler: Scheduler) -> str:

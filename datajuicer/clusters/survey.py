@@ -1,4 +1,4 @@
-"""The survey: where every point of a grid stands, found out from the store, the campaigns and the schedulers.
+"""The survey: the state of every point of a grid, from the store, the campaigns and the schedulers.
 
 One question to each scheduler, whatever the number of points; a second one only if a point would count as
 lost, since a live job may be absent from one answer and a result may need a moment to appear.
@@ -15,10 +15,12 @@ from datajuicer.clusters.campaign import Campaign
 from datajuicer.clusters.lsf import Lsf
 from datajuicer.clusters.scheduler import NOT_SEEN, Scheduler, Seen
 from datajuicer.clusters.slurm import Slurm
-from datajuicer.clusters.states import UNDER_WAY, Evidence, State, state_of
+from datajuicer.clusters.states import QUEUED, Evidence, state_of
 from datajuicer.errors import UsageError
-from datajuicer.running.plan import Item
-from datajuicer.running.status import Outcome, outcomes_of
+from datajuicer.running.omitted import settle_all
+from datajuicer.running.plan import Call
+from datajuicer.running.states import State
+from datajuicer.running.status import states_of
 from datajuicer.store.store import Store
 
 SECOND_LOOK = 3.0  # seconds between the two questions
@@ -33,68 +35,69 @@ def schedulers() -> dict[str, Scheduler]:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Where one point stands, why, and which element of which campaign holds it, if any."""
+class PointStatus:
+    """The state of one point, the reason for it, and which element of which campaign holds it, if any."""
 
-    item: Item
+    call: Call
     state: State
     reason: str = ""
     campaign: Campaign | None = None
     index: int = 0
 
 
-def survey(store: Store, items: Sequence[Item], known: Schedulers) -> list[Standing]:
-    """Where every computation stands."""
+def survey(store: Store, calls: Sequence[Call], known: Schedulers) -> list[PointStatus]:
+    """Return the status of every call."""
     holders = _holders(store)
-    outcomes = outcomes_of(store, list(items))
-    open_items = [item for item, outcome in outcomes if outcome != "done"]
+    calls = settle_all(store, calls)
+    unfinished = [
+        call for call, state in zip(calls, states_of(store, calls), strict=True) if state is not State.DONE
+    ]
     wanted = {
-        holder[0].name: holder[0]
-        for item in open_items
-        if item.key is not None and (holder := holders.get((item.name, item.key)))
+        holder[0].name: holder[0] for call in unfinished if (holder := holders.get((call.name, call.id)))
     }
-    looks: list[_Look] = []
-    standings: list[Standing] = []
+    polls: list[_Poll] = []
+    statuses: list[PointStatus] = []
     for attempt in range(2):
         if attempt:
             time.sleep(SECOND_LOOK)
-        looks.append(_look(store, list(wanted.values()), known))
+        polls.append(_poll(store, list(wanted.values()), known))
         # the store is read after the scheduler was asked: what has ended by then has its record already
-        standings = [
-            _stand(store, item, outcome, holders, looks) for item, outcome in outcomes_of(store, list(items))
+        statuses = [
+            _status(store, call, state, holders, polls)
+            for call, state in zip(calls, states_of(store, calls), strict=True)
         ]
-        if not any(one.state == "lost" for one in standings):
+        if not any(status.state is State.LOST for status in statuses):
             break
-    return standings
+    return statuses
 
 
 def follow(
     store: Store,
-    items: Sequence[Item],
+    calls: Sequence[Call],
     known: Schedulers,
-    tell: Callable[[list[Standing]], None],
+    report: Callable[[list[PointStatus]], None],
     slowest: float = 30.0,
-) -> list[Standing]:
-    """Survey again and again, ever more slowly, until nothing is under way; `tell` hears of every survey.
+) -> list[PointStatus]:
+    """Survey repeatedly, at growing intervals, until no job is queued; `report` receives every survey.
 
-    What looks lost is looked for a few times more: on a busy cluster a job that is queued again is in no list
-    for seconds.
+    Points that look lost are surveyed a few times more: on a busy cluster a job that is queued again is in no
+    list for seconds.
     """
     wait, searches = 1.0, 0
     while True:
-        standings = survey(store, items, known)
-        tell(standings)
-        states = {one.state for one in standings}
-        searches = 0 if states & {*UNDER_WAY, "unknown"} else searches + 1
-        if searches and ("lost" not in states or searches > SEARCHES):
-            return standings
+        statuses = survey(store, calls, known)
+        report(statuses)
+        states = {status.state for status in statuses}
+        searches = 0 if states & {*QUEUED, State.UNKNOWN} else searches + 1
+        if searches and (State.LOST not in states or searches > SEARCHES):
+            return statuses
         time.sleep(wait)
         wait = min(1.5 * wait, slowest)
 
 
 @dataclass(frozen=True)
-class _Look:
-    """One question to the schedulers: job ids, what was seen of them, and who did not answer."""
+class _Poll:
+    """One poll of the schedulers: job ids, what they reported of them, and which did not answer."""
 
     jobs: dict[str, str]  # by campaign; empty: it never reached the scheduler
     seen: dict[tuple[str, int], Seen]
@@ -111,7 +114,7 @@ def _holders(store: Store) -> dict[tuple[str, str], tuple[Campaign, int]]:
     }
 
 
-def _look(store: Store, wanted: Sequence[Campaign], known: Schedulers) -> _Look:
+def _poll(store: Store, wanted: Sequence[Campaign], known: Schedulers) -> _Poll:
     jobs: dict[str, str] = {}
     seen: dict[tuple[str, int], Seen] = {}
     silent: dict[str, str] = {}
@@ -128,7 +131,7 @@ def _look(store: Store, wanted: Sequence[Campaign], known: Schedulers) -> _Look:
             }
         except UsageError as error:
             silent |= {campaign.name: str(error) for campaign in its}
-    return _Look(jobs, seen, silent)
+    return _Poll(jobs, seen, silent)
 
 
 def job_of(store: Store, campaign: Campaign, scheduler: Scheduler) -> str:
@@ -147,39 +150,39 @@ def job_of(store: Store, campaign: Campaign, scheduler: Scheduler) -> str:
     return job
 
 
-def _stand(
+def _status(
     store: Store,
-    item: Item,
-    outcome: Outcome,
+    call: Call,
+    stored: State,
     holders: Mapping[tuple[str, str], tuple[Campaign, int]],
-    looks: Sequence[_Look],
-) -> Standing:
-    holder = holders.get((item.name, item.key or ""))
-    if holder is None or outcome == "done":
-        state, reason = state_of(Evidence(outcome))
-        return Standing(item, state, reason)
+    polls: Sequence[_Poll],
+) -> PointStatus:
+    holder = holders.get((call.name, call.id))
+    if holder is None or stored is State.DONE:
+        state, reason = state_of(Evidence(stored))
+        return PointStatus(call, state, reason)
     campaign, index = holder
     place = campaigns.folder(store, campaign.name)
     trace = campaigns.read_trace(place, index)
-    job = looks[-1].jobs.get(campaign.name, "")
-    seen = [look.seen.get((f"{campaign.scheduler} {job}", index)) for look in looks]
+    job = polls[-1].jobs.get(campaign.name, "")
+    seen = [poll.seen.get((f"{campaign.scheduler} {job}", index)) for poll in polls]
     evidence = Evidence(
-        outcome,
-        submitted=bool(job) or campaign.name in looks[-1].silent,
+        stored,
+        submitted=bool(job) or campaign.name in polls[-1].silent,
         cancelled=campaigns.cancel_mark(store, campaign.name).exists(),
         retry=campaign.retry,
-        looks=seen,
-        silence=looks[-1].silent.get(campaign.name, ""),
+        polls=seen,
+        silence=polls[-1].silent.get(campaign.name, ""),
     )
     if trace is not None:
         notes = trace.notes or {}
-        evidence = replace(evidence, note=notes.get(item.key or "") or notes.get("", ""))
+        evidence = replace(evidence, note=notes.get(call.id) or notes.get("", ""))
     elif any(one and str(NOT_SEEN) in one.words.split() for one in map(_plain, seen)):
         evidence = replace(
             evidence, note=f"its node cannot read {place}: keep the store where all nodes see it"
         )
     state, reason = state_of(evidence)
-    return Standing(item, state, reason, campaign, index)
+    return PointStatus(call, state, reason, campaign, index)
 
 
 def _plain(seen: Seen | None) -> Seen | None:

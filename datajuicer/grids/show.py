@@ -26,7 +26,7 @@ def grid_html(grid: Sequence[Mapping[Any, Any]]) -> str:
 
 def cell(value: Any) -> str:
     """A value in a few characters."""
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
+    if hasattr(type(value), "shape") and hasattr(type(value), "dtype"):
         return f"{value.dtype}{list(value.shape)}"
     if callable(value):
         return f"{getattr(value, '__name__', type(value).__name__)}()"

@@ -13,7 +13,8 @@ from typing import Any
 from datajuicer.errors import UsageError
 from datajuicer.grids.points import Point, as_points
 from datajuicer.keys import identity
-from datajuicer.store import values
+from datajuicer.store import codecs, values
+from datajuicer.store.record import made_with
 from datajuicer.store.store import Store
 from datajuicer.template import get
 
@@ -249,8 +250,9 @@ def to_dataframe(source: Any) -> Any:
     Args:
         source: a grid: one row a point; or the folder of a function, such as `"sessions/train"`: one row a
             result, with its dependencies under their names, its value under `value` (a dict: one column
-            `value.name` for each entry) and `key`, `started` and `seconds`. A dependency of one of these
-            names stands under `dependency.name`. Arrays are told by dtype and shape, what a saver wrote by
+            `value.name` for each entry) and `key`, `started`, `seconds`, `version` and `code`, which is
+            different for results that were made with different code. A dependency of one of these names
+            stands under `dependency.name`. Arrays are told by dtype and shape, what a saver wrote by
             its files' names; neither is loaded.
 
     Raises:
@@ -275,6 +277,7 @@ def to_dataframe(source: Any) -> Any:
         else:
             row["value"] = _plain(value)
         row["started"], row["seconds"] = record["started"], record["seconds"]
+        row["version"], row["code"] = _plain(record["version"]), made_with(record)
         for name, cell in row.items():
             column = columns.get(name)
             if column is None:
@@ -286,7 +289,7 @@ def to_dataframe(source: Any) -> Any:
     return pd.DataFrame(columns)
 
 
-_OWN_COLUMNS = ("key", "value", "started", "seconds")
+_OWN_COLUMNS = ("key", "value", "started", "seconds", "version", "code")
 
 
 def _plain(tree: Any) -> Any:
@@ -304,6 +307,8 @@ def _without_files(tree: Any) -> Any:
     if len(tree) == 1 and "$array" in tree:
         _, dtype, shape = tree["$array"]
         return f"{dtype}{shape}"
+    if len(tree) == 1 and "$value" in tree and (shown := codecs.summary(*tree["$value"])) != tree:
+        return _without_files(shown)
     if len(tree) == 1 and "$files" in tree:
         return ", ".join(tree["$files"]["files"])
     return {name: _without_files(inner) for name, inner in tree.items()}

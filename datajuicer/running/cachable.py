@@ -5,18 +5,20 @@ from __future__ import annotations
 import ast
 import enum
 import functools
-import hashlib
 import inspect
 import re
 import sys
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from datajuicer import keys
 from datajuicer.errors import MissingKey, UsageError
+from datajuicer.running.digests import remember_source
+from datajuicer.running.identity import freeze, identity_of, state_of
+from datajuicer.store.values import describe
 from datajuicer.template import get
 
 JOB = "job"
@@ -102,6 +104,28 @@ class Cachable:
     group: Callable[..., Any] | None = None
     on_code_change: Literal["warn", "recompute", "ignore"] = "warn"
     encoders: tuple[tuple[type, Callable[[Any], Any]], ...] = ()
+    depends_on: tuple[Any, ...] = ()
+    code_of: Callable[..., Iterable[Any]] | None = None
+    code_within: tuple[str, ...] | None = None
+    earlier_defaults: tuple[Dependency, ...] = ()
+    is_named: bool = True  # by a table_name, which stands for whatever function it is given to
+    is_method: bool = False
+    frozen: tuple[tuple[str, str], ...] = ()  # of `identity.freeze`
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Cachable:
+        """Bind a method to its object, which is part of the key."""
+        if instance is None:
+            return self
+        if self.batched is not None:
+            raise UsageError(f"{self.table_name} is a method, which has no batched form; make it a function")
+        first = next(iter(_signature(self.function).parameters), None)
+        bound = replace(
+            self,
+            function=types.MethodType(self.function, instance),
+            dependencies=tuple(d for d in self.dependencies if d.parameter != first),
+            is_method=True,
+        )
+        return _rebuild(*(getattr(bound, field.name) for field in fields(bound)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function, without any store."""
@@ -112,6 +136,10 @@ class Cachable:
 
     def __datajuicer_key__(self) -> tuple[Any, ...]:
         return ("cachable", self.table_name, self.version)
+
+    def __datajuicer_omitted__(self) -> Any:
+        """What tells it from others of its name where it is a setting; see `keys.key_and_omitted`."""
+        return None if self.is_named else [self.identity["name"], keys.digest(self.state())]
 
     def __reduce__(self) -> Any:
         # A decorated function is found under its own name by another process; the function inside of it is
@@ -165,16 +193,58 @@ class Cachable:
         return dict(found.arguments)
 
     def dependency_values(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """What a result for these arguments depends on; what has its default is left out."""
-        found = {}
+        """Return what a result for these arguments depends on; what has its default is left out."""
+        return self.dependencies_and_defaults(arguments)[0]
+
+    def dependencies_and_defaults(
+        self, arguments: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the values of the dependencies, and the described defaults of those that are left out."""
+        found, left_out = {}, {}
         for dependency in self.dependencies:
             value = dependency.value(arguments)
             if dependency.default is not _ABSENT and (
                 value is _ABSENT or self._same(value, dependency.default)
             ):
+                left_out[dependency.text] = self._described_defaults[dependency.text]
                 continue
             found[dependency.text] = value
-        return found
+        return found, left_out
+
+    @functools.cached_property
+    def defaults(self) -> dict[str, Any]:
+        """The defaults of the dependencies that have one, by name."""
+        return {d.text: d.default for d in self.dependencies if d.default is not _ABSENT}
+
+    @functools.cached_property
+    def _described_defaults(self) -> dict[str, Any]:
+        return {name: describe(default) for name, default in self.defaults.items()}
+
+    @functools.cached_property
+    def earlier_defaults_described(self) -> dict[str, Any]:
+        """The defaults of results whose records name none, by name, as a record would name them."""
+        return {d.text: describe(d.default) for d in self.earlier_defaults}
+
+    @functools.cached_property
+    def identity(self) -> dict[str, str]:
+        """What a record says of the function; see `identity.identity_of`."""
+        return identity_of(self.function)
+
+    def state(self) -> dict[str, Any]:
+        """Return what tells the function from others of its name, for the key; nothing if it is named.
+
+        The object of a method is an argument of it, and always in the key.
+
+        Raises:
+            UsageError: it holds something that cannot be keyed.
+        """
+        if self.is_named and not self.is_method:
+            return {}
+        try:
+            state = state_of(self.function, dict(self.frozen))
+        except UsageError as error:
+            raise UsageError(f"{self.table_name}: {error}") from None
+        return {"(self)": state["(self)"]} if self.is_named else state
 
     def _same(self, one: Any, other: Any) -> bool:
         if type(one) is not type(other):
@@ -182,19 +252,16 @@ class Cachable:
         return keys.digest(one, dict(self.encoders)) == keys.digest(other, dict(self.encoders))
 
     def key(self, dependencies: Mapping[str, Any]) -> str:
-        """The key of the result with these dependency values."""
-        return keys.result_key(self.table_name, self.version, dependencies, self._encoders)
+        """Return the key of the result with these dependency values."""
+        return self.key_and_omitted(dependencies)[0]
+
+    def key_and_omitted(self, dependencies: Mapping[str, Any]) -> tuple[str, dict[str, list[Any]]]:
+        """Return the key, and what the values hold that it omits."""
+        return keys.key_and_omitted(self.table_name, self.version, dependencies, self._encoders)
 
     @functools.cached_property
     def _encoders(self) -> dict[type, Callable[[Any], Any]]:
         return dict(self.encoders)
-
-    @functools.cached_property
-    def code(self) -> str | None:
-        """A digest of the function's source that comments, layout and docstrings do not change; None without
-        source.
-        """
-        return code_digest(self.function)
 
 
 def cachable(
@@ -209,6 +276,10 @@ def cachable(
     group: Callable[..., Any] | None = None,
     on_code_change: Literal["warn", "recompute", "ignore"] = "warn",
     encoders: Mapping[type, Callable[[Any], Any]] | None = None,
+    depends_on: Sequence[Any] = (),
+    code_of: Callable[..., Iterable[Any]] | None = None,
+    code_within: Sequence[str] | None = None,
+    earlier_defaults: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Cachable]:
     """Mark a function as one whose results are kept.
 
@@ -221,15 +292,23 @@ def cachable(
         loader: `loader(folder)` reads what `saver` wrote.
         checker: `checker(folder)` says whether the files in a result's folder are still good; if not, the
             result counts as missing.
-        table_name: the function's name in keys and in the store; default: its own.
+        table_name: the function's name in keys and in the store; default: its own. With a table_name it may
+            move, and hold anything; without, results of another function of the same name are no hits.
         version: part of the key; a new version leaves all older results aside.
         batched: a function with the same parameters, each a list, that returns a list of values; an element
             may be an exception, then that point failed.
         group: `group(**arguments)` gives a value; points with equal values may share a call of `batched`.
-        on_code_change: what to do with a result that was computed by other source code: `"warn"`,
-            `"recompute"` or
-            `"ignore"`.
+        on_code_change: what to do with a result or a failure of other code: `"warn"`, `"recompute"` or
+            `"ignore"`. The code of a function is its own, and the functions, classes and constants of its
+            package that it reaches by name.
         encoders: for types that have no key of their own: a function that turns them into values that have.
+        depends_on: further functions, classes, modules and values whose change is a change of code.
+        code_of: `code_of(**arguments)` lists the functions, classes and modules that count for a call,
+            instead of the function itself; an instance stands for its class and those of its fields.
+        code_within: packages and modules, by the start of their names, whose code counts where it is reached
+            by name; default: the function's package.
+        earlier_defaults: dependencies with the defaults that they had (`"model:seed?=0"`) when results were
+            stored whose records name none; default: the present ones.
 
     Raises:
         UsageError: the pieces do not fit together.
@@ -245,6 +324,9 @@ def cachable(
         raise UsageError(
             "cachable(group=…) says which points may share a call of batched=…, which is missing"
         )
+    for name, listed in (("depends_on", depends_on), ("code_within", code_within)):
+        if listed is not None and not isinstance(listed, list | tuple):
+            raise UsageError(f"{name}={listed!r} must be a list, such as [{listed!r}]")
     if on_code_change not in ("warn", "recompute", "ignore"):
         raise UsageError(f"on_code_change={on_code_change!r} must be 'warn', 'recompute' or 'ignore'")
 
@@ -253,7 +335,12 @@ def cachable(
             raise UsageError(
                 f"{function!r} is cachable already; wrap the function itself: {function!r}.function"
             )
-        name = table_name or getattr(function, "__name__", "")
+        remember_source(function)
+        if isinstance(function, (classmethod, staticmethod)):
+            kind = type(function).__name__
+            raise UsageError(f"put @{kind} above @cachable(), not below: cachable takes the function itself")
+        named = function.func if isinstance(function, functools.partial) else function
+        name = table_name or getattr(named, "__name__", "")
         if not _NAME.fullmatch(name) or name in ("quarantine", "campaigns"):
             raise UsageError(
                 f"{name or function!r} is no name for a function in a store; define the function with def, "
@@ -269,7 +356,10 @@ def cachable(
                 )
         return _rebuild(
             function, name, found, saver, loader, checker, version, batched, group, on_code_change,
-            tuple((encoders or {}).items()),
+            tuple((encoders or {}).items()), tuple(depends_on), code_of,
+            None if code_within is None else tuple(code_within),
+            tuple(map(Dependency.parse, earlier_defaults)),
+            table_name is not None, False, () if table_name else tuple(freeze(function).items()),
         )  # fmt: skip
 
     return mark
@@ -292,17 +382,3 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
         raise UsageError(
             f"{function!r} does not tell its parameters; wrap it in a function with def"
         ) from None
-
-
-def code_digest(function: Callable[..., Any]) -> str | None:
-    """A digest of what a function's source does, not of how it is written."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):
-        return None
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            node.decorator_list = []
-            if ast.get_docstring(node) is not None:
-                node.body = node.body[1:] or [ast.Pass()]
-    return hashlib.blake2b(ast.unparse(tree).encode(), digest_size=10).hexdigest()

@@ -1,165 +1,195 @@
-"""Computing: the one function that every executor runs, wherever it runs it.
+"""Computing: the one function that every executor runs, in this process or in another.
 
-`compute` claims the results, calls the function, and writes artifacts and records; what it returns only says
-how it went. Failures are results too: an exception is recorded with its traceback, unless trying again may
-help.
+`compute` claims the results, makes the call, and writes artifacts and records; the results that it returns
+only say how it went. Failures are recorded too, with their traceback, unless a retry may succeed.
 """
 
 from __future__ import annotations
 
 import inspect
-import os
 import pickle
 import shutil
-import socket
 import tempfile
 import time
-import traceback
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from datajuicer.errors import UsageError
 from datajuicer.running.cachable import JOB, Cachable
+from datajuicer.running.keep import Attempt, Raised, error_line, is_transient, keep, record_failure, tail
 from datajuicer.running.lint import watch
-from datajuicer.store import claims, values
-from datajuicer.store.disk import StoreFull, cannot_write, is_full
-from datajuicer.store.pickled import save_pickle
-from datajuicer.store.record import FORMAT, Record
+from datajuicer.running.parent import ParentMissing
+from datajuicer.running.plan import Call
+from datajuicer.running.provenance import check_code
+from datajuicer.running.results import Outcome, Result
+from datajuicer.store import claims
+from datajuicer.store.disk import make_folder
+from datajuicer.store.replacing import folder_for
 from datajuicer.store.store import LOG, Store
 from datajuicer.workers.job import LINK, Job, Link
-
-CONTEXT_LIMIT = 4000  # characters of other arguments that a record keeps
-
-
-@dataclass(frozen=True)
-class Work:
-    """One result to compute: the call, and what the record will say about it."""
-
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    arguments: dict[str, Any]
-    dependencies: dict[str, Any]
-    key: str
-    replaces: str | None = (
-        None  # "any", or the start time of the one result that is to be set aside for this one
-    )
 
 
 @dataclass(frozen=True)
 class Task:
-    """What one call of an executor computes: one point, or several in one call of the batched form."""
+    """What one call of an executor computes: one call, or several that the batched form makes as one."""
 
-    function: Callable[..., Any]
-    name: str
-    works: tuple[Work, ...]
-    store: Store | None = None  # None: nothing is kept, values travel with the outcome
+    calls: tuple[Call, ...]
+    store: Store | None = None  # None: nothing is stored, values travel with the results
     retry: bool = False
     lint: bool = False
     provenance: dict[str, Any] = field(default_factory=dict)
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one result went.
-
-    `done`, `failed` (recorded), `refused` (not recorded: trying again may help), `stopped` (on request),
-    `busy` (another process computes it now), `alone` (its batch failed as a whole: try it alone).
-    """
-
-    status: Literal["done", "failed", "refused", "stopped", "busy", "alone"]
-    value: Any = None
-    error: str = ""
-    traceback: str = ""
-    exception: BaseException | None = None
-    fatal: bool = False  # the store is full: computing more would be in vain
-    warnings: tuple[str, ...] = ()
-    undeclared: tuple[str, ...] = ()
+    def without_points(self) -> Task:
+        """Return the task without what only the run itself needs, to be sent to another process."""
+        return replace(self, calls=tuple(replace(call, point={}) for call in self.calls))
 
 
-def compute_pickled(payload: bytes) -> list[Outcome]:
+def compute_pickled(payload: bytes) -> list[Result]:
     """`compute` for another process; cloudpickle carries functions of __main__ and of notebooks."""
-    outcomes = compute(pickle.loads(payload))
-    return [
-        replace(outcome, exception=None) for outcome in outcomes
-    ]  # exceptions do not always survive a pickle
+    return [_sendable(result) for result in compute(pickle.loads(payload))]
 
 
-def compute(task: Task) -> list[Outcome]:
-    """Compute a task and keep its results; one outcome for each work, in order."""
+def _sendable(result: Result) -> Result:
+    """A result without what may not survive a pickle: exceptions, and values that could not be stored."""
+    import cloudpickle
+
+    if result.is_unstorable or result.fatal:
+        try:
+            cloudpickle.loads(cloudpickle.dumps(result.value))
+        except Exception:
+            return replace(result, exception=None, value=None)
+    return replace(result, exception=None)
+
+
+def compute(task: Task) -> list[Result]:
+    """Compute a task and store its results; return one result per call, in order."""
     link = LINK.get(Link())
-    outcomes: dict[int, Outcome] = {}
+    task, texts, results = _with_code_that_runs(task)
     held: list[claims.Claim] = []
     with claims.heartbeat(held, task.store is not None):
-        ready = []
-        for place, work in enumerate(task.works):
-            if task.store is not None:
-                outcome = _claim(task, work, held)
-                if outcome is not None:
-                    outcomes[place] = outcome
-                    continue
-            ready.append(place)
-        for group in [ready] if len(task.works) > 1 else [[place] for place in ready]:
-            if not group:
+        folders: dict[int, Path] = {}
+        for place, call in enumerate(task.calls):
+            if place in results:
                 continue
-            try:
-                outcomes.update(_compute(task, group, link))
-            except (
-                OSError
-            ) as error:  # of our own doing: folders and logs; the function's are caught where it is called
-                text = f"the store cannot be written: {_line(error)}"
-                outcomes.update(
-                    dict.fromkeys(group, Outcome("refused", error=text, exception=error, fatal=True))
-                )
-    return [outcomes[place] for place in range(len(task.works))]
+            claimed = _claim(task, call, held)
+            if isinstance(claimed, Result):
+                results[place] = claimed
+            else:
+                folders[place] = claimed
+        ready: dict[int, Call] = {}
+        for place in folders:
+            match _with_parents(task, task.calls[place]):
+                case Result() as refused:
+                    results[place] = refused
+                case call:
+                    ready[place] = call
+        if ready:
+            places = [folders[place] for place in ready]
+            results |= zip(ready, _compute(task, list(ready.values()), places, link), strict=True)
+    for place, text in texts.items():
+        if results[place].outcome in (Outcome.DONE, Outcome.FAILED):
+            results[place] = replace(results[place], warnings=(*results[place].warnings, text))
+    return [results[place] for place in range(len(task.calls))]
 
 
-def _claim(task: Task, work: Work, held: list[claims.Claim]) -> Outcome | None:
+def _with_code_that_runs(task: Task) -> tuple[Task, dict[int, str], dict[int, Result]]:
+    """Return the task with the code of this process in its calls, and warnings and refusals by place."""
+    texts: dict[int, str] = {}
+    refused: dict[int, Result] = {}
+    calls = list(task.calls)
+    for place, call in enumerate(calls):
+        if task.store is None or not isinstance(call.function, Cachable):
+            continue
+        code, text, is_refused = check_code(call.function, call.arguments, call.code)
+        calls[place] = replace(call, code=code)
+        if is_refused:
+            refused[place] = Result(Outcome.REFUSED, error=text)
+        elif text:
+            texts[place] = text
+    return replace(task, calls=tuple(calls)), texts, refused
+
+
+def _claim(task: Task, call: Call, held: list[claims.Claim]) -> Result | Path:
+    """Claim one result; return the folder to compute it in, or the result as it is."""
     store = task.store
-    assert store is not None
+    if store is None:
+        return Path()
     try:
-        claim = claims.claim(store, task.name, work.key)
+        claim = claims.claim(store, call.name, call.id)
+        if claim is None:
+            return _busy(store, call)
+        held.append(claim)
+        # another process may have finished between the look-up and this claim
+        folder = folder_for(store, call.name, call.id, call.replaces)
+    except UsageError as error:
+        return Result(Outcome.REFUSED, error=error_line(error), exception=error)
     except OSError as error:
-        return Outcome("refused", error=f"the store {store.root} cannot be written: {error}", fatal=True)
-    if claim is None:
-        return Outcome("busy")
-    held.append(claim)
-    if work.replaces == "any" or (work.replaces and _started(store, task.name, work.key) == work.replaces):
-        store.archive(task.name, work.key)
-        return None
-    # somebody may have finished between our looking and our claiming
-    if store.path(task.name, work.key).exists():
-        return Outcome("done")
-    if not task.retry and store.path(task.name, work.key, "failed").exists():
-        return Outcome("failed")
-    return None
+        message = f"the store {store.root} cannot be written: {error}"
+        return Result(Outcome.REFUSED, error=message, fatal=True)
+    is_retry = task.retry or call.replaces is not None
+    if folder is not None and not is_retry and store.path(call.name, call.id, "failed").exists():
+        return Result(Outcome.FAILED)
+    return folder or Result(Outcome.DONE)
 
 
-def _started(store: Store, name: str, key: str) -> str | None:
-    record = store.read(name, key)
-    return None if record is None else record["started"]
+def _with_parents(task: Task, call: Call) -> Call | Result:
+    """Return the call with its parents loaded, or why it cannot be made."""
+    if not call.parents:
+        return call
+    if task.store is None:
+        return Result(Outcome.REFUSED, error="it needs the results of its parents, but nothing is stored")
+    try:
+        return call.with_parents(task.store)
+    except ParentMissing as error:
+        return Result(Outcome.REFUSED, error=str(error))
 
 
-def _compute(task: Task, places: list[int], link: Link) -> dict[int, Outcome]:
-    works = [task.works[place] for place in places]
-    function = task.function
-    takes_job = JOB in works[0].kwargs or _takes_job(function)
-    scratch = None if task.store is not None else tempfile.mkdtemp() if takes_job else None
-    jobs = [_job(task, work, link, scratch, takes_job) for work in works]
+def _busy(store: Store, call: Call) -> Result:
+    if not claims.is_claimed_here(store, call.name, call.id):
+        return Result(Outcome.BUSY)
+    text = f"{call.name} asks the store for the very result that it is computing"
+    return Result(Outcome.REFUSED, error=f"{text}; let it call {call.name}.function(…) instead")
+
+
+def _compute(task: Task, calls: Sequence[Call], folders: Sequence[Path], link: Link) -> list[Result]:
+    try:
+        return _compute_claimed(task, calls, folders, link)
+    except OSError as error:  # of folders and logs; the function's own are caught where it is called
+        text = f"the store cannot be written: {error_line(error)}"
+        return [Result(Outcome.REFUSED, error=text, exception=error, fatal=True)] * len(calls)
+
+
+def _compute_claimed(task: Task, calls: Sequence[Call], folders: Sequence[Path], link: Link) -> list[Result]:
+    takes_job = JOB in calls[0].kwargs or _takes_job(calls[0].function)
+    scratch = tempfile.mkdtemp() if task.store is None and takes_job else None
+    if scratch is not None:
+        folders = [Path(scratch)] * len(calls)
+    elif task.store is not None and takes_job:
+        for folder in folders:
+            make_folder(folder, task.store.root)
+    jobs = [Job(call.id, folder, link) for call, folder in zip(calls, folders, strict=True)]
     started = time.time()
-    link.started(task.name, tuple(work.key for work in works), takes_job)
+    link.started(calls[0].name, tuple(call.id for call in calls), takes_job)
     try:
         with link.log_to(jobs[0].folder / LOG if task.store is not None else None):
-            results, undeclared = _call(task, works, jobs, takes_job)
-        if isinstance(results, _Raised):
-            return dict.fromkeys(places, Outcome("alone"))
-        duration = time.time() - started
-        return {
-            place: replace(_keep(task, work, job, result, started, duration), undeclared=undeclared)
-            for place, work, job, result in zip(places, works, jobs, results, strict=True)
-        }
+            if len(task.calls) > 1:
+                values, undeclared = _call_batched(calls, jobs, takes_job), ()
+            else:
+                value, undeclared = _call(task, calls[0], jobs[0], takes_job)
+                values = [value]
+        if values is None:
+            return [Result(Outcome.ALONE)] * len(calls)
+        seconds = time.time() - started
+        attempts = [
+            Attempt(call, job, started, seconds, len(task.calls), task.provenance)
+            for call, job in zip(calls, jobs, strict=True)
+        ]
+        return [
+            replace(keep(task.store, attempt, value), undeclared=undeclared)
+            for attempt, value in zip(attempts, values, strict=True)
+        ]
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -172,48 +202,26 @@ def _takes_job(function: Any) -> bool:
     return code is not None and JOB in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
-def _job(task: Task, work: Work, link: Link, scratch: str | None, needed: bool) -> Job:
-    if task.store is None:
-        return Job(work.key, Path(scratch or "."), link)
-    folder = task.store.folder(task.name, work.key)
-    if needed:
-        folder.mkdir(parents=True, exist_ok=True)
-    return Job(work.key, folder, link)
-
-
-class _Raised:
-    """An exception in the place of a value."""
-
-    def __init__(self, error: BaseException):
-        self.error = error
-
-
-def _call(task: Task, works: list[Work], jobs: list[Job], takes_job: bool) -> tuple[Any, tuple[str, ...]]:
-    function = task.function
-    if len(task.works) > 1:
-        assert isinstance(function, Cachable)
-        return _call_batched(function, works, jobs, takes_job), ()
-    (work,), (job,) = works, jobs
-    args, kwargs, seen = work.args, work.kwargs, None
+def _call(task: Task, call: Call, job: Job, takes_job: bool) -> tuple[Any, tuple[str, ...]]:
+    """Make one call; return its value, or `Raised`, and the keys that it read without declaring them."""
+    function = call.function
+    args, kwargs, seen = call.args, call.kwargs, None
     if takes_job and JOB not in kwargs:
         args, kwargs = _with_job(function, args, kwargs, job)
     if task.lint and isinstance(function, Cachable):
         args, kwargs, seen = watch(function, args, kwargs)
+    called = function.function if isinstance(function, Cachable) else function
     try:
-        result = (
-            function.function(*args, **kwargs)
-            if isinstance(function, Cachable)
-            else function(*args, **kwargs)
-        )
+        value = called(*args, **kwargs)
     except BaseException as error:
-        result = _Raised(error)
-    return [result], tuple(seen.undeclared()) if seen else ()
+        value = Raised(error)
+    return value, tuple(seen.undeclared()) if seen else ()
 
 
 def _with_job(
     function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], job: Job
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of a call with `job` in its place."""
+    """Return the arguments of a call with `job` in its place."""
     called = function.function if isinstance(function, Cachable) else function
     place = list(inspect.signature(called).parameters).index(JOB)
     if place < len(args):
@@ -221,168 +229,38 @@ def _with_job(
     return args, {**kwargs, JOB: job}
 
 
-def _call_batched(
-    function: Cachable, works: list[Work], jobs: list[Job], takes_job: bool
-) -> list[Any] | _Raised:
-    columns: dict[str, list[Any]] = {
-        name: [work.arguments[name] for work in works] for name in works[0].arguments
-    }
-    if takes_job:
-        columns[JOB] = jobs  # type: ignore[assignment]
+def _call_batched(calls: Sequence[Call], jobs: list[Job], takes_job: bool) -> list[Any] | None:
+    """Make several calls as one; return their values, or None if each has to be tried alone."""
+    function = calls[0].function
+    assert isinstance(function, Cachable)
     assert function.batched is not None
+    columns: dict[str, Any] = {name: [call.arguments[name] for call in calls] for name in calls[0].arguments}
+    if takes_job:
+        columns[JOB] = jobs
     try:
-        results = list(function.batched(**columns))
-        if len(results) != len(works):
+        values = list(function.batched(**columns))
+        if len(values) != len(calls):
             raise UsageError(
-                f"the batched form of {function.table_name} returned {len(results)} values for {len(works)} "
+                f"the batched form of {function.table_name} returned {len(values)} values for {len(calls)} "
                 "points"
             )
     except BaseException as error:
-        return [_Raised(error)] * len(works) if may_help_again(error) else _Raised(error)
-    return [_Raised(r) if isinstance(r, BaseException) else r for r in results]
+        return [Raised(error)] * len(calls) if is_transient(error) else None
+    return [Raised(value) if isinstance(value, BaseException) else value for value in values]
 
 
-def _keep(task: Task, work: Work, job: Job, result: Any, started: float, duration: float) -> Outcome:
-    if isinstance(result, _Raised):
-        return _keep_failure(task, work, job, result.error, started, duration)
-    if task.store is None:
-        return Outcome("done", result)
-    try:
-        different = _keep_value(task.store, task, work, job, result, started, duration)
-    except Exception as error:  # of its saver, or because the value has no place in a record
-        return _keep_failure(task, work, job, error, started, duration)
-    return Outcome("done", warnings=(different,) if different else ())
-
-
-def _keep_value(
-    store: Store, task: Task, work: Work, job: Job, value: Any, started: float, duration: float
-) -> str:  # fmt: skip
-    function = task.function
-    assert isinstance(function, Cachable)
-    record = _record(task, work, job, "done", started, duration)
-    if function.saver is not None:
-        saver = save_pickle if function.saver == "pickle" else function.saver
-        record["value"] = store.write_files(task.name, work.key, saver, value)
-        return store.write(record)
-    tree, arrays = values.encode(value)
-    record["value"] = tree
-    if arrays:
-        data = values.arrays_to_bytes(arrays)
-        record["arrays"] = store.write_artifact(task.name, work.key, "value", ".safetensors", data)
-    return store.write(record)
-
-
-def _keep_failure(
-    task: Task, work: Work, job: Job, error: BaseException, started: float, duration: float
-) -> Outcome:  # fmt: skip
-    text = "".join(traceback.format_exception(error))
-    if isinstance(error, StoreFull):
-        return _give_up(error)
-    if task.store is not None and is_full(error):  # what the function wrote found no room
-        return _give_up(cannot_write(job.folder, None, error))
-    if isinstance(error, KeyboardInterrupt):
-        return Outcome("stopped", error=_line(error), traceback=text, exception=error)
-    if may_help_again(error) or task.store is None:
-        return Outcome("refused", error=_line(error), traceback=text, exception=error)
-    record = _record(task, work, job, "failed", started, duration)
-    try:
-        task.store.write(record | {"error": _line(error), "traceback": text})
-    except StoreFull as full:
-        return _give_up(full)
-    return Outcome("failed", error=_line(error), traceback=text, exception=error)
-
-
-def _give_up(full: StoreFull) -> Outcome:
-    return Outcome("refused", error=_line(full), exception=full, fatal=True)
-
-
-def record_death(task: Task, work: Work, reason: str) -> Outcome:
-    """Record that the process died which computed this; the caller saw it die."""
-    assert task.store is not None
-    if task.store.path(task.name, work.key).exists():  # it died after its work was done
-        return Outcome("done")
-    if (claim := claims.claim(task.store, task.name, work.key)) is not None:
+def record_death(task: Task, reason: str) -> Result:
+    """Record that the process died which computed the one call of a task; the caller saw it die."""
+    (call,), store = task.calls, task.store
+    assert store is not None
+    folder = folder_for(store, call.name, call.id, call.replaces)
+    if folder is None:  # it died after its result was stored
+        return Result(Outcome.DONE)
+    if (claim := claims.claim(store, call.name, call.id)) is not None:
         claim.release()  # with the one that the dead process held
-    folder = task.store.folder(task.name, work.key)
+    error = f"the worker process {reason}"
     log = tail(folder / LOG)
-    text = (
-        f"the worker process {reason}\nThe end of its log:\n{log}" if log else f"the worker process {reason}"
-    )
-    record = _record(task, work, Job(work.key, folder), "failed", time.time(), None)
-    task.store.write(record | {"error": f"the worker process {reason}", "traceback": text})
-    return Outcome("failed", error=f"the worker process {reason}", traceback=text)
-
-
-def tail(path: Path, size: int = 3000) -> str:
-    """The last characters of a text file, nothing if there is none."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - size))
-            return file.read().decode(errors="replace")
-    except OSError:
-        return ""
-
-
-def may_help_again(error: BaseException) -> bool:
-    """Whether the failure lies in the circumstances, so that the same call may work another time."""
-    circumstances = (OSError, MemoryError, KeyboardInterrupt, UsageError)
-    return isinstance(error, circumstances) or getattr(type(error), "transient", False) is True
-
-
-def _line(error: BaseException) -> str:
-    if isinstance(error, UsageError):
-        return str(error)
-    return "".join(traceback.format_exception_only(error)).strip()
-
-
-def _record(task: Task, work: Work, job: Job, outcome: str, started: float, duration: float | None) -> Record:
-    function = task.function
-    record: Record = {
-        "format": FORMAT,
-        "function": task.name,
-        "version": values.describe(getattr(function, "version", None)),
-        "key": work.key,
-        "outcome": outcome,
-        "dependencies": {name: values.describe(value) for name, value in work.dependencies.items()},
-        "context": _context(function, work),
-        "notes": {name: _described(fact) for name, fact in job.facts.items()},
-        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds"),
-        "seconds": duration and round(duration, 6),
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-    }
-    if len(task.works) > 1:
-        record["batch"] = len(task.works)
-    return record | task.provenance
-
-
-def _context(function: Any, work: Work) -> Any:
-    """The arguments that are no dependencies, within bounds."""
-    whole = (
-        {d.parameter for d in function.dependencies if d.key is None}
-        if isinstance(function, Cachable)
-        else set()
-    )
-    context: dict[str, Any] = {}
-    room = CONTEXT_LIMIT
-    for name, value in work.arguments.items():
-        if name in whole:
-            continue
-        items = value.items() if isinstance(value, dict) else [(None, value)]
-        for key, inner in items:
-            if f"{name}:{key}" in work.dependencies:
-                continue
-            described = _described(inner)
-            size = len(str(described)) + len(str(key))
-            if size <= room:
-                room -= size
-                context[name if key is None else f"{name}:{key}"] = described
-    return context
-
-
-def _described(value: Any) -> Any:
-    """What is only for people to read must never cost a result."""
-    try:
-        return values.describe(value)
-    except Exception:
-        return {"$unknown": f"{type(value).__module__}.{type(value).__qualname__}"}
+    text = f"{error}\nThe end of its log:\n{log}" if log else error
+    attempt = Attempt(call, Job(call.id, folder), time.time(), None, 1, task.provenance)
+    record_failure(store, attempt, error, text)
+    return Result(Outcome.FAILED, error=error, traceback=text)

@@ -1,117 +1,138 @@
-"""Looking up: which points of a run the store has, which have failed before, and which are to be computed."""
+"""Look-up: which points of a run have a result in the store, which failed before, and which are pending."""
 
 from __future__ import annotations
 
 import traceback
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from datajuicer.errors import Failure, StoreWarning, UsageError
 from datajuicer.running.cachable import Cachable
-from datajuicer.running.plan import Item
-from datajuicer.running.status import code_differs, is_current
+from datajuicer.running.omitted import settle
+from datajuicer.running.plan import Call
+from datajuicer.running.provenance import Codes, shown
+from datajuicer.running.results import Results
+from datajuicer.running.status import is_current
 from datajuicer.store.pickled import load_pickle
+from datajuicer.store.reading import CannotRead
 from datajuicer.store.record import Record
+from datajuicer.store.replacing import replace_any
 from datajuicer.store.store import LOG, MISSING, Store
 
 RunMode = Literal["normal", "force", "load", "load_any", "retry"]
 
 
-@dataclass(frozen=True)
-class Looked:
-    """A computation that has to be done, and whether a result that is there is to be set aside for it."""
-
-    item: Item
-    replaces: str | None = None
-
-
-def look_up(
-    store: Store, items: list[Item], mode: RunMode, results: list[Any], failures: list[Failure]
-) -> list[Looked]:
-    """Fill in what the store has; return the rest."""
-    rest: list[Looked] = []
-    warned: set[str] = set()
-    for item in items:
-        function = item.function
-        if not isinstance(function, Cachable):
-            rest.append(Looked(item))
-            continue
-        assert item.key is not None
-        if mode == "force":
-            rest.append(Looked(item, "any"))
-            continue
-        record = store.read(function.table_name, item.key)
-        try:
-            usable = record is not None and _usable(store, function, record, warned, mode)
-            if record is not None and usable and fill_in(store, function, record, item, results):
-                continue
-        except UsageError:
-            raise  # nothing is computed yet
-        except Exception as error:
-            failures.append(unreadable(store, item, error))
-            continue
-        if mode in ("normal", "load", "load_any") and record is None:
-            failed = store.read(function.table_name, item.key, "failed")
-            if failed is not None and mode == "normal":
-                failures.append(recorded_failure(store, item, failed))
-                continue
-        rest.append(Looked(item, record["started"] if record is not None and not usable else None))
-    return rest
-
-
-def _usable(store: Store, function: Cachable, record: Record, warned: set[str], mode: RunMode) -> bool:
-    if not is_current(store, function, record, recompute=mode in ("normal", "retry")):
-        return False
-    if (
-        function.on_code_change != "ignore"
-        and code_differs(function, record)
-        and function.table_name not in warned
-    ):
-        warned.add(function.table_name)
+def look_up(store: Store, calls: Sequence[Call], mode: RunMode) -> Results:
+    """Return what the store has for these calls; the rest is in `pending`."""
+    values: dict[int, Any] = {}
+    failures: list[Failure] = []
+    pending: list[Call] = []
+    codes = Codes()
+    changed: dict[str, dict[str, None]] = {}  # by function: what is other code by now
+    forced = replace_any() if mode == "force" else None
+    taken: dict[str, Record] = {}
+    for call in calls:
+        match _look_up_one(store, call, mode, forced, codes, changed, taken):
+            case Failure() as failure:
+                failures.append(failure)
+            case Call() as again:
+                pending.append(again)
+            case found:
+                values.update(found)
+    for name, names in changed.items():
         warnings.warn(
-            f"the source of {function.table_name} has changed since some of its results were computed; they "
-            "are used all the same. Give cachable a new version=… if they are wrong now, or "
-            "on_code_change='recompute' or 'ignore'",
+            f"the source of {name} has changed since some of its results were computed (changed: "
+            f"{shown(list(names))}); they are used all the same. Give cachable a new version=… if they are "
+            "wrong now, or on_code_change='recompute' or 'ignore'",
             StoreWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
-    return True
+    return Results(values, tuple(failures), tuple(pending))
 
 
-def value_of(store: Store, function: Cachable, record: Record) -> Any:
-    """The value of a record, or MISSING if its artifacts are gone or corrupt."""
+def _look_up_one(
+    store: Store,
+    call: Call,
+    mode: RunMode,
+    forced: str | None,
+    codes: Codes,
+    changed: dict[str, dict[str, None]],
+    taken: dict[str, Record],
+) -> dict[int, Any] | Failure | Call:
+    function = call.function
+    if not isinstance(function, Cachable):
+        return call
+    recompute = mode in ("normal", "retry")
+    try:
+        call, record = settle(store, call, taken)
+        if forced is not None:
+            return replace(call, replaces=forced)
+        if record is None:
+            return _look_up_failure(store, call, function, codes) if mode == "normal" else call
+        if not is_current(store, function, call.arguments, record, codes, recompute=recompute):
+            return replace(call, replaces=record["started"])
+        if names := codes.changes(function, call.arguments, record):
+            changed.setdefault(call.name, {}).update(dict.fromkeys(names))
+        values = load_values(store, call, record)
+    except Exception as error:
+        if isinstance(error, UsageError) and not isinstance(error, CannotRead):
+            raise  # nothing is computed yet
+        return unreadable(store, call, error)
+    return call if values is None else values
+
+
+def _look_up_failure(store: Store, call: Call, function: Cachable, codes: Codes) -> Failure | Call:
+    failed = store.read(function.table_name, call.id, "failed")
+    if failed is None:
+        return call
+    if codes.asks_for_retry(function, call.arguments, failed):
+        return replace(call, replaces=failed["started"])
+    return recorded_failure(store, call, failed, codes.changes(function, call.arguments, failed))
+
+
+def load_values(store: Store, call: Call, record: Record) -> dict[int, Any] | None:
+    """Return the value of a record for each point of a call, None if its artifacts are missing or corrupt.
+
+    Points that share a result get equal values, not the same object.
+    """
+    function = call.function
+    assert isinstance(function, Cachable)
     loader = partial(load_pickle, store.root) if function.loader == "pickle" else function.loader
-    return store.value(record, loader)
-
-
-def fill_in(store: Store, function: Cachable, record: Record, item: Item, results: list[Any]) -> bool:
-    """Fill in the value of a record, if it is there: equal points get equal values, not the same object."""
-    for index in item.indices:
-        value = value_of(store, function, record)
+    values = {}
+    for index in call.indices:
+        value = store.value(record, loader)
         if value is MISSING:
-            return False
-        results[index] = value
-    return True
+            return None
+        values[index] = value
+    return values
 
 
-def unreadable(store: Store, item: Item, error: Exception) -> Failure:
-    """A loader or a checker failed; the result stays as it is."""
-    said = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
-    told = "".join(traceback.format_exception(error))
-    return failure_of(store, item, f"its result cannot be read: {said}", told, recorded=False)
+def unreadable(store: Store, call: Call, error: Exception) -> Failure:
+    """Return the failure of a point whose loader or checker raised; the stored result stays as it is."""
+    reason = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
+    text = "".join(traceback.format_exception(error))
+    return failure_of(store, call, f"its result cannot be read: {reason}", text, recorded=False)
 
 
-def recorded_failure(store: Store, item: Item, record: Record) -> Failure:
-    """A failure that an earlier run recorded."""
-    return failure_of(store, item, record["error"], record["traceback"], recorded=True)
+def recorded_failure(store: Store, call: Call, record: Record, changed: Sequence[str]) -> Failure:
+    """Return a failure that an earlier run recorded; `changed` names what is other code by now."""
+    error = record["error"]
+    if changed:
+        error += f" (a failure of earlier code; since then changed: {shown(changed)})"
+    folder = store.folder_of(record)
+    return failure_of(store, call, error, record["traceback"], recorded=True, folder=folder)
 
 
-def failure_of(store: Store, item: Item, error: str, traceback: str, *, recorded: bool) -> Failure:
-    """What is told of a point that has no result, with its log if there is one."""
+def failure_of(
+    store: Store, call: Call, error: str, traceback: str, *, recorded: bool, folder: Path | None = None
+) -> Failure:
+    """Return the failure of a point without a result, with the path of its log if there is one."""
     log = None
-    if isinstance(item.function, Cachable) and item.key is not None:
-        path = store.folder(item.function.table_name, item.key) / LOG
+    if isinstance(call.function, Cachable) and call.key is not None:
+        path = (folder or store.folder(call.function.table_name, call.key)) / LOG
         log = str(path) if path.is_file() else None
-    return Failure(tuple(item.indices), item.point, error, traceback, recorded, log)
+    return Failure(call.indices, call.point, error, traceback, recorded, log)

@@ -1,36 +1,47 @@
-"""The plan of a run: which call each point stands for, and which calls are the same computation."""
+"""The plan of a run: which call each point stands for, and which points share a call."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from datajuicer import keys
 from datajuicer.errors import UsageError
 from datajuicer.grids.points import Point
 from datajuicer.running.cachable import Cachable
+from datajuicer.running.identity import are_same
+from datajuicer.running.labels import short_label
+from datajuicer.running.parent import Parent, load_parents, parents_in
+from datajuicer.running.provenance import Code
+from datajuicer.store.store import Store
+from datajuicer.store.values import describe
 from datajuicer.template import format_template, get
 
-# Longer values, such as 0.7538461685180664 or a digest, were computed; they do not tell which point it is.
-MOST_TYPED = 16
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a function, and the points (by index in the grid) that share its result.
 
-@dataclass(slots=True)
-class Item:
-    """One computation: a function, its arguments, and the points (by place in the grid) that want its result.
-
-    `key` is None for a function that is not cachable; such calls are never shared.
+    Attributes:
+        key: the key of the result; None for a function that is not cachable: such calls are never shared.
+        omitted: what tells the result from others of the same key, for its record; see `omitted`.
+        replaces: what this call replaces, see `datajuicer.store.replacing`.
+        code: the code behind the call: first where it was planned, then where it is made.
     """
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     point: Point
-    indices: list[int] = field(default_factory=list)
+    indices: tuple[int, ...] = ()
     arguments: dict[str, Any] = field(default_factory=dict)
     dependencies: dict[str, Any] = field(default_factory=dict)
     key: str | None = None
+    omitted: dict[str, Any] = field(default_factory=dict)
+    replaces: str | None = None
+    code: Code | None = None
 
     @property
     def name(self) -> str:
@@ -39,8 +50,30 @@ class Item:
             return self.function.table_name
         return getattr(self.function, "__name__", type(self.function).__name__)
 
-    def group(self) -> str | None:
-        """What decides with which others it may be computed in one call; None: with nobody."""
+    @property
+    def id(self) -> str:
+        """The key, or the first point's index for a function that is not cachable."""
+        return self.key or f"point {self.indices[0]}"
+
+    @property
+    def parents(self) -> tuple[Parent, ...]:
+        """The points whose results the call needs."""
+        return tuple(parents_in([self.args, self.kwargs]))
+
+    def with_parents(self, store: Store) -> Call:
+        """Return the call with the results of its parents in its arguments.
+
+        Raises:
+            ParentMissing: one has no result.
+        """
+        if not self.parents:
+            return self
+        args, kwargs = load_parents(store, self.args), load_parents(store, self.kwargs)
+        arguments = load_parents(store, self.arguments)
+        return replace(self, args=args, kwargs=kwargs, arguments=arguments)
+
+    def batch_id(self) -> str | None:
+        """Batch id: calls with equal ids may be made as one; None if the call cannot be batched."""
         function = self.function
         if not isinstance(function, Cachable) or function.batched is None:
             return None
@@ -48,8 +81,8 @@ class Item:
         return f"{self.name} {keys.digest(shared)}"
 
 
-def plan(points: Sequence[Point], func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Item]:
-    """The computations behind a grid, each once, in the order in which the points first want them.
+def plan(points: Sequence[Point], func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Call]:
+    """Return the calls behind a grid, each once, ordered by the first point of each.
 
     Args:
         points: the grid.
@@ -60,70 +93,90 @@ def plan(points: Sequence[Point], func: Any, args: Sequence[Any], kwargs: Mappin
     Raises:
         UsageError: an argument, a template or a dependency does not work; the message names the point.
     """
-    items: list[Item] = []
-    by_key: dict[tuple[str, str], Item] = {}
+    calls: list[Call] = []
+    shared: dict[int, list[int]] = {}  # the indices of calls that several points share
+    by_key: dict[tuple[str, str], list[int]] = {}
+    functions: dict[tuple[str, str], list[Cachable]] = {}
     for index, point in enumerate(points):
         try:
-            item = _item(point, func, args, kwargs)
+            call = _call(point, index, func, args, kwargs)
+            _check_function(call, functions)
         except UsageError as error:
             raise type(error)(f"point {index}{_hint(point)}: {error}") from error
-        if item.key is not None:
-            item = by_key.setdefault((item.name, item.key), item)
-        if not item.indices:
-            items.append(item)
-        item.indices.append(index)
-    return items
+        same = [] if call.key is None else by_key.setdefault((call.name, call.key), [])
+        for place in same:
+            if repr(calls[place].omitted) == repr(call.omitted):
+                shared.setdefault(place, [*calls[place].indices]).append(index)
+                break
+        else:
+            same.append(len(calls))
+            calls.append(call)
+    for place, indices in shared.items():
+        calls[place] = replace(calls[place], indices=tuple(indices))
+    return calls
 
 
-def _item(point: Point, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Item:
+def _call(point: Point, index: int, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
     function = get(point, func) if isinstance(func, str) else func
+    if isinstance(function, types.MethodType) and isinstance(function.__func__, Cachable):
+        function = function.__func__.__get__(function.__self__)  # a class method, since Python 3.13
     if not callable(function):
         raise UsageError(f"{func!r} is of type {type(function).__qualname__}, not a function")
-    item = Item(
-        function,
-        tuple([format_template(point, a) if isinstance(a, str) else a for a in args]),
-        {n: format_template(point, a) if isinstance(a, str) else a for n, a in kwargs.items()},
-        point,
-    )
-    if isinstance(function, Cachable):
-        complete(item, function)
-    return item
+    filled = tuple([format_template(point, a) if isinstance(a, str) else a for a in args])
+    named = {n: format_template(point, a) if isinstance(a, str) else a for n, a in kwargs.items()}
+    return make_call(function, filled, named, point, index)
 
 
-def complete(item: Item, function: Cachable) -> None:
-    """Bind the arguments and find the key."""
-    item.arguments = function.bind(item.args, item.kwargs)
-    item.dependencies = function.dependency_values(item.arguments)
-    item.key = function.key(item.dependencies)
+def make_call(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], point: Point, index: int
+) -> Call:
+    """Return the call of one point, with the key of its result if the function is cachable."""
+    if not isinstance(function, Cachable):
+        return Call(function, args, kwargs, point, (index,))
+    arguments = function.bind(args, kwargs)
+    dependencies, defaults = function.dependencies_and_defaults(arguments)
+    dependencies |= function.state()
+    key, values = function.key_and_omitted(dependencies)
+    omitted: dict[str, Any] = {} if function.is_named else {"function": function.identity}
+    if defaults:
+        omitted["defaults"] = defaults
+    if values:
+        omitted["values"] = {
+            label: sorted(map(describe, found), key=repr) for label, found in sorted(values.items())
+        }
+    return Call(function, args, kwargs, point, (index,), arguments, dependencies, key, omitted)
 
 
-def telling_keys(points: Sequence[Mapping[Any, Any]]) -> tuple[Any, ...]:
-    """The keys whose values set the points of a grid apart: names first, then those with the most values."""
-    seen: dict[Any, set[str]] = {}
-    names: set[Any] = set()
-    for point in points:
-        for key, value in point.items():
-            if _is_plain(value) and len(repr(value)) <= MOST_TYPED:
-                if isinstance(value, str):
-                    names.add(key)
-                seen.setdefault(key, set()).add(repr(value))
-    apart = [key for key, values in seen.items() if len(values) > 1]
-    # Of equally telling keys those that were set last come first: people set what they compare last.
-    apart.reverse()
-    return tuple(sorted(apart, key=lambda key: (key not in names, -len(seen[key]))))
+def _check_function(call: Call, functions: dict[tuple[str, str], list[Cachable]]) -> None:
+    """Refuse two functions in one plan whose results could not be told apart."""
+    function = call.function
+    if not isinstance(function, Cachable):
+        return
+    known = functions.setdefault((function.table_name, repr(function.version)), [])
+    if any(function is other for other in known):
+        return
+    for other in known:
+        may_differ = not (function.is_named or other.is_named) and (
+            function.identity != other.identity or keys.digest(function.state()) != keys.digest(other.state())
+        )
+        if not may_differ and not are_same(function.function, other.function):
+            raise UsageError(
+                f"two different functions are called {function.table_name}, and their results could not be "
+                "told apart; give each a name of its own with cachable(table_name=…)"
+            )
+    known.append(function)
 
 
-def brief(point: Mapping[Any, Any], limit: int = 100, keys: Sequence[Any] = ()) -> str:
-    """A point in one short line: its plain values, or only those under `keys` if it has any."""
-    plain = {key: value for key, value in point.items() if _is_plain(value)}
-    told = {key: plain[key] for key in keys if key in plain} or plain
-    text = ", ".join(f"{key}={value!r}" for key, value in told.items())
-    return text if len(text) <= limit else text[:limit].rpartition(",")[0] + ", …"
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, bool | int | float | str | tuple) and len(repr(value)) < 40
+def batches(calls: Sequence[Call], size: int) -> Iterator[tuple[int, ...]]:
+    """Yield the places of calls that are made as one: up to `size` with equal batch ids, all others alone."""
+    groups: dict[str, list[int]] = {}
+    for place, call in enumerate(calls):
+        batch_id = call.batch_id() if size > 1 else None
+        groups.setdefault(batch_id or f"alone {place}", []).append(place)
+    for places in groups.values():
+        for start in range(0, len(places), size):
+            yield tuple(places[start : start + size])
 
 
 def _hint(point: Point) -> str:
-    return f" ({text})" if (text := brief(point)) else ""
+    return f" ({text})" if (text := short_label(point)) else ""

@@ -1,87 +1,69 @@
-"""The schedule of a run: tasks go to an executor as places become free, until every point is through or given
-up.
+"""The schedule of a run: tasks go to an executor as its workers become free, until no call is left.
 
-Only the contract of `concurrent.futures.Executor` is spoken here; the two executors of this package
-additionally pass on a request to stop.
+Only the interface of `concurrent.futures.Executor` is used; the two executors of this package additionally
+pass on a request to stop.
 """
 
 from __future__ import annotations
 
 import os
 import platform
-import signal
 import subprocess
 import sys
-import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from datajuicer.errors import Interrupted, WorkerDied
 from datajuicer.running.cachable import Cachable
-from datajuicer.running.compute import Outcome, Task, Work, compute, compute_pickled, record_death
-from datajuicer.running.plan import Item, brief, telling_keys
+from datajuicer.running.compute import Task, compute, compute_pickled, record_death
+from datajuicer.running.labels import distinguishing_keys, short_label
+from datajuicer.running.options import RunOptions
+from datajuicer.running.plan import Call, batches
 from datajuicer.running.progress import Progress, make_progress
+from datajuicer.running.provenance import Codes
+from datajuicer.running.results import Outcome, Result
+from datajuicer.running.stop import Stop
 from datajuicer.store import claims
+from datajuicer.store.pickled import check_ours
 from datajuicer.store.store import Store
-from datajuicer.workers.job import Link
 from datajuicer.workers.local import InProcess, LocalExecutor
 
-LOOK_AGAIN = 0.2  # seconds between two looks at what another process computes
+MAX_UNSTORABLE = 3  # values of one function that could not be stored, after which it is not called again
+POLL_INTERVAL = 0.2  # seconds between two looks at what another process computes
+MAX_POLL_INTERVAL = 5.0
 
 PACKAGES = ("numpy", "jax", "jaxlib", "flax", "optax", "torch", "scipy")
 
 
-@dataclass(frozen=True)
-class Order:
-    """How the user wants the points computed; see `run`."""
-
-    n_threads: int = 1
-    executor: Executor | None = None
-    batch: int = 1
-    progress: bool | None = None
-    lint: bool = False
-    retry: bool = False
-    time_limit: float | None = None
-
-
 def compute_all(
-    keep: Store | None, items: Sequence[Item], works: Sequence[Work], order: Order
-) -> Generator[tuple[int, Outcome]]:
-    """Compute everything and yield place and outcome as they come.
+    keep: Store | None, calls: Sequence[Call], options: RunOptions
+) -> Generator[tuple[int, Result]]:
+    """Make all calls and yield the place and result of each as they come.
 
     Raises:
-        Interrupted: on Ctrl-C, after what runs has written its checkpoints.
+        Interrupted: on Ctrl-C, after the running functions have written their checkpoints.
     """
-    if keep is not None and any(isinstance(item.function, Cachable) for item in items):
+    if keep is not None and any(isinstance(call.function, Cachable) for call in calls):
         keep.check_writable()
-    if sys.stderr.isatty() or order.executor is not None or order.n_threads > 1 or order.progress:
-        wanted = order.progress
-    else:
-        wanted = False  # in one process and without a terminal, what the functions print is progress enough
-    telling = telling_keys([item.point for item in items])
-    names = [f"{item.name} {brief(item.point, 80, telling)}".strip() for item in items]
-    display = make_progress(wanted, zip([work.key for work in works], names, strict=True))
-    stop = _Stop()
-    executor, ours = order.executor, False
-    if executor is None:
-        ours = True
-        if order.n_threads > 1 or order.time_limit is not None:
-            workers = min(order.n_threads, len(items))
-            executor = LocalExecutor(workers, display.event, time_limit=order.time_limit)
-        else:
-            executor = InProcess(stop.link(display))
-    schedule = _Schedule(keep, items, works, names, order, executor, display, stop)
+        for name in {call.name for call in calls if getattr(call.function, "loader", None) == "pickle"}:
+            check_ours(keep.root, keep.root)
+            check_ours(keep.root / name, keep.root)
+    keys = distinguishing_keys([call.point for call in calls])
+    labels = [f"{call.name} {short_label(call.point, 80, keys)}".strip() for call in calls]
+    display = make_progress(_shows_progress(options), zip([c.id for c in calls], labels, strict=True))
+    stop = Stop()
+    executor = options.executor or _make_executor(len(calls), options, display, stop)
+    schedule = _Schedule(keep, calls, labels, options, executor, display, stop)
     try:
-        with stop.listening(executor):
-            yield from schedule.outcomes()
+        with stop.handling(executor):
+            yield from schedule.results()
     except BaseException as error:
         if isinstance(executor, LocalExecutor):
             executor.kill()
@@ -90,81 +72,51 @@ def compute_all(
         raise
     finally:
         display.close()
-        if ours:
+        if options.executor is None:
             executor.shutdown(cancel_futures=True)
     if stop.count:
         raise schedule.interrupted()
 
 
-class _Stop:
-    """Ctrl-C and SIGTERM: the first time asks, the second time ends."""
+def _shows_progress(options: RunOptions) -> bool | None:
+    """In one process and without a terminal the functions' own output is progress enough."""
+    is_watched = sys.stderr.isatty() or options.executor is not None or options.n_threads > 1
+    return options.progress if is_watched or options.progress else False
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.can_stop = True  # whether what runs in this process now asks for `requested`
 
-    def requested(self) -> bool:
-        return self.count > 0
-
-    def link(self, display: Progress) -> Link:
-        """How a function that runs in this process is connected."""
-
-        def started(name: str, keys: tuple[str, ...], can_stop: bool) -> None:
-            self.can_stop = can_stop
-            display.event(0, "started", name, keys)
-
-        return Link(partial(display.event, 0, "progress"), self.requested, started=started)
-
-    @contextmanager
-    def listening(self, executor: Executor) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield  # only the main thread gets signals
-            return
-
-        def asked(number: int, frame: Any) -> None:
-            self.count += 1
-            in_process = isinstance(executor, InProcess)
-            if self.count > 1 or (in_process and not self.can_stop):
-                raise KeyboardInterrupt
-            if isinstance(executor, LocalExecutor):
-                # a signal may come while this thread holds the lock of a pipe
-                threading.Thread(target=executor.request_stop, daemon=True).start()
-            print("stopping after the next checkpoint; once more to stop at once", file=sys.stderr)
-
-        kept = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in kept.items():
-                if handler is not None:
-                    signal.signal(number, handler)
+def _make_executor(n_calls: int, options: RunOptions, display: Progress, stop: Stop) -> Executor:
+    if options.n_threads == 1 and options.time_limit is None:
+        return InProcess(stop.link(display))
+    return LocalExecutor(min(options.n_threads, n_calls), display.event, time_limit=options.time_limit)
 
 
 @dataclass
 class _Schedule:
     keep: Store | None
-    items: Sequence[Item]
-    works: Sequence[Work]
-    names: Sequence[str]
-    order: Order
+    calls: Sequence[Call]
+    labels: Sequence[str]
+    options: RunOptions
     executor: Executor
     display: Progress
-    stop: _Stop
-    through: int = 0
+    stop: Stop
+    n_finished: int = 0
     running: dict[Future[Any], tuple[int, ...]] = field(default_factory=dict)
-    # what another process computes: when to look again, and after what wait
+    # what another process computes: when to look again, and after what interval
     elsewhere: dict[int, tuple[float, float]] = field(default_factory=dict)
     full: str = ""  # why the store takes no more
+    codes: Codes = field(default_factory=Codes)
+    # function → how many of its values could not be stored, and why
+    unstorable: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def interrupted(self) -> Interrupted:
-        """What a run that was stopped raises."""
-        total = len(self.works)
+        """Return what a run that was stopped raises."""
+        total = len(self.calls)
         return Interrupted(
-            f"stopped: {self.through} of {total} points are through; the same run goes on from here"
+            f"stopped: {self.n_finished} of {total} points are through; the same run goes on from here"
         )
 
-    def outcomes(self) -> Iterator[tuple[int, Outcome]]:
-        pending = deque(batches(self.items, self.order.batch))
+    def results(self) -> Iterator[tuple[int, Result]]:
+        pending = deque(batches(self.calls, self.options.batch))
         provenance = _provenance() if self.keep is not None else {}
         while pending or self.running or self.elsewhere:
             if self.stop.count:
@@ -172,136 +124,131 @@ class _Schedule:
                 self.elsewhere.clear()
                 for future in self.running:
                     future.cancel()
-            elif self.full:
+            elif self.full or self.unstorable:
                 yield from self._give_up(pending)
             while pending and self._has_room():
                 places = pending.popleft()
                 self.running[self._submit(places, provenance)] = places
                 if isinstance(self.executor, InProcess):
-                    break  # it is computed already: hand it out before the next
+                    break  # it is computed already: yield it before the next
             yield from self._collect(pending)
-            for place in self._look_elsewhere():
-                pending.append((place,))
+            pending.extend((place,) for place in self._poll_elsewhere())
 
     def _has_room(self) -> bool:
-        if self.order.executor is not None:
-            return True  # it has a queue of its own
-        return len(self.running) < 2 * self.order.n_threads  # the next one waits at the door of each worker
+        if self.options.executor is not None:
+            return True  # it has its own queue
+        return len(self.running) < 2 * self.options.n_threads  # one waiting task per worker
 
     def _submit(self, places: tuple[int, ...], provenance: dict[str, Any]) -> Future[Any]:
-        item = self.items[places[0]]
-        function: Any = item.function
-        cached = isinstance(function, Cachable)
-        if cached:
-            provenance = {**provenance, "code": function.code}
-        task = Task(
-            item.function,
-            item.name,
-            tuple(self.works[place] for place in places),
-            self.keep if cached else None,
-            self.order.retry,
-            self.order.lint,
-            provenance,
-        )
+        calls = tuple(map(self._with_code, places))
+        keep = self.keep if isinstance(calls[0].function, Cachable) else None
+        task = Task(calls, keep, self.options.retry, self.options.lint, provenance)
         if isinstance(self.executor, InProcess):
             return self.executor.submit(compute, task)
         import cloudpickle
 
         try:
-            payload = cloudpickle.dumps(task)
+            payload = cloudpickle.dumps(task.without_points())
         except Exception as error:
             unsent: Future[Any] = Future()
-            if len(places) > 1:  # each shows whether it was the one
-                unsent.set_result([Outcome("alone")] * len(places))
+            if len(places) > 1:  # tried alone, each shows whether it was the one
+                unsent.set_result([Result(Outcome.ALONE)] * len(places))
             else:
                 unsent.set_exception(error)
             return unsent
         return self.executor.submit(compute_pickled, payload)
 
-    def _collect(self, pending: deque[tuple[int, ...]]) -> Iterator[tuple[int, Outcome]]:
-        timeout = LOOK_AGAIN if self.elsewhere else 1.0  # not for ever: a stop may have been asked for
+    def _collect(self, pending: deque[tuple[int, ...]]) -> Iterator[tuple[int, Result]]:
         if not self.running:
             if self.elsewhere and not pending:
-                time.sleep(LOOK_AGAIN)
+                time.sleep(POLL_INTERVAL)
             return
+        timeout = POLL_INTERVAL if self.elsewhere else 1.0  # bounded: a stop may be requested meanwhile
         for future in wait(self.running, timeout, FIRST_COMPLETED).done:
             places = self.running.pop(future)
-            for place, outcome in zip(places, self._results(future, places, pending), strict=True):
-                if outcome is None:
-                    continue
-                if outcome.status == "busy":
-                    self.elsewhere[place] = time.monotonic() + LOOK_AGAIN, LOOK_AGAIN
-                elif outcome.status != "stopped" or not self.stop.count:
-                    self.full = self.full or (outcome.error if outcome.fatal else "")
-                    yield self._told(place, outcome)
+            for place, result in zip(places, self._results_of(future, places), strict=True):
+                if result.outcome is Outcome.ALONE:
+                    pending.appendleft((place,))
+                elif result.outcome is Outcome.BUSY:
+                    self.elsewhere[place] = time.monotonic() + POLL_INTERVAL, POLL_INTERVAL
+                elif result.outcome is not Outcome.STOPPED or not self.stop.count:
+                    self.full = self.full or (result.error if result.fatal else "")
+                    if result.is_unstorable:
+                        count, _ = self.unstorable.get(self.calls[place].name, (0, ""))
+                        self.unstorable[self.calls[place].name] = count + 1, result.error
+                    yield self._finish(place, result)
 
-    def _told(self, place: int, outcome: Outcome) -> tuple[int, Outcome]:
-        self.through += 1
-        self.display.finished(self.works[place].key, self.names[place], outcome.status)
-        return place, outcome
+    def _finish(self, place: int, result: Result) -> tuple[int, Result]:
+        self.n_finished += 1
+        self.display.finished(self.calls[place].id, self.labels[place], result.outcome)
+        return place, result
 
-    def _results(  # noqa: PLR0911 - one a way to end
-        self, future: Future[Any], places: tuple[int, ...], pending: deque[tuple[int, ...]]
-    ) -> Sequence[Outcome | None]:
-        """The outcomes of a task; None for a point that has to be tried alone."""
+    def _results_of(self, future: Future[Any], places: tuple[int, ...]) -> Sequence[Result]:
+        """Return the results of a task, one per place; `ALONE` for those that have to be tried alone."""
         try:
-            outcomes = future.result()
-        except (CancelledError, Interrupted) as stopped:
-            return [Outcome("stopped", error=str(stopped))] * len(places)
+            return future.result()
+        except (CancelledError, Interrupted) as error:
+            return [Result(Outcome.STOPPED, error=self._why_not(places[0]) or str(error))] * len(places)
         except WorkerDied as death:
-            if self.stop.count:
-                return [Outcome("stopped")] * len(places)
-            if len(places) > 1:  # one of them killed the process: alone, each shows whether it was the one
-                pending.extendleft((place,) for place in reversed(places))
-                return [None] * len(places)
-            place = next(iter(places))
-            if self.keep is None or not isinstance(self.items[place].function, Cachable):
-                return [Outcome("refused", error=f"the worker process {death.reason}")]
-            task = Task(
-                self.items[place].function, self.items[place].name, (), self.keep, provenance=_provenance()
-            )
-            return [record_death(task, self.works[place], death.reason)]
-        except (
-            Exception
-        ) as error:  # the executor could not run it: it broke, or cannot import what the task needs
+            return self._results_of_dead(places, death)
+        except Exception as error:  # the executor is broken, or cannot import what the task needs
             text = "".join(traceback.format_exception_only(error)).strip()
-            return [Outcome("refused", error=text, exception=error)] * len(places)
-        alone = [outcome.status == "alone" for outcome in outcomes]
-        pending.extendleft((p,) for p, again in zip(places, alone, strict=True) if again)
-        return [None if again else outcome for outcome, again in zip(outcomes, alone, strict=True)]
+            return [Result(Outcome.REFUSED, error=text, exception=error)] * len(places)
 
-    def _look_elsewhere(self) -> list[int]:
-        """Places whose computation in another process has ended: the record, or its absence, tells how."""
+    def _results_of_dead(self, places: Sequence[int], death: WorkerDied) -> Sequence[Result]:
+        if self.stop.count:
+            return [Result(Outcome.STOPPED)] * len(places)
+        if len(places) > 1:  # one of them killed the process; tried alone, each shows whether it was the one
+            return [Result(Outcome.ALONE)] * len(places)
+        call = self._with_code(places[0])
+        if self.keep is None or not isinstance(call.function, Cachable):
+            return [Result(Outcome.REFUSED, error=f"the worker process {death.reason}")]
+        return [record_death(Task((call,), self.keep, provenance=_provenance()), death.reason)]
+
+    def _with_code(self, place: int) -> Call:
+        """Return a call with the code that is behind it here, to be compared where it is made."""
+        call = self.calls[place]
+        if self.keep is None or not isinstance(call.function, Cachable):
+            return call
+        return replace(call, code=self.codes.of(call.function, call.arguments))
+
+    def _poll_elsewhere(self) -> list[int]:
+        """Return the places that another process no longer computes; the store has their results, if any."""
         assert self.keep is not None or not self.elsewhere
         ended = []
-        for place, (when, delay) in list(self.elsewhere.items()):
+        for place, (when, interval) in list(self.elsewhere.items()):
             if self.keep is None or time.monotonic() < when:
                 continue
-            if claims.is_claimed(self.keep, self.items[place].name, self.works[place].key):
-                longer = min(1.5 * delay, 5.0)
+            call = self.calls[place]
+            if claims.is_claimed(self.keep, call.name, call.id):
+                longer = min(1.5 * interval, MAX_POLL_INTERVAL)
                 self.elsewhere[place] = time.monotonic() + longer, longer
             else:
                 del self.elsewhere[place]
                 ended.append(place)
         return ended
 
-    def _give_up(self, pending: deque[tuple[int, ...]]) -> Iterator[tuple[int, Outcome]]:
-        left = [place for places in pending for place in places] + list(self.elsewhere)
+    def _why_not(self, place: int) -> str:
+        """Return why a call is not made any more, nothing if it is."""
+        name = self.calls[place].name
+        count, error = self.unstorable.get(name, (0, ""))
+        if not self.full and count >= MAX_UNSTORABLE:
+            return f"not computed, since results of {name} cannot be stored: {error}"
+        return self.full
+
+    def _give_up(self, pending: deque[tuple[int, ...]]) -> Iterator[tuple[int, Result]]:
+        """Refuse what is not under way and could not be stored."""
+        left = [place for places in pending for place in places if self._why_not(place)]
+        left += [place for place in self.elsewhere if self._why_not(place)]
+        kept = [places for places in pending if not self._why_not(places[0])]
         pending.clear()
-        self.elsewhere.clear()
+        pending.extend(kept)
+        for future, places in self.running.items():
+            if self._why_not(places[0]):
+                future.cancel()
         for place in left:
-            yield self._told(place, Outcome("refused", error=self.full))
-
-
-def batches(items: Sequence[Item], size: int) -> Iterator[tuple[int, ...]]:
-    """Places that go into one call: up to `size` of one group, everything else alone."""
-    groups: dict[str, list[int]] = {}
-    for place, item in enumerate(items):
-        group = item.group() if size > 1 else None
-        groups.setdefault(group or f"alone {place}", []).append(place)
-    for places in groups.values():
-        for start in range(0, len(places), size):
-            yield tuple(places[start : start + size])
+            self.elsewhere.pop(place, None)
+            yield self._finish(place, Result(Outcome.REFUSED, error=self._why_not(place)))
 
 
 def _provenance() -> dict[str, Any]:

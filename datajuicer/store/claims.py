@@ -1,52 +1,62 @@
-"""Claims: who is computing what at this moment.
+"""Claims: advisory locks on the results that are being computed.
 
 A claim saves work and nothing else: the first record wins whatever the claims say. It is a file
-`<key>.claim.<n>` beside the record, created exclusively, and touched every few seconds while its owner lives.
-A claim that is not touched any more is stale; whoever creates number n + 1 has taken it over, and only one
-can.
+`<key>.claim.<n>` beside the record, created exclusively, and touched every few seconds by its owner. A claim
+whose owner is dead is stale; whoever creates number n + 1 has taken it over, and only one can.
+
+On one machine an owner lives as long as its process, known by number and start time: a process that holds
+the interpreter lock, is stopped or swapped out touches nothing and still computes. Elsewhere only the touches
+can be seen, so a longer time without one is allowed.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import socket
 import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+from datajuicer.store.disk import FILE_MODE, make_folder
+from datajuicer.store.processes import machine, may_live, same_machine, start_time
+from datajuicer.store.reading import retry
 from datajuicer.store.store import Store
 
 HEARTBEAT = 3.0  # seconds between two touches
-STALE = 30.0  # seconds without a touch after which the owner counts as dead
+STALE = 300.0  # seconds without a touch after which an owner that cannot be seen from here counts as dead
+
+_held: dict[str, int] = {}  # tokens of the claims of this process, with the thread that made each
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The right, as far as anybody cooperates, to compute one result."""
+    """An advisory lock on one result."""
 
     path: Path
     number: int
+    token: str = ""  # also written into the file: which claims of a process it still holds
 
     def touch(self) -> None:
-        """Say that the owner lives. The time is the file server's, since no time is given."""
+        """Show that the owner lives. The time is the file server's, since no time is given."""
         with suppress(OSError):  # taken over or swept; correctness does not depend on it
             os.utime(self.path)
 
     def release(self) -> None:
-        """Give the claim back, with the stale ones below it."""
-        for path, number in _claims(self.path.parent, self.path.name.partition(".")[0]):
-            if number <= self.number:
-                path.unlink(missing_ok=True)
+        """Remove the claim, with the stale ones below it."""
+        _held.pop(self.token, None)  # first: what cannot be removed must not look held for ever
+        with suppress(OSError):
+            for path, number in _claims(self.path.parent, self.path.name.partition(".")[0]):
+                if number <= self.number:
+                    retry(lambda path=path: path.unlink(missing_ok=True))
 
 
 def claim(store: Store, function: str, key: str, stale: float = STALE) -> Claim | None:
-    """Claim a result for this process, or None if a living process has it."""
+    """Claim a result for this process, or return None if a living process has it."""
     shelf = store.path(function, key).parent
     number = 0
     if existing := _claims(shelf, key):
@@ -55,20 +65,39 @@ def claim(store: Store, function: str, key: str, stale: float = STALE) -> Claim 
             return None
         number = newest + 1
     path = shelf / f"{key}.claim.{number}"
-    shelf.mkdir(parents=True, exist_ok=True)
+    make_folder(shelf, store.root)
     try:
-        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE)
     except FileExistsError:
         return None  # a contender was faster
-    with os.fdopen(file, "w") as content:
-        json.dump({"machine": machine(), "pid": os.getpid()}, content)
-    return Claim(path, number)
+    made = Claim(path, number, uuid.uuid4().hex)
+    _held[made.token] = threading.get_ident()
+    owner = {
+        "machine": machine(),
+        "pid": os.getpid(),
+        "started": start_time(os.getpid()),
+        "token": made.token,
+    }
+    try:
+        with os.fdopen(file, "w") as content:
+            json.dump(owner, content)
+    except OSError:
+        made.release()
+        raise
+    return made
 
 
 def is_claimed(store: Store, function: str, key: str, stale: float = STALE) -> bool:
     """Whether a living process computes this result."""
     existing = _claims(store.path(function, key).parent, key)
     return bool(existing) and is_alive(max(existing, key=lambda c: c[1])[0], stale)
+
+
+def is_claimed_here(store: Store, function: str, key: str) -> bool:
+    """Whether this very thread computes this result, so that waiting for it would never end."""
+    mine = threading.get_ident()
+    existing = _claims(store.path(function, key).parent, key)
+    return any(_held.get(_owner(path).get("token", "")) == mine for path, _ in existing)
 
 
 def _claims(shelf: Path, key: str) -> list[tuple[Path, int]]:
@@ -80,25 +109,37 @@ def _claims(shelf: Path, key: str) -> list[tuple[Path, int]]:
     return [(shelf / n, int(n.removeprefix(prefix))) for n in names if n.removeprefix(prefix).isdigit()]
 
 
-def is_alive(path: Path, stale: float = STALE) -> bool:
-    """Whether the owner of a claim still lives, as far as one can tell from here."""
+def _owner(path: Path) -> dict[str, Any]:
+    """What a claim says of its owner; nothing if it is still being written, cut short or gone."""
     try:
-        owner = json.loads(path.read_text() or "{}")
-        touched = path.stat().st_mtime
-    except FileNotFoundError:
-        return False
+        owner = json.loads(retry(path.read_text))
     except (OSError, ValueError):
-        owner, touched = {}, _mtime(path)
-    if owner.get("machine") == machine() and not _process_exists(owner["pid"]):
-        return False
-    return server_time(path.parent) - touched < stale
+        return {}
+    return owner if isinstance(owner, dict) else {}
 
 
-def _mtime(path: Path) -> float:
+def is_alive(path: Path, stale: float = STALE) -> bool:
+    """Whether the owner of a claim still lives, as far as one can tell from here.
+
+    Args:
+        path: the file of the claim.
+        stale: seconds without a touch that are allowed where the process itself cannot be seen.
+    """
+    owner = _owner(path)
+    if same_machine(owner.get("machine", "")) and isinstance(owner.get("pid"), int):
+        if not may_live(owner["pid"], owner.get("started")):
+            return False
+        if owner["pid"] == os.getpid() and "token" in owner:
+            return owner["token"] in _held
+        if owner.get("started") is not None:
+            return True
     try:
-        return path.stat().st_mtime
+        touched = path.stat().st_mtime
     except OSError:
-        return 0.0
+        return False
+    # The owner touches by the server's clock. A time far ahead of that clock was set before the clock was set
+    # back, and nobody has touched the claim since.
+    return abs(server_time(path.parent) - touched) < stale
 
 
 def server_time(folder: Path) -> float:
@@ -112,29 +153,11 @@ def server_time(folder: Path) -> float:
         return time.time()
     try:
         return probe.stat().st_mtime
-    finally:
-        probe.unlink(missing_ok=True)
-
-
-def _process_exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-@lru_cache(maxsize=1)
-def machine() -> str:
-    """Where a process number means something: the host, and the container in it."""
-    try:
-        namespace = os.readlink("/proc/self/ns/pid")
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        namespace = boot = ""
-    return f"{socket.gethostname()} {boot} {namespace}"
+        return time.time()
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -6,28 +6,38 @@ import errno
 import os
 import re
 import socket
+import stat
 import uuid
 from pathlib import Path
 from typing import TypeGuard
 
 from datajuicer.errors import UsageError
 
+FILE_MODE = 0o644  # whatever the umask says, only the owner may write; the umask can take more away
+FOLDER_MODE = 0o755
+
+_synced: set[tuple[int, int]] = set()  # folders, as device and inode, whose own names are on the disk
+
 
 class StoreFull(UsageError):
-    """A result could not be written; computing more would be in vain."""
+    """A result could not be written; no other result can be written either."""
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a new file and wait until its content is on the disk."""
+def write_file(path: Path, data: bytes, root: Path | None = None) -> None:
+    """Write a new file and wait until its content is on the disk; missing folders are made."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0)
     try:
-        file = path.open("xb")
+        file = os.open(path, flags, FILE_MODE)
     except FileNotFoundError:
-        make_folder(path.parent)
-        file = path.open("xb")
-    with file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        make_folder(path.parent, root)
+        file = os.open(path, flags, FILE_MODE)
+    try:
+        left = memoryview(data)
+        while left:  # a write may take less than it was given
+            left = left[os.write(file, left) :]
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def sync_file(path: Path) -> None:
@@ -43,20 +53,50 @@ def sync_folder(path: Path) -> None:
     """Wait until the names in a folder are on the disk."""
     try:
         sync_file(path)
-    except OSError as error:  # some network file systems cannot sync a folder
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+    except OSError as error:  # some network file systems cannot sync a folder; one above may not be readable
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES):
             raise
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder, with those above it, and wait until their names are on the disk."""
+def sync_folders(path: Path, root: Path) -> None:
+    """Wait until the names in a folder are on the disk, and the names of the folders between it and the root.
+
+    The latter are waited for once per process: they do not change any more.
+    """
+    sync_folder(path)
+    while True:
+        info = path.stat()
+        place = (info.st_dev, info.st_ino)
+        if place in _synced:
+            return
+        sync_folder(path.parent)
+        _synced.add(place)
+        if path == root:
+            return
+        path = path.parent
+
+
+def make_folder(path: Path, root: Path | None = None) -> None:
+    """Make a folder, with those above it, that only its owner may write to.
+
+    Where the group may write to the folder above (a store that is shared on purpose), the umask decides. A
+    store that is new belongs to its owner wherever it lies, unless the folder above passes its group on
+    (setgid).
+
+    Args:
+        path: the folder.
+        root: the root of the store.
+    """
     missing = []
     while not path.is_dir():
         missing.append(path)
         path = path.parent
+    if not missing:
+        return
+    above = path.stat().st_mode
+    shared = above & stat.S_IWGRP and (root not in missing or above & stat.S_ISGID)
     for folder in reversed(missing):
-        folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
+        folder.mkdir(mode=0o777 if shared else FOLDER_MODE, exist_ok=True)
 
 
 def unique() -> str:

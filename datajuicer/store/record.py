@@ -6,7 +6,8 @@ import json
 from hashlib import blake2b
 from typing import Any
 
-FORMAT = 1
+FORMAT = 2  # the newest that this version reads
+PLAIN_FORMAT = 1  # what records have that need nothing newer, so that earlier versions can read them
 
 _CHECKSUM = b',\n"checksum": "'
 
@@ -15,7 +16,8 @@ Record = dict[str, Any]
 
 def format_record(record: Record) -> bytes:
     """The bytes of a record: JSON, one field a line, the checksum of everything before it last."""
-    lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in record.items()]
+    fields = (item for item in record.items() if item[0] != "checksum")
+    lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields]
     body = "{\n" + ",\n".join(lines)
     data = body.encode()
     checksum = blake2b(data, digest_size=20).hexdigest()
@@ -23,11 +25,12 @@ def format_record(record: Record) -> bytes:
 
 
 def parse_record(data: bytes) -> Record | str:
-    """A record, or what is wrong with it."""
+    """A record with its checksum, or what is wrong with it."""
     body, mark, tail = data.rpartition(_CHECKSUM)
     if not mark:
         return "is cut short: it has no checksum"
-    if tail != blake2b(body, digest_size=20).hexdigest().encode() + b'"\n}\n':
+    checksum = blake2b(body, digest_size=20).hexdigest()
+    if tail != checksum.encode() + b'"\n}\n':
         return "has a wrong checksum"
     try:
         record = json.loads(body + b"\n}")
@@ -35,7 +38,16 @@ def parse_record(data: bytes) -> Record | str:
         return f"is not JSON: {error}"
     if not isinstance(record, dict) or not {"format", "function", "key", "outcome"} <= record.keys():
         return "is no record: fields are missing"
+    record["checksum"] = checksum
     return record
+
+
+def made_with(record: Record) -> str | None:
+    """What tells records apart that were made with different code; None if nothing is known of it."""
+    if "reached" not in record:
+        return record.get("code")
+    content = json.dumps([record.get("code"), record["reached"]], sort_keys=True)
+    return blake2b(content.encode(), digest_size=6).hexdigest()
 
 
 def result_digest(record: Record) -> str:

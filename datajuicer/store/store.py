@@ -1,47 +1,49 @@
-"""The store: one record file a result, and nothing else is the truth.
+"""The store: one record file per result, and nothing else is the truth.
 
 ::
 
     sessions/<function>/<first two of key>/<key>.json         the record of a finished result, its only proof
     sessions/<function>/<first two of key>/<key>.failed.json  the record of a failure
     sessions/<function>/<first two of key>/<key>/             artifacts, checkpoints, log.txt
+    sessions/<function>/<first two of key>/<key>.run-<id>/    the same, of a result that replaced another
     sessions/<function>/<first two of key>/<key>.claim.<n>    somebody computes this now (see claims.py)
     sessions/quarantine/                                      what turned out corrupt, each with its reason
-    sessions/campaigns/                                       what was sent to clusters (launch/campaign.py)
+    sessions/campaigns/                                       what was sent to clusters (clusters/campaign.py)
 
 Artifacts are complete and on the disk before the record appears, and the record appears in one step, so a
-reader sees a whole result or none. Whoever comes first wins; nothing is deleted and nothing is evicted.
+reader sees a whole result or none. The first of two results stays. A result that is to replace another is
+computed beside it, in a folder that its record names, and takes the record's name when it is complete: until
+then the old one is what everybody reads, and afterwards it lies in its own folder as `replaced-<time>.json`.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import shutil
 import time
-import uuid
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from datajuicer.errors import StoreWarning, UsageError
+from datajuicer.errors import UsageError
 from datajuicer.store import values
-from datajuicer.store.disk import (
-    cannot_write,
-    is_full,
-    make_folder,
-    sync_file,
-    sync_folder,
-    unique,
-    write_file,
+from datajuicer.store.disk import cannot_write, make_folder, sync_folders, unique, write_file
+from datajuicer.store.quarantine import QUARANTINE, quarantine
+from datajuicer.store.reading import (
+    cannot_read,
+    holds,
+    is_young,
+    looks,
+    read_bytes,
+    read_checked,
+    read_start,
+    retry,
 )
 from datajuicer.store.record import FORMAT, Record, difference, format_record, parse_record
 
-QUARANTINE = "quarantine"
-CAMPAIGNS = "campaigns"  # what was sent to clusters; see launch/campaign.py
+CAMPAIGNS = "campaigns"  # what was sent to clusters; see clusters/campaign.py
 LOG = "log.txt"
 
 MISSING: Any = object()  # stands for a value whose artifacts are gone
@@ -51,19 +53,26 @@ _HEX = frozenset("0123456789abcdef")
 
 @dataclass(frozen=True)
 class Store:
-    """The results in one folder. Opening one reads and writes nothing."""
+    """The results in one folder. Opening one reads and writes nothing.
+
+    The folder is made absolute here and now, since the working directory may change at any time.
+    """
 
     root: Path
 
     def __init__(self, root: str | os.PathLike[str] = "sessions"):
-        object.__setattr__(self, "root", Path(root))
+        object.__setattr__(self, "root", _absolute(root))
 
     # -- where things lie
-    # ---------------------------------------------------------------------------------------
 
-    def folder(self, function: str, key: str) -> Path:
-        """The folder of a result's artifacts and checkpoints."""
-        return self.root / function / key[:2] / key
+    def folder(self, function: str, key: str, run: str = "") -> Path:
+        """The folder of a result's artifacts and checkpoints; `run`: the id of one that replaces another."""
+        return self.root / function / key[:2] / (f"{key}.run-{run}" if run else key)
+
+    def folder_of(self, record: Record) -> Path:
+        """The folder of the files that a record names."""
+        key = record["key"]
+        return self.root / record["function"] / key[:2] / record.get("folder", key)
 
     def path(self, function: str, key: str, outcome: str = "done") -> Path:
         """The file of a record."""
@@ -115,37 +124,28 @@ class Store:
                 yield from entries
 
     # -- reading
-    # ------------------------------------------------------------------------------------------------
 
     def read(self, function: str, key: str, outcome: str = "done") -> Record | None:
         """The record of a result, or None. A corrupt record is quarantined and counts as missing.
 
         Raises:
+            CannotRead: the record is there and cannot be read now.
             UsageError: the record was written by a newer datajuicer, or the store cannot be read at all.
         """
         path = self._path(function, key, outcome)
         try:
-            file = os.open(path, os.O_RDONLY)
-            try:
-                data = os.read(file, 1 << 16)
-                while len(data) >= 1 << 16 and (more := os.read(file, 1 << 24)):
-                    data += more
-            finally:
-                os.close(file)
+            found = parse_record(read_start(path))
+            record = found if isinstance(found, dict) else self._read_again(path)
         except (FileNotFoundError, NotADirectoryError) as error:
-            if isinstance(error, NotADirectoryError) and not self.root.is_dir():
-                raise UsageError(f"the store {self.root} is a file; name a folder (cache_dir=…)") from None
-            return None
-        except OSError as error:
-            if error.errno == errno.EIO:  # the disk itself is damaged there
-                self.quarantine(path, f"cannot be read: {error}")
-                return None
-            raise UsageError(
-                f"{path} cannot be read: {error}; mend its permissions or name another store"
-            ) from error
-        record = parse_record(data)
-        if isinstance(record, str):
-            self.quarantine(path, record)
+            return self._nothing(error)
+        except OSError:
+            try:
+                record = self._read_again(path)
+            except (FileNotFoundError, NotADirectoryError) as error:
+                return self._nothing(error)
+            except OSError as error:
+                raise cannot_read(path, error) from error
+        if record is None:
             return None
         if record["format"] > FORMAT:
             raise UsageError(
@@ -153,16 +153,38 @@ class Store:
                 f"{FORMAT}): update datajuicer or name another store"
             )
         if record["key"] != key or record["function"] != function:
-            self.quarantine(path, f"is the record of {record['function']}/{record['key']}")
+            reason = f"is the record of {record['function']}/{record['key']}"
+            quarantine(self.root, path, reason, read_bytes(path))
             return None
         return record
 
+    def _nothing(self, error: OSError) -> None:
+        if isinstance(error, NotADirectoryError) and not self.root.is_dir():
+            raise UsageError(f"the store {self.root} is a file; name a folder (cache_dir=…)") from None
+
+    def _read_again(self, path: str) -> Record | None:
+        """Read a record that seemed damaged to its end, look again, and only then quarantine it."""
+        data, reason = b"", ""
+        for _ in looks(os.path.dirname(path), is_young(path)):
+            data = retry(lambda: read_bytes(path))
+            record = parse_record(data)
+            if not isinstance(record, str):
+                return record
+            reason = record
+        quarantine(self.root, path, reason, data)
+        return None
+
     def value(self, record: Record, loader: Any = None) -> Any:
-        """The value of a record, its arrays verified.
+        """The value of a record, its files verified.
+
+        If its files are not what the record says, but another result has taken its place by now, the value of
+        that one.
 
         Returns:
-            The value; or `MISSING` if an artifact of the record is gone or corrupt, which quarantines the
-            record.
+            The value; or `MISSING` if a file of the record is gone or corrupt, which quarantines the record.
+
+        Raises:
+            CannotRead: a file is there and cannot be read now.
         """
         content = record["value"]
         function, key = record["function"], record["key"]
@@ -176,34 +198,41 @@ class Store:
         arrays: dict[str, Any] = {}
         if "arrays" in record:
             name, sha256, size = record["arrays"]
-            path = self.folder(function, key) / name
-            data = path.read_bytes() if path.is_file() else b""
-            if len(data) != size or values.bytes_digest(data) != sha256:
-                self.quarantine_result(function, key, f"its arrays in {name} are missing or corrupt")
-                return MISSING
+            data = read_checked(self.folder_of(record) / name, size, sha256, self._is_young(record))
+            if data is None:
+                return self._instead(record, f"its arrays in {name} are missing or corrupt", loader)
             arrays = values.arrays_from_bytes(data)
-        return values.decode(content, arrays, partial(self._artifact, function, key))
+        return values.decode(content, arrays, partial(self._artifact, record))
 
-    def _artifact(self, function: str, key: str, filename: str, sha256: str, size: int) -> values.Artifact:
-        gone = partial(self.quarantine_result, function, key)
-        return values.Artifact(filename, sha256, size, self.folder(function, key), gone)
+    def _artifact(self, record: Record, filename: str, sha256: str, size: int) -> values.Artifact:
+        gone = partial(self.quarantine_result, record["function"], record["key"], record["checksum"])
+        return values.Artifact(filename, sha256, size, self.folder_of(record), gone)
 
     def _loaded(self, record: Record, files: dict[str, Any], loader: Any) -> Any:
-        function, key = record["function"], record["key"]
-        folder = self.folder(function, key) / files["folder"]
+        folder = self.folder_of(record) / files["folder"]
         if loader is None:
             raise UsageError(
                 f"{folder} was written by a saver; give cachable the loader that reads it, as when it was "
                 "computed"
             )
+        young = self._is_young(record)
         for name, (sha256, size) in files["files"].items():
-            path = folder / name
-            if not path.is_file() or path.stat().st_size != size or values.file_digest(path) != sha256:
-                self.quarantine_result(
-                    function, key, f"its file {files['folder']}/{name} is missing or corrupt"
-                )
-                return MISSING
+            if not holds(folder / name, size, sha256, young):
+                problem = f"its file {files['folder']}/{name} is missing or corrupt"
+                return self._instead(record, problem, loader)
         return loader(folder)
+
+    def _is_young(self, record: Record) -> bool:
+        return is_young(self._path(record["function"], record["key"], "done"))
+
+    def _instead(self, record: Record, problem: str, loader: Any) -> Any:
+        """The value of the result that has replaced a record whose files are bad; else quarantine that."""
+        function, key = record["function"], record["key"]
+        now = self.read(function, key)
+        if now is not None and now["checksum"] != record.get("checksum"):
+            return self.value(now, loader)
+        self.quarantine_result(function, key, record.get("checksum", ""), problem)
+        return MISSING
 
     def records(self, function: str, outcome: str = "done") -> Iterator[Record]:
         """All records of a function, in the order of their keys; corrupt ones are quarantined and left
@@ -215,14 +244,30 @@ class Store:
             if dot + rest == suffix and (record := self.read(function, key, outcome)) is not None:
                 yield record
 
+    def quarantine_result(self, function: str, key: str, checksum: str, reason: str) -> bool:
+        """Quarantine the record with this checksum, whose files are missing or corrupt.
+
+        Returns:
+            Whether that record is still the one that counts. Another one stays where it is.
+        """
+        path = self.path(function, key)
+        try:
+            data = retry(lambda: read_bytes(path))
+        except OSError:
+            return False
+        record = parse_record(data)
+        if isinstance(record, str) or record["checksum"] != checksum:
+            return False
+        quarantine(self.root, path, f"is no result any more: {reason}", data)
+        return True
+
     # -- writing
-    # ------------------------------------------------------------------------------------------------
 
     def check_writable(self) -> None:
-        """Say before anything is computed that results could not be kept."""
+        """Raise a UsageError before anything is computed if results could not be kept."""
         probe = self.root / f".{unique()}.tmp"
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            make_folder(self.root, self.root)
             probe.write_bytes(b"writable")
             probe.unlink()
         except OSError as error:
@@ -234,7 +279,8 @@ class Store:
     def write(self, record: Record, *, replace: bool = False) -> str:
         """Write a record whose artifacts are complete already.
 
-        A finished result that is there already stays, unless `replace` is set.
+        A finished result that is there already stays, unless `replace` is set: then its record is kept in its
+        own folder, and the new one takes its name in one step.
 
         Returns:
             Nothing, or a sentence if the result that was there first is a different one.
@@ -243,131 +289,75 @@ class Store:
         path = self.path(function, key, outcome)
         data = format_record(record)
         temporary = path.with_name(f"{key}.{unique()}.tmp")
+        different = ""
         try:
-            write_file(temporary, data)
-            if outcome == "failed" or replace:
+            write_file(temporary, data, self.root)
+            if outcome == "failed":
+                os.replace(temporary, path)
+            elif replace:
+                self._keep_replaced(path, function, key)
                 os.replace(temporary, path)
             else:
-                try:
-                    os.link(temporary, path)  # fails where a rename would overwrite: the first one wins
-                except FileExistsError:
-                    first = self.read(function, key)
-                    if first is not None:
-                        return difference(first, record)
-                    os.replace(temporary, path)  # what was there was corrupt and has just been quarantined
-                except OSError as error:
-                    if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
-                        raise
-                    os.replace(temporary, path)  # a file system without hard links: the last one wins there
+                different = self._write_first(temporary, path, record)
+            sync_folders(path.parent, self.root)
         except OSError as error:
             raise cannot_write(path, len(data), error) from error
         finally:
-            temporary.unlink(missing_ok=True)
-        sync_folder(path.parent)
-        if outcome == "done":
-            self._set_aside(self.path(function, key, "failed"))
+            _remove(temporary)
+        if outcome == "done" and not different:
+            self._set_aside(self.path(function, key, "failed"), self.folder_of(record))
+        return different
+
+    def _write_first(self, temporary: Path, path: Path, record: Record) -> str:
+        """Give a record its name unless another one has it; a sentence if that one differs."""
+        try:
+            os.link(temporary, path)  # fails where a rename would overwrite: the first one wins
+        except FileExistsError:
+            first = self.read(record["function"], record["key"])
+            if first is not None:
+                return difference(first, record)
+            os.replace(temporary, path)  # what was there was corrupt and has just been quarantined
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+                raise
+            os.replace(temporary, path)  # a file system without hard links: the last one wins there
         return ""
 
-    def write_artifact(
-        self, function: str, key: str, stem: str, suffix: str, data: bytes
-    ) -> tuple[str, str, int]:
-        """Write bytes under a name that holds their digest, so that no other result's file is ever
-        overwritten.
-
-        Returns:
-            File name, SHA-256 and size.
-        """
-        sha256 = values.bytes_digest(data)
-        name = f"{stem}-{sha256[:16]}{suffix}"
-        path = self.folder(function, key) / name
-        temporary = path.with_name(f"{name}.{unique()}.tmp")
-        try:
-            write_file(temporary, data)
-            os.replace(temporary, path)
-        except OSError as error:
-            raise cannot_write(path, len(data), error) from error
-        finally:
-            temporary.unlink(missing_ok=True)
-        sync_folder(path.parent)
-        return name, sha256, len(data)
-
-    def write_files(self, function: str, key: str, saver: Any, value: Any) -> Record:
-        """Let a saver write a value's files into a fresh folder; the "value" of the record that lists
-        them.
-
-        Raises:
-            StoreFull: there is no room. What else the saver raises passes through.
-        """
-        name = f"value-{uuid.uuid4().hex[:16]}"
-        target = self.folder(function, key) / name
-        temporary = target.with_name(f"{name}.{unique()}.tmp")
-        try:
-            make_folder(temporary)
-            saver(temporary, value)
-            files = {}
-            for path in sorted(p for p in temporary.rglob("*") if p.is_file()):
-                sync_file(path)
-                files[path.relative_to(temporary).as_posix()] = [
-                    values.file_digest(path),
-                    path.stat().st_size,
-                ]
-            for folder in (*(p for p in temporary.rglob("*") if p.is_dir()), temporary):
-                sync_folder(folder)
-            os.rename(temporary, target)
-        except OSError as error:
-            if is_full(error):
-                raise cannot_write(target, None, error) from error
-            raise  # a fault of the saver, which is no reason to give up the other points
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-        sync_folder(target.parent)
-        return {"$files": {"folder": name, "files": files}}
-
-    def archive(self, function: str, key: str) -> None:
-        """Set a result and its folder aside, so that it can be computed from the start; nothing is
-        deleted.
-        """
-        done, failed = self.path(function, key), self.path(function, key, "failed")
-        if not (done.exists() or failed.exists() or self.folder(function, key).exists()):
+    def _keep_replaced(self, path: Path, function: str, key: str) -> None:
+        """Give the record that is about to be replaced a second name, in its own folder."""
+        old = self.read(function, key)
+        if old is None:
             return
-        folder = self.folder(function, key)
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in (done, failed):  # records first: none must ever stand without its files
-            if path.exists():
-                os.rename(path, folder / path.name)
-        os.rename(folder, done.with_name(f"{key}.replaced-{time.time_ns()}"))
-
-    def _set_aside(self, path: Path) -> None:
-        if path.exists():
-            function, key = path.parent.parent.name, path.name.partition(".")[0]
-            folder = self.folder(function, key)
-            folder.mkdir(exist_ok=True)
-            os.replace(path, folder / f"failed-{time.time_ns()}.json")
-
-    # -- quarantine
-    # ---------------------------------------------------------------------------------------------
-
-    def quarantine(self, path: str | Path, reason: str) -> None:
-        """Move a corrupt file out of the way, with the reason beside it, and say so once. Never raises, never
-        deletes.
-        """
-        path = Path(path)
-        target = self.root / QUARANTINE / f"{path.parent.parent.name}-{path.name}.{time.time_ns()}"
+        kept = self.folder_of(old) / f"replaced-{time.time_ns()}.json"
+        make_folder(kept.parent, self.root)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.rename(path, target)
-            target.with_name(target.name + ".reason").write_text(f"{path} {reason}\n")
-        except FileNotFoundError:
-            return  # somebody else was faster, and reported it
+            os.link(path, kept)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+                raise
+            write_file(kept, format_record(old))
+
+    def _set_aside(self, failed: Path, folder: Path) -> None:
+        """Move the record of a failure into the folder of the result that came after it."""
+        if not failed.exists():
+            return
+        try:
+            make_folder(folder, self.root)
+            os.replace(failed, folder / f"failed-{time.time_ns()}.json")
         except OSError:
-            warnings.warn(
-                f"{path} {reason}; it counts as missing, but cannot be moved away", StoreWarning, stacklevel=3
-            )
-            return
-        warnings.warn(
-            f"{path} {reason}; it was moved to {target} and counts as missing", StoreWarning, stacklevel=3
-        )
+            return  # the result counts whatever lies beside it
 
-    def quarantine_result(self, function: str, key: str, reason: str) -> None:
-        """Quarantine the record of a result whose artifacts are missing or corrupt."""
-        self.quarantine(self.path(function, key), f"is no result any more: {reason}")
+
+def _absolute(root: str | os.PathLike[str]) -> Path:
+    path = Path(root)
+    try:
+        return (path.expanduser() if path.parts[:1] and path.parts[0][0] == "~" else path).absolute()
+    except (RuntimeError, OSError) as error:
+        raise UsageError(f"the store {root} has no place: {error}; give its whole path") from error
+
+
+def _remove(temporary: Path) -> None:
+    try:
+        temporary.unlink(missing_ok=True)
+    except OSError:
+        return  # a leftover that gc sweeps must not make a stored result look lost

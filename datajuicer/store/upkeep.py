@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from datajuicer.errors import UsageError
-from datajuicer.store import claims, values
+from datajuicer.store import claims
 from datajuicer.store.disk import cannot_write, is_temporary, make_folder, sync_file, unique
-from datajuicer.store.record import Record, difference
-from datajuicer.store.store import QUARANTINE, Store
+from datajuicer.store.quarantine import QUARANTINE
+from datajuicer.store.reading import CannotRead, file_digest, holds, is_young, read_bytes
+from datajuicer.store.record import Record, difference, parse_record
+from datajuicer.store.store import Store
 
 # The files and folders that hold values; users give their artifacts names of their own.
 _OURS = re.compile(r"value-[0-9a-f]{16}(\.safetensors)?")
@@ -29,11 +31,13 @@ class Verified:
     sound: int = 0
     quarantined: tuple[str, ...] = ()  # function/key
     without_files: tuple[str, ...] = ()  # sound records that were copied without their large files
+    unreadable: tuple[str, ...] = ()  # what the file system could not read; it was left as it is
 
     def __str__(self) -> str:
         return (
             f"{self.sound} results are sound, {len(self.quarantined)} were corrupt and are quarantined, "
             f"{len(self.without_files)} lack files"
+            + (f", {len(self.unreadable)} cannot be read now" if self.unreadable else "")
         )
 
 
@@ -49,21 +53,31 @@ class Copied:
 
 def verify(store: Store) -> Verified:
     """Read every record and every file that one names; quarantine what is corrupt."""
-    sound, bad, without = 0, [], []
+    sound = 0
+    bad: list[str] = []
+    without: list[str] = []
+    unreadable: list[str] = []
     for function in store.functions():
         for key, outcome in sorted(store.outcomes(function).items()):
             if outcome == "claimed":
                 continue
-            record = store.read(function, key, outcome)
-            problem, absent = _problem(store, record)
-            if problem and record is not None:
-                store.quarantine_result(function, key, problem)
+            name = f"{function}/{key}"
+            try:
+                record = store.read(function, key, outcome)
+                problem, absent = _problem(store, record)
+            except CannotRead:
+                unreadable.append(name)
+                continue
             if record is None or problem:
-                bad.append(f"{function}/{key}")
+                if record is not None and not store.quarantine_result(
+                    function, key, record["checksum"], problem
+                ):
+                    continue  # another result took its place while we looked
+                bad.append(name)
             else:
                 sound += 1
-                without += [f"{function}/{key}"] if absent else []
-    return Verified(sound, tuple(bad), tuple(without))
+                without += [name] if absent else []
+    return Verified(sound, tuple(bad), tuple(without), tuple(unreadable))
 
 
 def _problem(store: Store, record: Record | None) -> tuple[str, bool]:
@@ -71,19 +85,18 @@ def _problem(store: Store, record: Record | None) -> tuple[str, bool]:
     absent = False
     if record is None or record["outcome"] != "done":
         return "", absent
+    young = is_young(store.path(record["function"], record["key"]))
     for path, sha256, size, needed in named_files(store, record):
-        if not path.is_file():
-            if needed:
-                return f"its file {path.name} is missing", absent
+        if not needed and not path.is_file():
             absent = True
-        elif path.stat().st_size != size or values.file_digest(path) != sha256:
-            return f"its file {path.name} is corrupt", absent
+        elif not holds(path, size, sha256, young):
+            return f"its file {path.name} is {'corrupt' if path.is_file() else 'missing'}", absent
     return "", absent
 
 
 def named_files(store: Store, record: Record) -> Iterator[tuple[Path, str, int, bool]]:
     """The files that a record names: path, SHA-256, size, and whether the value cannot be read without."""
-    folder = store.folder(record["function"], record["key"])
+    folder = store.folder_of(record)
     if "arrays" in record:
         name, sha256, size = record["arrays"]
         yield folder / name, sha256, size, True
@@ -126,16 +139,26 @@ def gc(store: Store, dry_run: bool = True, older_than: float = 3600.0) -> list[P
         if path.parts[-3] != QUARANTINE and not claims.is_alive(path):
             found.append(path)
     for path in sorted(store.root.glob("*/??/*/value-*")):
-        function, _, key = path.parts[-4:-1]
-        if "." in key or not _OURS.fullmatch(path.name) or _age(path, now) <= older_than:
-            continue  # what was set aside stays whole
-        record = store.read(function, key)
-        if record is None or not any(named.is_relative_to(path) for named, *_ in named_files(store, record)):
+        if path.parts[-4] == QUARANTINE or ".replaced-" in path.parent.name:
+            continue  # what earlier versions set aside stays whole
+        if _OURS.fullmatch(path.name) and _age(path, now) > older_than and not _is_named(store, path):
             found.append(path)
     if not dry_run:
         for path in found:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     return found
+
+
+def _is_named(store: Store, path: Path) -> bool:
+    """Whether a record names a file of ours: that of the result, or one that it replaced."""
+    folder, function = path.parent, path.parts[-4]
+    records = [store.read(function, folder.name.partition(".")[0])]
+    for replaced in folder.glob("replaced-*.json"):
+        record = parse_record(read_bytes(replaced))
+        records.append(None if isinstance(record, str) else record)
+    return any(
+        named.is_relative_to(path) for record in records if record for named, *_ in named_files(store, record)
+    )
 
 
 def _age(path: Path, now: float) -> float:
@@ -174,8 +197,7 @@ def copy_results(source: Store, target: Store, functions: list[str] | None = Non
 
 
 def _copy_files(source: Store, target: Store, record: Record) -> bool:
-    start = source.folder(record["function"], record["key"])
-    end = target.folder(record["function"], record["key"])
+    start, end = source.folder_of(record), target.folder_of(record)
     for path, sha256, size, needed in named_files(source, record):
         if not path.is_file():
             if needed:
@@ -184,9 +206,9 @@ def _copy_files(source: Store, target: Store, record: Record) -> bool:
         copy = end / path.relative_to(start)
         temporary = copy.with_name(f"{copy.name}.{unique()}.tmp")
         try:
-            make_folder(copy.parent)
+            make_folder(copy.parent, target.root)
             shutil.copyfile(path, temporary)
-            if values.file_digest(temporary) != sha256:
+            if file_digest(temporary) != sha256:
                 return False
             sync_file(temporary)
             os.replace(temporary, copy)

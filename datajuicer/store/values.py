@@ -10,18 +10,24 @@ from __future__ import annotations
 import base64
 import dataclasses
 import enum
+import json
 import types
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from math import inf, isfinite, nan
 from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import Any
 
 from datajuicer.errors import UsageError
 from datajuicer.keys import as_array, digest, lasting_name
+from datajuicer.store import codecs
+from datajuicer.store.reading import exists, holds, is_young
 from datajuicer.template import Literal
 
 SMALL_ARRAY = 32  # elements that a description of an array still lists
+Known = Mapping[str, type]  # classes by their lasting names, besides those that are found by them
+NONE_KNOWN: Known = MappingProxyType({})
+READ_BACK = 50_000  # characters of a value that is read back before it is stored
 
 _NATIVE = {"bool", "float16", "float32", "float64"} | {
     f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64)
@@ -36,7 +42,7 @@ class Artifact:
     sha256: str
     size: int
     folder: Path | None = dataclasses.field(default=None, compare=False)
-    corrupt: Callable[[str], None] | None = dataclasses.field(default=None, compare=False, repr=False)
+    corrupt: Callable[[str], bool] | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def path(self) -> Path:
         """Where the file lies, after its digest was checked.
@@ -48,15 +54,15 @@ class Artifact:
         if self.folder is None:
             raise UsageError(f"the artifact {self.filename} belongs to no folder; load it through a store")
         path = self.folder / self.filename
-        if not path.is_file():
+        if not path.is_file() and not exists(path):
             raise UsageError(
                 f"{path} is not here: results can be copied without their large files. Bring it here, or "
                 'compute the result again with run_mode="force" (on a command line -force)'
             )
-        if path.stat().st_size != self.size or file_digest(path) != self.sha256:
+        if not holds(path, self.size, self.sha256, is_young(path)):
             problem = "is corrupt: its content is not what its record says"
-            if self.corrupt is not None:
-                self.corrupt(problem)
+            if self.corrupt is not None and not self.corrupt(problem):
+                raise UsageError(f"{path} {problem}; another result has taken its place: load that one")
             raise UsageError(
                 f"{path} {problem}; the result counts as missing now and running the same command again "
                 "computes it"
@@ -68,25 +74,37 @@ class Artifact:
         return ("artifact", self.sha256)
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    import hashlib
+@dataclasses.dataclass(frozen=True)
+class _Parts:
+    """What a tree refers to: arrays by name, and classes by their lasting names."""
 
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    arrays: dict[str, Any] = dataclasses.field(default_factory=dict)
+    known: dict[str, type] = dataclasses.field(default_factory=dict)
 
 
 def encode(value: Any) -> tuple[Any, dict[str, Any]]:
     """A value as a tree that JSON can write, and the arrays that were in it.
 
+    A tree that is not large is read back at once, so that what cannot be read is never stored.
+
     Raises:
-        UsageError: something in the value has no place in a record; the message says where and what.
+        UsageError: something in the value has no place in a record, or does not come back the same; the
+            message says where and what.
     """
-    arrays: dict[str, Any] = {}
-    return _encode(value, arrays, "the result"), arrays
+    parts = _Parts()
+    tree = _encode(value, parts, "the result")
+    text = json.dumps(tree)
+    if len(text) <= READ_BACK:
+        back = decode(json.loads(text), parts.arrays, Artifact, parts.known)
+        if json.dumps(_encode(back, _Parts(), "the result")) != text:
+            raise UsageError(
+                f"the result, a {type(value).__qualname__}, would not come back from its record as it is; "
+                "return plain values, or give cachable a saver and a loader"
+            )
+    return tree, parts.arrays
 
 
-def _encode(value: Any, arrays: dict[str, Any], where: str) -> Any:  # noqa: PLR0911, PLR0912 - one line a type
+def _encode(value: Any, parts: _Parts, where: str) -> Any:  # noqa: PLR0911, PLR0912 - one line a type
     kind = type(value)
     if value is None or kind in (bool, str):
         return value
@@ -95,15 +113,19 @@ def _encode(value: Any, arrays: dict[str, Any], where: str) -> Any:  # noqa: PLR
     if kind is float:
         return value if isfinite(value) else {"$float": repr(value)}
     if kind is list:
-        return [_encode(item, arrays, f"{where}[{i}]") for i, item in enumerate(value)]
+        return [_encode(item, parts, f"{where}[{i}]") for i, item in enumerate(value)]
     if kind is tuple:
-        return {"$tuple": [_encode(item, arrays, f"{where}[{i}]") for i, item in enumerate(value)]}
+        return {"$tuple": [_encode(item, parts, f"{where}[{i}]") for i, item in enumerate(value)]}
+    if kind is Artifact:
+        return {"$artifact": [value.filename, value.sha256, value.size]}
+    if (coded := codecs.to_plain(value, where, parts.known)) is not None:
+        return {"$value": [coded[0], _encode(coded[1], parts, where)]}
     if isinstance(value, dict):
         if all(type(k) is str and not k.startswith("$") for k in value):
-            return {k: _encode(v, arrays, f"{where}.{k}") for k, v in value.items()}
+            return {k: _encode(v, parts, f"{where}.{k}") for k, v in value.items()}
         return {
             "$dict": [
-                [_encode(k, arrays, where), _encode(v, arrays, f"{where}[{k!r}]")] for k, v in value.items()
+                [_encode(k, parts, where), _encode(v, parts, f"{where}[{k!r}]")] for k, v in value.items()
             ]
         }
     if isinstance(value, Literal):
@@ -111,16 +133,14 @@ def _encode(value: Any, arrays: dict[str, Any], where: str) -> Any:  # noqa: PLR
     if kind is bytes:
         return {"$bytes": base64.b64encode(value).decode()}
     if kind is complex:
-        return {"$complex": [_encode(value.real, arrays, where), _encode(value.imag, arrays, where)]}
+        return {"$complex": [_encode(value.real, parts, where), _encode(value.imag, parts, where)]}
     if kind in (set, frozenset):
-        items = [_encode(item, arrays, where) for item in sorted(value, key=digest)]
+        items = [_encode(item, parts, where) for item in sorted(value, key=digest)]
         return {"$set" if kind is set else "$frozenset": items}
     if isinstance(value, PurePath):
         return {"$path": str(value)}
-    if kind is Artifact:
-        return {"$artifact": [value.filename, value.sha256, value.size]}
     if (array := as_array(value, where)) is not None and hasattr(array, "dtype"):
-        return _encode_array(array, arrays, where)
+        return _encode_array(array, parts.arrays, where)
     raise UsageError(
         f"{where} is of type {kind.__module__}.{kind.__qualname__}, which has no place in a record. Return "
         "plain values, arrays and dicts of them, or give cachable(saver=…, loader=…) (saver='pickle', "
@@ -135,8 +155,10 @@ def _encode_array(array: Any, arrays: dict[str, Any], where: str) -> Any:
         raise UsageError(
             f"{where} is an array of dtype {array.dtype}, which cannot be stored; give it a numeric dtype"
         )
+    array = _without_padding(array)
     if isinstance(array, np.generic):
         readable = array.item() if array.dtype.kind in "biuf" else None
+        readable = readable if isinstance(readable, bool | int | float | None) else str(readable)
         readable = readable if not isinstance(readable, float) or isfinite(readable) else repr(readable)
         return {"$scalar": [_dtype_name(array.dtype), array.tobytes().hex(), readable]}
     # safetensors writes the buffer as it lies in memory, whatever the strides say, so it must be C-contiguous
@@ -149,10 +171,23 @@ def _encode_array(array: Any, arrays: dict[str, Any], where: str) -> Any:
     return {"$array": [name, _dtype_name(array.dtype), list(array.shape)]}
 
 
+def _without_padding(array: Any) -> Any:
+    """Extended precision with zeros in the bytes that hold nothing: equal numbers have equal bytes."""
+    import numpy as np
+
+    if array.dtype.type not in (np.longdouble, np.clongdouble) or np.finfo(np.longdouble).nmant != 63:
+        return array
+    clean = np.array(array)
+    item = np.dtype(np.longdouble).itemsize
+    clean.reshape(-1).view(np.uint8).reshape(-1, item)[:, 10:] = 0
+    return clean[()] if isinstance(array, np.generic) else clean
+
+
 def _dtype_name(dtype: Any) -> str:
-    return (
-        dtype.name if dtype.kind in "biufcV" else dtype.str
-    )  # text and dates carry their width or unit in .str
+    import numpy as np
+
+    # text, dates and raw bytes carry their width or unit in .str; bfloat16 and its like are known by name
+    return dtype.name if dtype.kind in "biufcV" and dtype.type is not np.void else dtype.str
 
 
 def _dtype(name: str) -> Any:
@@ -163,25 +198,39 @@ def _dtype(name: str) -> Any:
     except TypeError:
         import ml_dtypes  # bfloat16 and its like have their names from there
 
-        return np.dtype(getattr(ml_dtypes, name))
+        if hasattr(ml_dtypes, name):
+            return np.dtype(getattr(ml_dtypes, name))
+        raise UsageError(
+            f"a stored array is of dtype {name}, which this machine does not have; read it on a machine like "
+            "the one that computed it, and convert it"
+        ) from None
 
 
-def decode(tree: Any, arrays: Mapping[str, Any], artifact: Callable[..., Artifact]) -> Any:
+def decode(
+    tree: Any,
+    arrays: Mapping[str, Any],
+    artifact: Callable[..., Artifact],
+    known: Known = NONE_KNOWN,
+) -> Any:
     """The value that `encode` took apart. `artifact(filename, sha256, size)` binds a file to its folder."""
     kind = type(tree)
     if kind is list:
-        return [decode(item, arrays, artifact) for item in tree]
+        return [decode(item, arrays, artifact, known) for item in tree]
     if kind is not dict:
         return tree
     if len(tree) == 1:
         (tag, content) = next(iter(tree.items()))
         if tag.startswith("$"):
-            return _decode_tagged(tag, content, arrays, artifact)
-    return {k: decode(v, arrays, artifact) for k, v in tree.items()}
+            return _decode_tagged(tag, content, arrays, artifact, known)
+    return {k: decode(v, arrays, artifact, known) for k, v in tree.items()}
 
 
 def _decode_tagged(  # noqa: PLR0911, PLR0912 - one line a type
-    tag: str, content: Any, arrays: Mapping[str, Any], artifact: Callable[..., Artifact]
+    tag: str,
+    content: Any,
+    arrays: Mapping[str, Any],
+    artifact: Callable[..., Artifact],
+    known: Known,
 ) -> Any:
     match tag:
         case "$float":
@@ -204,16 +253,20 @@ def _decode_tagged(  # noqa: PLR0911, PLR0912 - one line a type
         case "$array":
             name, dtype, shape = content
             return arrays[name].view(_dtype(dtype)).reshape(shape)
+        case "$value":
+            return codecs.from_plain(content[0], decode(content[1], arrays, artifact, known), known)
         case "$enum" | "$function" | "$unknown":
             return content
         case "$arraydigest":
             dtype, shape, hexdigest = content
             return f"{dtype}{shape} {hexdigest[:12]}"
         case "$dict":
-            return {decode(k, arrays, artifact): decode(v, arrays, artifact) for k, v in content}
+            return {
+                decode(k, arrays, artifact, known): decode(v, arrays, artifact, known) for k, v in content
+            }
         case "$dataclass":
-            return decode(content[1], arrays, artifact)
-    items = [decode(item, arrays, artifact) for item in content]
+            return decode(content[1], arrays, artifact, known)
+    items = [decode(item, arrays, artifact, known) for item in content]
     match tag:
         case "$tuple":
             return tuple(items)
@@ -234,10 +287,11 @@ def describe(value: Any) -> Any:  # noqa: PLR0911, PLR0912 - one line a type
     """
     kind = type(value)
     if value is None or kind in (bool, str, int, float, bytes, complex):
-        return _encode(value, {}, "")
+        return _encode(value, _Parts(), "")
     if isinstance(value, list):
         return [describe(item) for item in value]
-    if isinstance(value, dict):
+    as_key = getattr(kind, "__datajuicer_key__", None)
+    if isinstance(value, dict) and as_key is None:
         if all(type(k) is str and not k.startswith("$") for k in value):
             return {k: describe(v) for k, v in value.items()}
         return {"$dict": [[describe(k), describe(v)] for k, v in value.items()]}
@@ -248,9 +302,9 @@ def describe(value: Any) -> Any:  # noqa: PLR0911, PLR0912 - one line a type
     if isinstance(value, enum.Enum):
         return {"$enum": f"{lasting_name(kind)}.{value.name}"}
     if isinstance(value, (PurePath, Literal, Artifact)):
-        return _encode(value, {}, "")
-    if hasattr(value, "__datajuicer_key__") and not isinstance(value, type):
-        return describe(list(value.__datajuicer_key__()))
+        return _encode(value, _Parts(), "")
+    if as_key is not None:
+        return describe(list(as_key(value)))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"$dataclass": [lasting_name(kind), fields]}
@@ -260,7 +314,7 @@ def describe(value: Any) -> Any:  # noqa: PLR0911, PLR0912 - one line a type
     if array is None or not hasattr(array, "dtype"):
         return {"$unknown": f"{kind.__module__}.{kind.__qualname__}"}
     if array.ndim == 0:
-        return _encode(array[()], {}, "")
+        return _encode(array[()], _Parts(), "")
     if array.size <= SMALL_ARRAY and array.dtype.kind in "biuf":
         return {"$dataclass": [f"{array.dtype.name}{list(array.shape)}", describe(array.tolist())]}
     return {"$arraydigest": [array.dtype.name, list(array.shape), digest(array)]}
@@ -278,8 +332,3 @@ def arrays_from_bytes(data: bytes) -> dict[str, Any]:
     from safetensors.numpy import load
 
     return {name: array if array.flags.writeable else array.copy() for name, array in load(data).items()}
-
-
-def bytes_digest(data: bytes) -> str:
-    """SHA-256 of bytes."""
-    return sha256(data).hexdigest()

@@ -11,7 +11,8 @@ from typing import Any
 
 from datajuicer.errors import UsageError
 from datajuicer.store.disk import sync_file
-from datajuicer.store.values import Artifact, file_digest
+from datajuicer.store.reading import file_digest
+from datajuicer.store.values import Artifact
 
 
 def _silent(key: str, done: int, total: int, text: str) -> None:

@@ -53,8 +53,8 @@ class InProcess(Executor):
 
 
 @dataclass
-class _Seat:
-    """One place for a worker process; a new process takes it when the old one has died."""
+class _Slot:
+    """A slot for a worker process; a new process takes it when the old one has died."""
 
     number: int
     processors: list[int]
@@ -91,8 +91,8 @@ class _Limit:
         if self.timer is not None:
             self.timer.cancel()
 
-    def told(self) -> str:
-        """How the process ended, if the time has passed."""
+    def message(self) -> str:
+        """Return how the process ended, if the time has passed."""
         return (
             f"was killed: it was not ready within its time limit of {self.seconds:g} s" if self.passed else ""
         )
@@ -123,10 +123,10 @@ class LocalExecutor(Executor):
         self.time_limit = time_limit
         self.main = module_name("__main__") if main is None else main
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._seats = [_Seat(i, share) for i, share in enumerate(shares(workers))]
+        self._slots = [_Slot(i, share) for i, share in enumerate(shares(workers))]
         self._closed = False
         self._stopping = False
-        self._threads = [threading.Thread(target=self._serve, args=[s], daemon=True) for s in self._seats]
+        self._threads = [threading.Thread(target=self._serve, args=[s], daemon=True) for s in self._slots]
         for thread in self._threads:
             thread.start()
 
@@ -157,73 +157,73 @@ class LocalExecutor(Executor):
     def request_stop(self) -> None:
         """Ask every worker to write a checkpoint and stop; what is queued is not begun."""
         self._stopping = True
-        for seat in self._seats:
-            self._tell(seat, ("stop", None))
+        for slot in self._slots:
+            self._tell(slot, ("stop", None))
 
     def kill(self) -> None:
         """End every worker now."""
         self._stopping = True
-        for seat in self._seats:
-            if (process := seat.process) is not None:
+        for slot in self._slots:
+            if (process := slot.process) is not None:
                 _kill(process)
 
-    def _serve(self, seat: _Seat) -> None:
+    def _serve(self, slot: _Slot) -> None:
         while (waiting := self._queue.get()) is not None:
             future, payload = waiting
             if self._stopping:
                 future.cancel()
             if future.set_running_or_notify_cancel():
                 try:
-                    worked, answer = self._ask(seat, payload)
+                    worked, answer = self._ask(slot, payload)
                     if worked:
                         future.set_result(pickle.loads(answer))
                     else:
                         future.set_exception(pickle.loads(answer))
                 except BaseException as error:
                     future.set_exception(error)
-        if seat.process is not None:
-            seat.write.close()
-            seat.process.wait()
-            seat.read.close()
+        if slot.process is not None:
+            slot.write.close()
+            slot.process.wait()
+            slot.read.close()
 
-    def _ask(self, seat: _Seat, payload: bytes) -> tuple[bool, bytes]:
-        if seat.process is None or seat.process.poll() is not None:
-            self._start(seat)
-        assert seat.process is not None
-        self._tell(seat, ("task", payload))
+    def _ask(self, slot: _Slot, payload: bytes) -> tuple[bool, bytes]:
+        if slot.process is None or slot.process.poll() is not None:
+            self._start(slot)
+        assert slot.process is not None
+        self._tell(slot, ("task", payload))
         if self._stopping:  # asked for while this worker was started, which may not have heard it
-            self._tell(seat, ("stop", None))
-        limit = _Limit(seat.process, self.time_limit)
+            self._tell(slot, ("stop", None))
+        limit = _Limit(slot.process, self.time_limit)
         try:
-            return self._answer(seat, limit)
+            return self._answer(slot, limit)
         finally:
             limit.lift()
 
-    def _answer(self, seat: _Seat, limit: _Limit) -> tuple[bool, bytes]:
-        assert seat.process is not None
+    def _answer(self, slot: _Slot, limit: _Limit) -> tuple[bool, bytes]:
+        assert slot.process is not None
         while True:
             try:
-                kind, *content = receive(seat.read)
+                kind, *content = receive(slot.read)
             except (EOFError, OSError):
-                status = seat.process.wait()
-                seat.process = None
+                status = slot.process.wait()
+                slot.process = None
                 if status == STOPPED:
                     raise Interrupted("the worker process was asked to stop") from None
-                raise WorkerDied(limit.told() or describe_exit(status)) from None
+                raise WorkerDied(limit.message() or describe_exit(status)) from None
             if kind == "result":
                 return content[0], content[1]
             if kind == "started":
                 limit.begin()
-            self.on_event(seat.number, kind, *content)
+            self.on_event(slot.number, kind, *content)
 
-    def _start(self, seat: _Seat) -> None:
-        for pipe in (seat.read, seat.write):
+    def _start(self, slot: _Slot) -> None:
+        for pipe in (slot.read, slot.write):
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
         their_read, our_write = os.pipe()
         our_read, their_write = os.pipe()
-        processors = ",".join(map(str, seat.processors))
+        processors = ",".join(map(str, slot.processors))
         command = [
             sys.executable,
             "-m",
@@ -232,26 +232,26 @@ class LocalExecutor(Executor):
             str(their_write),
             processors,
         ]
-        seat.process = subprocess.Popen(
+        slot.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             pass_fds=(their_read, their_write),
-            env=environment(len(seat.processors)),
+            env=environment(len(slot.processors)),
             start_new_session=True,  # Ctrl-C in the terminal is for us alone; we pass it on
         )
         os.close(their_read)
         os.close(their_write)
-        seat.read, seat.write = os.fdopen(our_read, "rb", buffering=0), os.fdopen(our_write, "wb")
-        with seat.writing:
-            send(seat.write, {"path": sys.path, "argv": sys.argv, "main": self.main})
+        slot.read, slot.write = os.fdopen(our_read, "rb", buffering=0), os.fdopen(our_write, "wb")
+        with slot.writing:
+            send(slot.write, {"path": sys.path, "argv": sys.argv, "main": self.main})
 
-    def _tell(self, seat: _Seat, message: Any) -> None:
+    def _tell(self, slot: _Slot, message: Any) -> None:
         with (
-            seat.writing,
+            slot.writing,
             suppress(OSError, ValueError),
         ):  # a worker that is gone is noticed when its answer is read
-            if seat.write is not None:
-                send(seat.write, message)
+            if slot.write is not None:
+                send(slot.write, message)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -26,6 +26,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
 from jaxrobust.errors import InputError
+from jaxrobust.numerics import absolute, sign, unit
 from jaxrobust.path_rules import assign
 from jaxrobust.trees import Parameters, PerLeaf, for_every_leaf, settings_tree, static
 
@@ -130,21 +131,14 @@ def _box(parameters: Parameters, theta: Float[Array, " size"], key: Array, setti
     )
 
 
-def _absolute_value(x: Array) -> Array:
-    return x * jax.lax.stop_gradient(jnp.sign(x))
-
-
 def _direction(gradient: Array, norm: str) -> Array:
-    if norm == "inf":
-        return jnp.sign(gradient)
-    squared = jnp.sum(gradient**2)
-    return jnp.where(squared > 0, gradient / jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
+    return sign(gradient) if norm == "inf" else unit(gradient)
 
 
 def _displace(
     theta: Float[Array, " size"], box: _Box, directions: Float[Array, " size"], settings: ParameterAttack
 ) -> Float[Array, " size"]:
-    magnitude = _absolute_value(theta)
+    magnitude = absolute(theta)
     radius = box.relative_size * magnitude + box.absolute_size
     shift = magnitude * box.start_relative + box.start_absolute + radius * (directions / settings.n_steps)
     if settings.project:

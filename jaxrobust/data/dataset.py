@@ -14,7 +14,8 @@ class Examples:
     Attributes:
         inputs: float32, `(n, h, w, c)` in [0, 1] for images, `(n, time, features)` for sequences.
             Memory-mapped and read-only after `load`.
-        labels: int32, `(n,)`, each an index into the data set's `classes`.
+        labels: int32, `(n,)` or `(n, time)`, each an index into the data set's `classes`; or float32
+            `(n, ...)`, targets of a regression or of another network.
         groups: int64, `(n,)`: the patient or speaker each sample comes from; None where nobody is known.
 
     Raises:
@@ -31,12 +32,18 @@ class Examples:
                 f"Inputs are {self.inputs.dtype} of shape {self.inputs.shape}: "
                 "give a float32 array with one row a sample."
             )
-        if self.labels.dtype != np.int32 or self.labels.shape != self.inputs.shape[:1]:
+        is_target = self.labels.dtype == np.float32
+        n_axes = self.labels.ndim if is_target else min(self.labels.ndim, 2)
+        if (
+            not (is_target or self.labels.dtype == np.int32)
+            or self.labels.shape[:1] != self.inputs.shape[:1]
+            or self.labels.ndim != n_axes
+        ):
             raise InputError(
                 f"Labels are {self.labels.dtype} of shape {self.labels.shape} for {len(self.inputs)} inputs: "
-                "give one int32 a sample."
+                "give one int32 per sample (or per time step), or float32 targets, one row per sample."
             )
-        if self.groups is not None and self.groups.shape != self.labels.shape:
+        if self.groups is not None and self.groups.shape != self.labels.shape[:1]:
             raise InputError(
                 f"Groups have shape {self.groups.shape} for {len(self.labels)} samples: "
                 "give one number a sample."

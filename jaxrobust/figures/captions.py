@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jaxrobust.studies.parameter_noise import architecture_of
+from jaxrobust.studies.parameter_noise.catalogue import family_of
 
 Points = Sequence[Mapping[str, Any]]
 
@@ -79,4 +79,4 @@ def _epochs(phases: Sequence[float]) -> str:
 
 
 def _published_steps(point: Mapping[str, Any]) -> int:
-    return architecture_of(point).settings["n_attack_steps"].default
+    return family_of(point).settings["n_attack_steps"].default

@@ -33,8 +33,8 @@ def accuracies_by(points: Points, line: str = "method") -> dict[str, dict[float,
     return result
 
 
-def summarise(accuracies: Mapping[str, Mapping[float, Sequence[float]]]) -> dict[str, dict[float, Summary]]:
-    """Summarise accuracies (fractions) by method and level."""
+def summarize(accuracies: Mapping[str, Mapping[float, Sequence[float]]]) -> dict[str, dict[float, Summary]]:
+    """Summarize accuracies (fractions) by method and level."""
 
     def one(values: Sequence[float]) -> Summary:
         percent = 100 * np.asarray(values)
@@ -48,7 +48,7 @@ def summarise(accuracies: Mapping[str, Mapping[float, Sequence[float]]]) -> dict
 
 def mismatch_table(title: str, points: Points, line: str = "method") -> Table:
     """A row a level and a column a method, ``mean (std) [min]`` in percent, best mean bold."""
-    summaries = summarise(accuracies_by(points, line))
+    summaries = summarize(accuracies_by(points, line))
     rows = []
     for level in _levels(summaries):
         best = max(rows[level].mean for rows in summaries.values())
@@ -62,7 +62,7 @@ def mismatch_table(title: str, points: Points, line: str = "method") -> Table:
 
 def mismatch_records(title: str, points: Points, line: str = "method") -> list[dict[str, Any]]:
     """The same numbers, one record for each level and method."""
-    summaries = summarise(accuracies_by(points, line))
+    summaries = summarize(accuracies_by(points, line))
     return [
         {
             "panel": title,

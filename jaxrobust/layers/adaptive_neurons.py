@@ -29,7 +29,7 @@ Weights = Float[Array, "units units"]
 
 
 class NeuronConstants(NamedTuple):
-    """Constants of the neurons, each one number for all units or one value a unit.
+    """Constants of the neurons, each one number for all units or one value per unit.
 
     Attributes:
         membrane_decay: rho, per time step.
@@ -51,7 +51,7 @@ class NeuronConstants(NamedTuple):
 
 
 class NeuronState(NamedTuple):
-    """What a neuron carries from one time step to the next."""
+    """The state of the neurons between two time steps."""
 
     potential: Rates
     spikes: Rates
@@ -140,7 +140,7 @@ def mean_rates_by_autodiff(input_currents: Currents, w_rec: Weights, constants: 
 def mean_rates(input_currents: Currents, w_rec: Weights, constants: NeuronConstants) -> Rates:
     """Firing rate of every unit, averaged over time, with a hand-written backward pass.
 
-    The backward pass keeps two arrays a time step instead of the whole state, and computes the gradient of
+    The backward pass keeps two arrays per time step instead of the whole state, and computes the gradient of
     ``w_rec`` as one large matrix product after the time loop.
 
     Args:
@@ -165,30 +165,46 @@ def mean_rates(input_currents: Currents, w_rec: Weights, constants: NeuronConsta
 def _mean_rates_forward(input_currents: Currents, w_rec: Weights, constants: NeuronConstants):
     def advance(carry, current):
         state, total = carry
-        can_spike = state.refractory <= 0.1
-        state, scaled = step(state, current, w_rec, constants)
-        # Beyond [-1, 1] the surrogate gradient is zero, so this one number holds all that the backward
-        # pass must know of a unit: its sign is the spike, and a refractory unit looks like one far below
-        # threshold.
-        scaled = jnp.where(can_spike, jnp.clip(scaled, -1, 1), -1)
-        return (state, total + state.spikes), (scaled, state.adaptation)
+        state, kept = _step_and_kept(state, current, w_rec, constants)
+        return (state, total + state.spikes), kept
 
     state = at_rest(input_currents[0])
     (_, total), kept = jax.lax.scan(advance, (state, state.spikes), input_currents)
     return total / input_currents.shape[0], (*kept, w_rec)
 
 
+def _step_and_kept(state: NeuronState, current: Rates, w_rec: Weights, constants: NeuronConstants):
+    """Advance one time step; also return the two arrays that the backward pass reads."""
+    can_spike = state.refractory <= 0.1
+    state, scaled = step(state, current, w_rec, constants)
+    # Beyond [-1, 1] the surrogate gradient is zero, so this one number holds all that the backward pass must
+    # know of a unit: its sign is the spike, and a refractory unit looks like one far below threshold.
+    return state, (jnp.where(can_spike, jnp.clip(scaled, -1, 1), -1), state.adaptation)
+
+
 def _mean_rates_backward(constants: NeuronConstants, kept, rates_bar: Rates):
+    every_step_bar = rates_bar / kept[0].shape[0]
+    return _backward(constants, kept, every_step_bar, None)
+
+
+def _backward(constants: NeuronConstants, kept, last_bar: Rates, earlier_bars: Currents | None):
+    """Gradients of the input currents and the recurrent weights.
+
+    Args:
+        constants: The neurons' constants.
+        kept: What the forward pass kept.
+        last_bar: Gradient of the spikes of the last time step, by way of the readout.
+        earlier_bars: Of the step before each time step; None if it is ``last_bar`` at every step.
+    """
     scaled_potentials, adaptations, w_rec = kept
     rho, rho_b, threshold, beta, dt, _, dampening = constants
     # By the same function as in the forward pass, so that second derivatives see the surrogate as well.
     spikes = spike(scaled_potentials, dampening) / dt
     spikes_before = jnp.concatenate([jnp.zeros_like(spikes[:1]), spikes[:-1]])
-    readout_bar = rates_bar / scaled_potentials.shape[0]
 
     def retreat(carry, now):
         spikes_bar, potential_bar, adaptation_bar = carry
-        scaled, adaptation, before = now
+        scaled, adaptation, before, readout_bar = now
         adaptive_threshold = threshold + beta * adaptation
         surrogate = dampening * jnp.maximum(1 - jnp.abs(scaled), 0)
         relative_bar = spikes_bar * surrogate / dt / adaptive_threshold
@@ -197,18 +213,18 @@ def _mean_rates_backward(constants: NeuronConstants, kept, rates_bar: Rates):
         adaptation_bar = rho_b * adaptation_bar + beta * threshold_bar
         current_bar = (1 - rho) * potential_bar
         spikes_bar = (
-            readout_bar
+            (last_bar if readout_bar is None else readout_bar)
             + product(current_bar, w_rec.T)
             + (1 - rho_b) * adaptation_bar
             - potential_bar * adaptive_threshold * dt
         )
         return (spikes_bar, potential_bar, adaptation_bar), current_bar
 
-    nothing = jnp.zeros_like(readout_bar)
+    nothing = jnp.zeros_like(last_bar)
     _, currents_bar = jax.lax.scan(
         retreat,
-        (readout_bar, nothing, nothing),
-        (scaled_potentials, adaptations, spikes_before),
+        (last_bar, nothing, nothing),
+        (scaled_potentials, adaptations, spikes_before, earlier_bars),
         reverse=True,
     )
     spikes_before, rounded_bar = spikes_before.astype(w_rec.dtype), currents_bar.astype(w_rec.dtype)
@@ -216,3 +232,45 @@ def _mean_rates_backward(constants: NeuronConstants, kept, rates_bar: Rates):
 
 
 mean_rates.defvjp(_mean_rates_forward, _mean_rates_backward)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def spike_trains(input_currents: Currents, w_rec: Weights, constants: NeuronConstants) -> Currents:
+    """Spikes of every unit at every time step, with the backward pass of ``mean_rates``.
+
+    Args:
+        input_currents: What comes from outside, ``(time, batch, units)``.
+        w_rec: Recurrent weights, from row to column; the recurrent products have their precision.
+        constants: The neurons' constants, Python numbers all.
+
+    Returns:
+        Spikes (0 or 1/dt), ``(time, batch, units)``.
+    """
+    return trajectories(input_currents, w_rec, constants)[0]
+
+
+def _spike_trains_forward(input_currents: Currents, w_rec: Weights, constants: NeuronConstants):
+    def advance(state, current):
+        state, kept = _step_and_kept(state, current, w_rec, constants)
+        return state, (state.spikes, kept)
+
+    _, (spikes, kept) = jax.lax.scan(advance, at_rest(input_currents[0]), input_currents)
+    return spikes, (*kept, w_rec)
+
+
+def _spike_trains_backward(constants: NeuronConstants, kept, spikes_bar: Currents):
+    before = jnp.concatenate([jnp.zeros_like(spikes_bar[:1]), spikes_bar[:-1]])
+    return _backward(constants, kept, spikes_bar[-1], before)
+
+
+spike_trains.defvjp(_spike_trains_forward, _spike_trains_backward)
+
+
+def traces(spikes: Currents, decay: float) -> Currents:
+    """Low-pass filter spikes over time: ``trace <- decay trace + (1 - decay) z``, zero at the start."""
+
+    def advance(trace: Rates, now: Rates) -> tuple[Rates, Rates]:
+        trace = decay * trace + (1 - decay) * now
+        return trace, trace
+
+    return jax.lax.scan(advance, jnp.zeros_like(spikes[0]), spikes)[1]

@@ -1,9 +1,9 @@
 """A convolution, its bias, ReLU and 2x2 max-pooling as one operation, in the form each backend is fast at.
 
-On a CPU the four are computed one after the other. On an accelerator the pooling comes first: adding a bias and
-ReLU keep the order of numbers, so the values are the same, and only a quarter of them is left to add a bias to.
-XLA's own gradient of a maximum counts ties, which costs two more passes over the largest array of the network;
-here a tie sends the gradient to the first of its places, which is as much a subgradient.
+On a CPU the four are computed one after the other. On an accelerator the pooling comes first: adding a bias
+and ReLU keep the order of numbers, so the values are the same, and only a quarter of them is left to add a
+bias to. XLA's own gradient of a maximum counts ties, which costs two more passes over the largest array of
+the network; here a tie sends the gradient to the first of its places, which is as much a subgradient.
 """
 
 import jax

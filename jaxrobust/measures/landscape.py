@@ -12,6 +12,7 @@ from jaxtyping import Float
 from jaxrobust.attacks.parameter_attack import ParameterAttack, attack
 from jaxrobust.errors import InputError
 from jaxrobust.measures.full_set import Loss
+from jaxrobust.numerics import map_draws
 from jaxrobust.trees import Number, Parameters, PerLeaf, for_every_leaf, normal_like
 
 # Points of the published moving average.
@@ -80,11 +81,11 @@ def random_landscapes(
         points_at_once: Points of a line computed side by side.
     """
 
-    def of_repeat(index: Array) -> Array:
-        direction = random_direction(jax.random.fold_in(key, index), parameters, std)
+    def of_repeat(repeat_key: Array) -> Array:
+        direction = random_direction(repeat_key, parameters, std)
         return losses_along(loss, parameters, direction, alphas, points_at_once=points_at_once)
 
-    return jax.lax.map(of_repeat, jnp.arange(n_repeats))
+    return map_draws(of_repeat, key, n_repeats, name="repeats")
 
 
 def adversarial_landscapes(
@@ -113,12 +114,12 @@ def adversarial_landscapes(
         points_at_once: Points of a line computed side by side.
     """
 
-    def of_repeat(index: Array) -> Array:
-        attacked = attack(loss, parameters, jax.random.fold_in(key, index), settings).parameters
+    def of_repeat(repeat_key: Array) -> Array:
+        attacked = attack(loss, parameters, repeat_key, settings).parameters
         direction = jax.tree.map(lambda a, p: ((a - p) * scale).astype(p.dtype), attacked, parameters)
         return losses_along(loss, parameters, direction, alphas, points_at_once=points_at_once)
 
-    return jax.lax.map(of_repeat, jnp.arange(n_repeats))
+    return map_draws(of_repeat, key, n_repeats, name="repeats")
 
 
 def mean_slope(

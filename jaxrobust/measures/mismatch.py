@@ -7,10 +7,11 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
-from jaxrobust.errors import InputError
+from jaxrobust.criteria import Score, is_hit
 from jaxrobust.losses import Apply
 from jaxrobust.measures.full_set import in_chunks
-from jaxrobust.perturbations.perturbation import gaussian_mismatch
+from jaxrobust.numerics import map_draws
+from jaxrobust.perturbations.mismatch import gaussian_mismatch
 from jaxrobust.trees import Parameters, PerLeaf, check_range
 
 
@@ -21,8 +22,9 @@ def accuracy(
     labels: Int[Array, " samples"],
     *,
     batch_size: int | None = None,
+    score: Score = is_hit,
 ) -> Float[Array, ""]:
-    """Fraction of samples whose largest logit is that of their label.
+    """Fraction of samples whose largest logit is that of their label, or the mean of another score.
 
     Args:
         apply: ``apply(parameters, inputs) -> logits``.
@@ -31,14 +33,15 @@ def accuracy(
         labels: Their classes.
         batch_size: Samples computed at once; all of them if not given. Memory grows with it, the result
             does not depend on it.
+        score: The metric of a criterion, ``criterion.score``: one number per sample.
     """
     chunks, is_real = in_chunks((inputs, labels), batch_size)
 
     def hits(chunk: tuple[tuple[Array, Array], Array]) -> Array:
         (some_inputs, some_labels), some_real = chunk
-        return jnp.sum((jnp.argmax(apply(parameters, some_inputs), axis=-1) == some_labels) & some_real)
+        return jnp.sum(jnp.where(some_real, score(apply(parameters, some_inputs), some_labels), False))
 
-    # Counted in whole numbers, so that the result does not depend on the chunks.
+    # Hits are counted in whole numbers, so that the accuracy does not depend on the chunks.
     return jnp.sum(jax.lax.map(hits, (chunks, is_real))) / labels.shape[0]
 
 
@@ -53,6 +56,7 @@ def perturbed_accuracies(
     n_draws: int,
     draws_at_once: int = 1,
     batch_size: int | None = None,
+    score: Score = is_hit,
 ) -> Float[Array, " n_draws"]:
     """Accuracy of ``n_draws`` devices whose parameters are perturbed at random, all in one program.
 
@@ -69,21 +73,17 @@ def perturbed_accuracies(
         n_draws: Number of devices.
         draws_at_once: Devices computed side by side; 1 is fastest on a CPU, many on a GPU.
         batch_size: Samples computed at once.
+        score: The metric; accuracy by default.
 
     Raises:
         InputError: There is no device to compute.
     """
-    if n_draws < 1 or draws_at_once < 1:
-        raise InputError(
-            f"n_draws and draws_at_once must be at least 1, but they are {n_draws} and {draws_at_once}."
-        )
 
-    def of_device(index: Array) -> Array:
-        device = perturb(jax.random.fold_in(key, index), parameters)
-        return accuracy(apply, device, inputs, labels, batch_size=batch_size)
+    def of_device(device_key: Array) -> Array:
+        device = perturb(device_key, parameters)
+        return accuracy(apply, device, inputs, labels, batch_size=batch_size, score=score)
 
-    at_once = None if draws_at_once == 1 else draws_at_once
-    return jax.lax.map(of_device, jnp.arange(n_draws), batch_size=at_once)
+    return map_draws(of_device, key, n_draws, name="draws", at_once=draws_at_once)
 
 
 def mismatch_accuracies(
@@ -97,6 +97,7 @@ def mismatch_accuracies(
     n_draws: int,
     draws_at_once: int = 1,
     batch_size: int | None = None,
+    score: Score = is_hit,
 ) -> Float[Array, " n_draws"]:
     """Accuracy of ``n_draws`` devices with Gaussian mismatch, all in one program.
 
@@ -112,6 +113,7 @@ def mismatch_accuracies(
         n_draws: Number of devices.
         draws_at_once: Devices computed side by side; 1 is fastest on a CPU, many on a GPU.
         batch_size: Samples computed at once.
+        score: The metric; accuracy by default.
 
     Raises:
         InputError: A level is negative or not finite, or there is no device to compute.
@@ -127,4 +129,5 @@ def mismatch_accuracies(
         n_draws=n_draws,
         draws_at_once=draws_at_once,
         batch_size=batch_size,
+        score=score,
     )

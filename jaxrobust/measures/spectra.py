@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from jaxrobust.errors import InputError
 from jaxrobust.measures.full_set import Loss
+from jaxrobust.numerics import map_draws
 from jaxrobust.trees import Number, Parameters
 
 
@@ -60,22 +61,19 @@ def hessian_spectrum(
     flat, unravel = ravel_pytree(parameters)
     if not 1 <= n_steps <= flat.size:
         raise InputError(f"n_steps must be 1 to the number of parameters, {flat.size}, not {n_steps}.")
-    if n_probes < 1 or probes_at_once < 1:
-        raise InputError(f"n_probes and probes_at_once must be at least 1, not {n_probes}, {probes_at_once}.")
     gradient = jax.grad(lambda vector: loss(unravel(vector)))
 
     def times_hessian(vector: Array) -> Array:
         return jax.jvp(gradient, (flat,), (vector,))[1]
 
-    def of_probe(index: Array) -> tuple[Array, Array]:
-        start = jax.random.normal(jax.random.fold_in(key, index), flat.shape, flat.dtype)
+    def of_probe(probe_key: Array) -> tuple[Array, Array]:
+        start = jax.random.normal(probe_key, flat.shape, flat.dtype)
         diagonal, beside = _lanczos(times_hessian, start, n_steps)
         matrix = jnp.diag(diagonal) + jnp.diag(beside[:-1], 1) + jnp.diag(beside[:-1], -1)
         nodes, vectors = jnp.linalg.eigh(matrix)
         return nodes, vectors[0] ** 2
 
-    at_once = None if probes_at_once == 1 else probes_at_once
-    return Spectrum(*jax.lax.map(of_probe, jnp.arange(n_probes), batch_size=at_once))
+    return Spectrum(*map_draws(of_probe, key, n_probes, name="probes", at_once=probes_at_once))
 
 
 def _lanczos(times_matrix, start: Array, n_steps: int) -> tuple[Array, Array]:

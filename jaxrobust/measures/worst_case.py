@@ -12,10 +12,12 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from jaxrobust.attacks.parameter_attack import ParameterAttack, attack
+from jaxrobust.criteria import Score, is_hit
 from jaxrobust.errors import InputError
 from jaxrobust.losses import DIVERGENCES, Apply
 from jaxrobust.measures.full_set import Loss, cross_entropy, divergence_from
 from jaxrobust.measures.mismatch import accuracy
+from jaxrobust.numerics import map_draws
 from jaxrobust.settings import nearest
 from jaxrobust.trees import Parameters
 
@@ -82,6 +84,7 @@ def worst_case(
     n_restarts: int = 1,
     restarts_at_once: int = 1,
     batch_size: int | None = None,
+    score: Score = is_hit,
 ) -> WorstCase:
     """Attack the parameters from several random starts and keep the one with the lowest accuracy.
 
@@ -99,23 +102,20 @@ def worst_case(
         n_restarts: Number of random starts.
         restarts_at_once: Restarts computed side by side; 1 is fastest on a CPU.
         batch_size: Samples computed at once; the gradient is exact whatever it is.
+        score: The metric that is lowest for the kept restart; accuracy by default.
 
     Raises:
         InputError: There is no such loss, or no restart.
     """
-    if n_restarts < 1 or restarts_at_once < 1:
-        raise InputError(
-            f"n_restarts and restarts_at_once must be at least 1, not {n_restarts} and {restarts_at_once}."
-        )
     loss_of = evaluation_loss(apply, parameters, inputs, labels, loss, batch_size=batch_size)
 
-    def of_restart(index: Array) -> tuple[Array, Array, Parameters]:
-        attacked, losses = attack(loss_of, parameters, jax.random.fold_in(key, index), settings)
-        reached = accuracy(apply, attacked, inputs, labels, batch_size=batch_size)
+    def of_restart(restart_key: Array) -> tuple[Array, Array, Parameters]:
+        attacked, losses = attack(loss_of, parameters, restart_key, settings)
+        reached = accuracy(apply, attacked, inputs, labels, batch_size=batch_size, score=score)
         return jnp.append(losses, loss_of(attacked)), reached, attacked
 
-    losses, accuracies, attacked = jax.lax.map(
-        of_restart, jnp.arange(n_restarts), batch_size=None if restarts_at_once == 1 else restarts_at_once
+    losses, accuracies, attacked = map_draws(
+        of_restart, key, n_restarts, name="restarts", at_once=restarts_at_once
     )
     worst = jnp.argmin(accuracies)
     return WorstCase(

@@ -1,6 +1,7 @@
 """The LSNN: adaptive spiking neurons with recurrent weights, read out by their mean firing rates."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -15,32 +16,42 @@ from jaxrobust.layers.adaptive_neurons import (
     mean_rates,
     mean_rates_by_autodiff,
     product,
+    spike_trains,
+    traces,
     trajectories,
 )
 from jaxrobust.layers.dropout import DropoutMask, check_dropout, kept
-from jaxrobust.networks.network import Outputs, Statistics, Variables
+from jaxrobust.networks.network import Outputs, PlainKernels, Shape, Variables
+from jaxrobust.networks.tapping import run_with_taps
+from jaxrobust.networks.taps import NO_TAPS, Statistics, Tap, Taps
 from jaxrobust.trees import Parameters
 
 # The standard deviation of a standard normal distribution truncated to [-2, 2].
 TRUNCATED_NORMAL_STD = 0.87962566103423978
 Precision = Literal["float32", "bfloat16"]
-# What may be a parameter of each unit instead of a constant of all.
+Readout = Literal["mean_rates", "each_step"]
+# Constants that may be parameters with one value per unit.
 NEURON_PARAMETERS = ("tau", "tau_adaptation", "thr", "beta")
-# What a unit keeps of its network's time constant or threshold, however far training, attack or mismatch take
-# it: with a negative one its potential or adaptation would grow without bound, or it would fire at rest.
+# Per-unit time constants and thresholds are clamped to at least 0.1 % of the network's value: with a time
+# constant <= 0 the state diverges, with a threshold <= 0 a unit fires at rest.
 SMALLEST_SHARE = 1e-3
 
 
 @dataclass(frozen=True)
-class LSNN:
+class LSNN(PlainKernels):
     """One recurrent layer of adaptive neurons and a linear readout, as in the published code.
 
     Parameters (float32): ``w_in (n_in, n_hidden)``, ``w_rec (n_hidden, n_hidden)``,
     ``w_out (n_hidden, n_out)``, ``b_out (n_out,)``. No unit is connected to itself: the diagonal of
     ``w_rec`` is zero at the start, has no effect and gets no gradient.
 
+    Positions: ``input``, ``currents`` (of the units, from outside) and ``rates``; with
+    ``readout="each_step"``, ``traces`` instead of ``rates``. None lies inside the time loop, whose backward
+    pass is written by hand. ``Outputs.activations`` always holds ``rates (batch, units)``, averaged over
+    time.
+
     Attributes:
-        n_in: Input features a time step.
+        n_in: Input features per time step.
         n_out: Classes.
         n_hidden: Spiking units.
         dt: Length of a time step; the time constants below have the same unit (1 ms in the published
@@ -55,11 +66,15 @@ class LSNN:
         dropout_mask: ``"rescaled"`` multiplies what the others send, to each other and to the readout, by
             ``1 / (1 - dropout)``; ``"published"`` by nothing.
         neuron_parameters: Which of ``tau``, ``tau_adaptation``, ``thr`` and ``beta`` are parameters, one
-            value a unit, that are trained, attacked and mismatched like the weights. Time constants and
+            value per unit, that are trained, attacked and mismatched like the weights. Time constants and
             thresholds act as at least a thousandth of the network's, so as positive numbers. The time loop is
             differentiated by JAX, about twice as slow, and gives no second derivatives.
         precision: Of the products with ``w_in`` and ``w_rec``, forwards and backwards: ``"float32"``, or
             ``"bfloat16"`` with sums, neurons and parameters in float32 still.
+        readout: What the logits are computed from. ``"mean_rates"``: firing rates averaged over time, for one
+            label per sequence, logits ``(batch, classes)``. ``"each_step"``: traces of the spikes, for one
+            label per time step, logits ``(batch, time, classes)``. A trace is a low-pass filter of the
+            spikes with the network's ``tau``: ``trace <- rho trace + (1 - rho) z``.
     """
 
     n_in: int
@@ -76,11 +91,14 @@ class LSNN:
     dropout_mask: DropoutMask = "rescaled"
     neuron_parameters: tuple[str, ...] = ()
     precision: Precision = "float32"
+    readout: Readout = "mean_rates"
 
     def __post_init__(self):
         check_dropout(self.dropout, self.dropout_mask)
         if self.precision not in get_args(Precision):
             raise InputError(f"precision is {' or '.join(get_args(Precision))}, not {self.precision!r}.")
+        if self.readout not in get_args(Readout):
+            raise InputError(f"readout is {' or '.join(get_args(Readout))}, not {self.readout!r}.")
         for name in self.neuron_parameters:
             if name not in NEURON_PARAMETERS:
                 raise InputError(
@@ -93,7 +111,7 @@ class LSNN:
         return self._constants({})
 
     def _constants(self, parameters: Parameters) -> NeuronConstants:
-        """The constants, those among the parameters as arrays with one value a unit."""
+        """The constants, those among the parameters as arrays with one value per unit."""
         values = {name: parameters.get(name, getattr(self, name)) for name in NEURON_PARAMETERS}
         for name in ("tau", "tau_adaptation", "thr"):
             if name in parameters:
@@ -114,10 +132,22 @@ class LSNN:
         )
 
     def _mean_rates(self, parameters: Parameters, currents: Array, w_rec: Array) -> Array:
-        w_rec = self._rounded(w_rec)
         if self.neuron_parameters:
             return mean_rates_by_autodiff(currents, w_rec, self._constants(parameters))
         return mean_rates(currents, w_rec, self.constants)
+
+    def _spikes(self, parameters: Parameters, currents: Array, w_rec: Array) -> Array:
+        if self.neuron_parameters:
+            return trajectories(currents, w_rec, self._constants(parameters))[0]
+        return spike_trains(currents, w_rec, self.constants)
+
+    @property
+    def positions(self) -> Mapping[str, Shape]:
+        """Shape of one sample at every position; the data decide how many time steps there are."""
+        last = {"rates": (self.n_hidden,)}
+        if self.readout == "each_step":
+            last = {"traces": (None, self.n_hidden)}
+        return {"input": (None, self.n_in), "currents": (None, self.n_hidden), **last}
 
     def init(self, key: Array) -> Variables:
         """Draw parameters from truncated normal distributions of the published widths."""
@@ -144,24 +174,42 @@ class LSNN:
         *,
         key: Array | None = None,
         training: bool = False,
+        tap: Taps = NO_TAPS,
     ) -> Outputs:
-        """Inject ``inputs`` as currents, one frame a time step, and read out the mean firing rates.
+        """Inject ``inputs`` as currents, one frame per time step, and compute the logits by the readout.
 
         Raises:
-            InputError: The inputs are not ``(batch, time, n_in)``.
+            InputError: The inputs are not ``(batch, time, n_in)``; an unknown position; a missing key.
         """
-        w_rec, currents = without_diagonal(parameters["w_rec"]), self._input_currents(parameters, inputs)
-        if not (training and self.dropout):
+
+        def compute(tap: Tap) -> tuple[Array, Statistics]:
+            w_rec = without_diagonal(parameters["w_rec"])
+            currents = self._input_currents(parameters, tap("input", inputs))
+            currents = tap("currents", currents, batch_axis=1)
+            if not (training and self.dropout):
+                values = self._values(tap, parameters, currents, w_rec, 1.0)
+                return values @ parameters["w_out"] + parameters["b_out"], statistics
+            # A unit's own state reaches the others through its spikes alone. So a mask on the spikes (the
+            # published form) equals a mask on the weights that lead away from the unit, forwards and
+            # backwards, and the time loop stays as it is.
+            mask = kept(key, self.dropout, (self.n_hidden,), w_rec.dtype)
+            sent = mask if self.dropout_mask == "published" else mask / (1 - self.dropout)
+            values = self._values(tap, parameters, currents, sent[:, None] * w_rec, mask)
+            return (sent * values) @ parameters["w_out"] + parameters["b_out"], statistics
+
+        return run_with_taps(self, compute, tap, key=key, training=training)
+
+    def _values(
+        self, tap: Tap, parameters: Parameters, currents: Array, w_rec: Array, mask: Array | float
+    ) -> Float[Array, "batch units"] | Float[Array, "batch time units"]:
+        """Compute what the readout gets of each unit, of dropped ones zero."""
+        w_rec = self._rounded(w_rec)
+        if self.readout == "mean_rates":
             rates = self._mean_rates(parameters, currents, w_rec)
-            return Outputs(rates @ parameters["w_out"] + parameters["b_out"], rates, statistics)
-        # A silent unit is one that nobody hears: its own state reaches the others through its spikes alone.
-        # So a mask on the spikes (the published form) equals a mask on what leaves the unit, forwards and
-        # backwards, and the time loop knows nothing of it.
-        heard = kept(key, self.dropout, (self.n_hidden,), w_rec.dtype)
-        sent = heard if self.dropout_mask == "published" else heard / (1 - self.dropout)
-        rates = self._mean_rates(parameters, currents, sent[:, None] * w_rec)
-        logits = (sent * rates) @ parameters["w_out"] + parameters["b_out"]
-        return Outputs(logits, heard * rates, statistics)
+            return tap("rates", _masked(rates, mask), always=True)
+        spikes = _masked(self._spikes(parameters, currents, w_rec), mask)
+        tap.recorded["rates"] = jnp.mean(spikes, axis=0)
+        return tap("traces", jnp.swapaxes(traces(spikes, math.exp(-self.dt / self.tau)), 0, 1))
 
     def trajectories(
         self, parameters: Parameters, inputs: Float[Array, "batch time features"]
@@ -186,6 +234,10 @@ class LSNN:
 
     def _rounded(self, weights: Array) -> Array:
         return weights.astype(jnp.bfloat16) if self.precision == "bfloat16" else weights
+
+
+def _masked(values: Float[Array, "... units"], mask: Array | float) -> Float[Array, "... units"]:
+    return values if isinstance(mask, float) else mask * values
 
 
 def without_diagonal(w_rec: Float[Array, "units units"]) -> Float[Array, "units units"]:

@@ -1,5 +1,6 @@
 """Multi-layer perceptron with rectified linear units."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, get_args
@@ -11,17 +12,22 @@ from jaxtyping import Float
 
 from jaxrobust.errors import InputError
 from jaxrobust.layers.dropout import DropoutMask, check_dropout, dropout
-from jaxrobust.networks.network import Outputs, Statistics, Variables
+from jaxrobust.networks.network import Outputs, PlainKernels, Shape, Variables
+from jaxrobust.networks.tapping import positions_of, run_with_taps
+from jaxrobust.networks.taps import NO_TAPS, Statistics, Tap, Taps
 from jaxrobust.trees import Parameters
 
 Start = Literal["he", "published"]
 
 
 @dataclass(frozen=True)
-class MLP:
+class MLP(PlainKernels):
     """Fully connected layers, ReLU between them; the input is flattened.
 
     Parameters (float32): ``w1 (n_in, n_1)``, ``b1 (n_1,)``, ``w2 (n_1, n_2)``, … in the order of the layers.
+
+    Positions: ``input`` (flat), ``fc1``, ``relu1``, ``fc2``, … in the order of the layers (dropout comes
+    after ``relu``), ``logits``.
 
     Attributes:
         n_in: Input features of a sample once flattened.
@@ -45,6 +51,11 @@ class MLP:
         if self.start not in get_args(Start):
             raise InputError(f'The start of an MLP is "he" or "published", not {self.start!r}.')
 
+    @property
+    def positions(self) -> Mapping[str, Shape]:
+        """Shape of one sample at every position."""
+        return positions_of(self, (self.n_in,))
+
     def init(self, key: Array) -> Variables:
         """Draw weights and biases."""
         sizes = (self.n_in, *self.n_hidden, self.n_out)
@@ -66,11 +77,12 @@ class MLP:
         *,
         key: Array | None = None,
         training: bool = False,
+        tap: Taps = NO_TAPS,
     ) -> Outputs:
         """Compute the logits.
 
         Raises:
-            InputError: The inputs do not have ``n_in`` features.
+            InputError: The inputs do not have ``n_in`` features; an unknown position; a missing key.
         """
         x = inputs.reshape(inputs.shape[0], -1)
         if x.shape[1] != self.n_in:
@@ -78,13 +90,15 @@ class MLP:
                 f"The MLP takes {self.n_in} input features, but the data have {x.shape[1]} "
                 f"(shape {tuple(inputs.shape[1:])}); set n_in to fit."
             )
-        last = len(self.n_hidden) + 1
-        for layer in range(1, last + 1):
-            x = x @ parameters[f"w{layer}"] + parameters[f"b{layer}"]
-            if layer == last:
-                break
-            x = jax.nn.relu(x)
-            if training and self.dropout:
-                mask_key = None if key is None else jax.random.fold_in(key, layer)
-                x = dropout(x, mask_key, rate=self.dropout, mask=self.dropout_mask)
-        return Outputs(x, jnp.zeros((x.shape[0], 0), x.dtype), statistics)
+
+        def compute(tap: Tap) -> tuple[Array, Statistics]:
+            hidden, last = tap("input", x), len(self.n_hidden) + 1
+            for layer in range(1, last):
+                hidden = tap(f"fc{layer}", hidden @ parameters[f"w{layer}"] + parameters[f"b{layer}"])
+                hidden = tap(f"relu{layer}", jax.nn.relu(hidden))
+                if training and self.dropout:
+                    mask_key = None if key is None else jax.random.fold_in(key, layer)
+                    hidden = dropout(hidden, mask_key, rate=self.dropout, mask=self.dropout_mask)
+            return tap("logits", hidden @ parameters[f"w{last}"] + parameters[f"b{last}"]), statistics
+
+        return run_with_taps(self, compute, tap, key=key, training=training)

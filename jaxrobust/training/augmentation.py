@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from jaxrobust.errors import InputError
 from jaxrobust.settings import nearest
-from jaxrobust.trees import Number, check_numbers, settings_tree
+from jaxrobust.trees import Number, check_numbers, settings_tree, static
 
 
 class Augmentation(Protocol):
@@ -89,11 +89,82 @@ class TimeShift:
         return jnp.take_along_axis(inputs, frames[..., None], axis=1)
 
 
+@settings_tree
+@dataclass(frozen=True)
+class Flip:
+    """Mirror images left to right.
+
+    Attributes:
+        probability: Of being mirrored.
+    """
+
+    probability: Number = 0.5
+
+    def __post_init__(self):
+        check_numbers(self, "probability", maximum=1)
+
+    def __call__(
+        self, key: Array, inputs: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch height width channels"]:
+        """Mirror each image or not."""
+        flips = jax.random.bernoulli(key, self.probability, (inputs.shape[0], 1, 1, 1))
+        return jnp.where(flips, inputs[:, :, ::-1], inputs)
+
+
+@settings_tree
+@dataclass(frozen=True)
+class Crop:
+    """Pad images with zeros and cut out a window of their size at random.
+
+    Attributes:
+        padding: Pixels added on each side; published 4 for CIFAR-10.
+    """
+
+    padding: int = static(default=4)
+
+    def __call__(
+        self, key: Array, inputs: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch height width channels"]:
+        """Cut each image at a place of its own."""
+        n, height, width, channels = inputs.shape
+        sides = (self.padding, self.padding)
+        padded = jnp.pad(inputs, ((0, 0), sides, sides, (0, 0)))
+        corners = jax.random.randint(key, (n, 2), 0, 2 * self.padding + 1)
+
+        def cut(image: Array, corner: Array) -> Array:
+            return jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), (height, width, channels))
+
+        return jax.vmap(cut)(padded, corners)
+
+
+@settings_tree
+@dataclass(frozen=True)
+class InTurn:
+    """Several augmentations, one after the other.
+
+    Attributes:
+        augmentations: The first one first.
+    """
+
+    augmentations: tuple[Augmentation, ...]
+
+    def __call__(self, key: Array, inputs: Float[Array, "batch ..."]) -> Float[Array, "batch ..."]:
+        """Change the batch by all of them, with one key each."""
+        for i, augmentation in enumerate(self.augmentations):
+            inputs = augmentation(jax.random.fold_in(key, i), inputs)
+        return inputs
+
+
 AUGMENTATIONS: dict[str, Augmentation | None] = {
     "none": None,
     "flip_rotate": FlipAndRotate(),
     "time_shift": TimeShift(),
+    "flip": Flip(),
+    "crop": Crop(),
+    "crop_flip": InTurn((Crop(), Flip())),
 }
+# Axes of the inputs that each is for, the batch included; sequences have 3, images 4.
+_AXES = {"time_shift": 3, "flip_rotate": 4, "flip": 4, "crop": 4, "crop_flip": 4}
 
 
 def augmentation_named(name: str, input_axes: int) -> Augmentation | None:
@@ -109,6 +180,6 @@ def augmentation_named(name: str, input_axes: int) -> Augmentation | None:
     if name not in AUGMENTATIONS:
         hint = nearest(name, AUGMENTATIONS)
         raise InputError(f"augmentation must be one of {', '.join(AUGMENTATIONS)}, not {name!r}.{hint}")
-    if (name, input_axes) in (("flip_rotate", 3), ("time_shift", 4)):
+    if _AXES.get(name, input_axes) != input_axes:
         raise InputError(f"augmentation={name} is for {'images' if input_axes == 3 else 'sequences'} only.")
     return AUGMENTATIONS[name]

@@ -1,36 +1,39 @@
-"""The one training loop: blocks of steps, validation, checkpoints, metrics; for every network and method."""
+"""The one training loop: blocks of steps, validation, probes, checkpoints and metrics, for any method."""
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
+from jaxrobust.criteria import check_labels
 from jaxrobust.data.dataset import Examples
 from jaxrobust.errors import InputError
-from jaxrobust.networks.network import Network, Statistics
-from jaxrobust.training.augmentation import Augmentation
+from jaxrobust.networks.network import Variables
 from jaxrobust.training.batches import batch_indices
 from jaxrobust.training.checkpoints import load_tree, save_tree
-from jaxrobust.training.methods import Method
 from jaxrobust.training.metrics import MetricsLog
-from jaxrobust.training.optimizers import Optimizer, optimizer_named
+from jaxrobust.training.probes import run_probes
 from jaxrobust.training.program import (
     BlockInputs,
     IntervalMetrics,
     Mapping,
-    Model,
     TrainState,
-    initial_state,
     train_block,
     validate,
 )
-from jaxrobust.training.schedule import Schedule
-from jaxrobust.trees import Parameters
+from jaxrobust.training.training import (
+    Trained,
+    Training,
+    TrainingDiverged,
+    TrainingStopped,
+    check_one_program,
+    hyperparameters_of,
+    order_seed,
+    start_of,
+)
 
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.jsonl"
@@ -40,72 +43,6 @@ MAX_BLOCK = 200
 BLOCK_SECONDS = 2.0
 # Validation samples computed at once.
 VALIDATION_BATCH = 500
-
-
-@dataclass(frozen=True)
-class Training:
-    """One model to be trained.
-
-    Attributes:
-        network: The architecture.
-        method: The training method.
-        schedule: Epochs and learning rates.
-        optimizer: The optimizer, or its name in ``optimizers.OPTIMIZERS``.
-        batch_size: Samples a step.
-        seed: Seed of the parameters, the order of the data and all that the method draws.
-        eval_step_interval: Steps between validations.
-        reg: Weight of the firing-rate regulariser.
-        folder: Where checkpoints and metrics go.
-        augmentation: What changes the training batches, if anything.
-    """
-
-    network: Network
-    method: Method
-    schedule: Schedule
-    optimizer: Optimizer | str
-    batch_size: int
-    seed: int
-    eval_step_interval: int
-    reg: float
-    folder: Path
-    augmentation: Augmentation | None = None
-
-    def __post_init__(self):
-        _optimizer(self)
-        if self.batch_size < 1 or self.eval_step_interval < 1:
-            raise InputError(
-                f"batch_size ({self.batch_size}) and eval_step_interval ({self.eval_step_interval}) must be "
-                f"at least 1."
-            )
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained model: the parameters of the validation with the highest accuracy.
-
-    Attributes:
-        parameters: Tree of arrays.
-        statistics: The running statistics that belong to them.
-        validation_accuracy: Fraction of the validation set.
-        best_step: The step they were reached at.
-        n_steps: All steps taken.
-        history: Metrics over time, as in the metrics file.
-    """
-
-    parameters: Parameters
-    statistics: Statistics
-    validation_accuracy: float
-    best_step: int
-    n_steps: int
-    history: dict[str, list]
-
-
-class TrainingDiverged(RuntimeError):
-    """The loss of a training, or one of its parameters, is no longer a finite number."""
-
-
-class TrainingStopped(Exception):
-    """Training was asked to stop; its checkpoint is written."""
 
 
 def train(
@@ -142,6 +79,8 @@ def train(
         TrainingStopped: A stop was requested.
     """
     states = [_resume(training) for training in trainings]
+    for training, state in zip(trainings, states, strict=True):
+        _check(training, state, train_set, validation_set)
     by_step: dict[int, list[int]] = {}
     for i, state in enumerate(states):
         by_step.setdefault(int(state.step), []).append(i)
@@ -172,48 +111,62 @@ def _train_together(
     stop_requested: Callable[[], bool],
     checkpoint_seconds: float,
 ) -> list[Trained | TrainingDiverged]:
-    shared = _what_they_share(trainings)
+    check_one_program(trainings)
+    shared = trainings[0]
     n_samples = len(train_set.labels)
-    phase_steps = shared.schedule.phase_steps(n_samples, shared.batch_size)
-    total = sum(phase_steps)
+    total = shared.schedule.n_steps(n_samples, shared.batch_size)
     step = int(states[0].step)
     logs = [MetricsLog(training.folder / METRICS, up_to_step=step) for training in trainings]
     state = _join(states, mapping)
-    model = _join([_model(training) for training in trainings], mapping)
+    hyperparameters = _join([hyperparameters_of(training) for training in trainings], mapping)
     inputs, labels = jnp.asarray(train_set.inputs), jnp.asarray(train_set.labels)
     validation = jnp.asarray(validation_set.inputs), jnp.asarray(validation_set.labels)
+    measure = _measurement(trainings, validation_set, mapping)
     diverged: dict[int, TrainingDiverged] = {}
     checkpoint_step, next_checkpoint = step, time.monotonic() + checkpoint_seconds
     # The first call compiles, so its time says nothing of the next: it takes one step only.
     block_length, first_step = 1, step
     text = ""
+    _keep_step(trainings, state, step, mapping, diverged)
 
     while step < total and len(diverged) < len(trainings):
         next_validation = (step // shared.eval_step_interval + 1) * shared.eval_step_interval
-        until = min(step + block_length, next_validation, total)
-        block = _block_inputs(trainings, step, phase_steps, n_samples, mapping)
+        next_kept = min((kept for kept in shared.keep_steps if kept > step), default=total)
+        until = min(
+            step + block_length, next_validation, shared.probes.next_step(step, total), next_kept, total
+        )
+        block = _block_inputs(trainings, step, n_samples, mapping)
         began = time.monotonic()
         state = train_block(
             shared.network,
             mapping,
             state,
-            model,
+            hyperparameters,
             inputs,
             labels,
             block,
             jnp.int32(until - step),
         )
         diverged_at = np.atleast_1d(np.asarray(state.diverged_at)).tolist()
-        seconds_a_step = (time.monotonic() - began) / (until - step)
-        block_length = 1 if step == first_step else int(np.clip(BLOCK_SECONDS / seconds_a_step, 1, MAX_BLOCK))
+        seconds_per_step = (time.monotonic() - began) / (until - step)
+        block_length = (
+            1 if step == first_step else int(np.clip(BLOCK_SECONDS / seconds_per_step, 1, MAX_BLOCK))
+        )
         step = until
         for i, failed_step in enumerate(diverged_at):
             if failed_step >= 0 and i not in diverged:
                 diverged[i] = _divergence(trainings[i], failed_step, checkpoint_step)
 
+        columns: dict[str, np.ndarray] = {}
         if step in (next_validation, total):
-            state, metrics = validate(shared.network, mapping, VALIDATION_BATCH, state, *validation)
-            text = _log(logs, step, metrics)
+            state, metrics = validate(
+                shared.network, mapping, VALIDATION_BATCH, state, hyperparameters.criterion, *validation
+            )
+            columns, text = _columns(shared, metrics)
+        if shared.probes.is_due(step, total):
+            columns |= measure(state)
+        _log(logs, step, columns)
+        _keep_step(trainings, state, step, mapping, diverged)
         progress(step, total, text)
         stop = stop_requested() and step < total
         if stop or step == total or time.monotonic() >= next_checkpoint:
@@ -225,7 +178,7 @@ def _train_together(
             raise TrainingStopped(f"Stopped at step {step} of {total}; the checkpoint is written.")
 
     return [
-        diverged[i] if i in diverged else _result(one, logs[i])
+        diverged[i] if i in diverged else _result(trainings[i], one, logs[i])
         for i, one in enumerate(_split(jax.device_get(state), mapping))
     ]
 
@@ -236,49 +189,23 @@ def _default_mapping(n_models: int) -> Mapping:
     return "map" if jax.default_backend() == "cpu" else "vmap"
 
 
-def _what_they_share(trainings: Sequence[Training]) -> Training:
-    first = trainings[0]
-    for other in trainings[1:]:
-        for name in ("network", "schedule", "batch_size", "eval_step_interval"):
-            if getattr(other, name) != getattr(first, name):
-                raise InputError(
-                    f"Models that train in one program must share {name}, but one has "
-                    f"{getattr(first, name)} and another {getattr(other, name)}; train them one by one."
-                )
-        for name, one, another in (
-            ("method", first.method, other.method),
-            ("optimizer", _optimizer(first), _optimizer(other)),
-            ("augmentation", first.augmentation, other.augmentation),
-        ):
-            if jax.tree.structure(one) != jax.tree.structure(another):
-                raise InputError(
-                    f"Models that train in one program must share their kind of {name}, but one has "
-                    f"{one} and another {another}; train them one by one."
-                )
-    return first
-
-
-def _optimizer(training: Training) -> Optimizer:
-    given = training.optimizer
-    return optimizer_named(given) if isinstance(given, str) else given
-
-
-def _keys(training: Training) -> tuple[Array, Array]:
-    key_parameters, key_steps = jax.random.split(jax.random.key(training.seed))
-    return key_parameters, key_steps
-
-
-def _model(training: Training) -> Model:
-    numbers = jax.tree.map(
-        jnp.float32, (training.method, _optimizer(training), training.reg, training.augmentation)
-    )
-    return Model(_keys(training)[1], *numbers)
-
-
 def _resume(training: Training) -> TrainState:
-    fresh = initial_state(training.network, _optimizer(training), _keys(training)[0])
+    fresh = start_of(training)
     path = training.folder / CHECKPOINT
     return load_tree(path, like=fresh)[0] if path.exists() else fresh
+
+
+def _check(training: Training, state: TrainState, train_set: Examples, validation_set: Examples) -> None:
+    """Raise ``InputError`` for labels or steps that do not fit the training."""
+    if training.criterion.is_classification:
+        one = jax.ShapeDtypeStruct((1, *train_set.inputs.shape[1:]), train_set.inputs.dtype)
+        outputs = jax.eval_shape(training.network.forward, state.parameters, state.statistics, one)
+        n_outputs = outputs.logits.shape[-1]
+        check_labels(training.criterion, train_set.labels, n_outputs, "the labels of the training set")
+        check_labels(training.criterion, validation_set.labels, n_outputs, "the labels of the validation set")
+    total = training.schedule.n_steps(len(train_set.labels), training.batch_size)
+    if any(step > total for step in training.keep_steps):
+        raise InputError(f"keep_steps are {training.keep_steps}, but the training has {total} steps only.")
 
 
 def _join(trees: Sequence, mapping: Mapping):
@@ -292,21 +219,65 @@ def _split(tree: TrainState, mapping: Mapping) -> list[TrainState]:
     return [jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(tree.step.shape[0])]
 
 
-def _block_inputs(
-    trainings: Sequence[Training], step: int, phase_steps: tuple[int, ...], n_samples: int, mapping: Mapping
-) -> BlockInputs:
-    """The next ``MAX_BLOCK`` steps, always as many, so that no block compiles anew."""
-    shared = trainings[0]
-    rates = shared.schedule.rates(step, MAX_BLOCK, phase_steps)
+def _block_inputs(trainings: Sequence[Training], step: int, n_samples: int, mapping: Mapping) -> BlockInputs:
+    """Inputs of the next ``MAX_BLOCK`` steps; constant shape, so nothing recompiles."""
+    batch_size = trainings[0].batch_size
+    rates = [t.schedule.rates(step, MAX_BLOCK, n_samples=n_samples, batch_size=batch_size) for t in trainings]
     indices = [
-        batch_indices(t.seed, step, MAX_BLOCK, batch_size=shared.batch_size, n_samples=n_samples)
+        batch_indices(order_seed(t), step, MAX_BLOCK, batch_size=batch_size, n_samples=n_samples)
         for t in trainings
     ]
     if mapping == "single":
-        return BlockInputs(jnp.asarray(indices[0]), jnp.asarray(rates))
-    return BlockInputs(
-        jnp.asarray(np.stack(indices, axis=1)), jnp.asarray(np.stack([rates] * len(indices), axis=1))
-    )
+        return BlockInputs(jnp.asarray(indices[0]), jnp.asarray(rates[0]))
+    return BlockInputs(jnp.asarray(np.stack(indices, axis=1)), jnp.asarray(np.stack(rates, axis=1)))
+
+
+def _measurement(
+    trainings: Sequence[Training], validation_set: Examples, mapping: Mapping
+) -> Callable[[TrainState], dict[str, np.ndarray]]:
+    """The probes as a function of the state alone: their data are on the device once."""
+    probes = trainings[0].probes
+    if not probes.measurements:
+        return lambda state: {}
+    n_all = len(validation_set.labels)
+    n_chosen = min(probes.n_samples or n_all, n_all)
+    chosen = np.arange(n_chosen) * n_all // n_chosen
+    data = jnp.asarray(validation_set.inputs[chosen]), jnp.asarray(validation_set.labels[chosen])
+    measurements = [jax.tree.map(jnp.float32, dict(t.probes.measurements)) for t in trainings]
+    hyperparameters = [hyperparameters_of(t) for t in trainings]
+    criterion, key = _join([(h.criterion, h.key) for h in hyperparameters], mapping)
+    joined = _join(measurements, mapping)
+    network = trainings[0].network
+
+    def measure(state: TrainState) -> dict[str, np.ndarray]:
+        measured = run_probes(
+            network, mapping, joined, criterion, state.parameters, state.statistics, key, state.step, *data
+        )
+        return {name: np.asarray(value) for name, value in measured.items()}
+
+    return measure
+
+
+def _keep_step(
+    trainings: Sequence[Training],
+    state: TrainState,
+    step: int,
+    mapping: Mapping,
+    diverged: dict[int, TrainingDiverged],
+) -> None:
+    """Write the parameters of a step that is to be kept.
+
+    They are on disk before the checkpoint of the step: a training that resumes has those of all steps before.
+    """
+    if step not in trainings[0].keep_steps:
+        return
+    for i, one in enumerate(_split(state, mapping)):
+        if i not in diverged:
+            save_tree(_kept_path(trainings[i], step), Variables(one.parameters, one.statistics))
+
+
+def _kept_path(training: Training, step: int) -> Path:
+    return training.folder / f"step_{step}.safetensors"
 
 
 def _divergence(training: Training, step: int, checkpoint_step: int) -> TrainingDiverged:
@@ -318,26 +289,47 @@ def _divergence(training: Training, step: int, checkpoint_step: int) -> Training
     )
     return TrainingDiverged(
         f"The loss or a parameter is no longer finite at step {step} with {training.method}, optimizer "
-        f"{training.optimizer}, learning rates {training.schedule.learning_rates} and seed {training.seed}; "
-        f"{checkpoint}. "
+        f"{training.optimizer}, {training.schedule} and seed {training.seed}; {checkpoint}. "
         f"Lower the learning rate or the attack size."
     )
 
 
-def _log(logs: Sequence[MetricsLog], step: int, metrics: IntervalMetrics) -> str:
-    columns = [np.atleast_1d(column).astype(float).tolist() for column in metrics]
-    for log, row in zip(logs, zip(*columns, strict=True), strict=True):
-        log.append(step=step, **dict(zip(IntervalMetrics._fields, row, strict=True)))
-    loss, _, validation = (float(np.mean(column)) for column in columns)
-    return f"loss {loss:.4g}, validation {validation:.2%}"
+def _columns(training: Training, metrics: IntervalMetrics) -> tuple[dict[str, np.ndarray], str]:
+    """The metrics under the names of the history, and in words; the score for classes is the accuracy."""
+    is_accuracy = training.criterion.is_classification
+    columns = {
+        name.replace("score", "accuracy") if is_accuracy else name: np.asarray(column)
+        for name, column in metrics._asdict().items()
+    }
+    validation = np.mean(metrics.validation_score)
+    text = f"{validation:.2%}" if is_accuracy else f"{validation:.4g}"
+    return columns, f"loss {np.mean(metrics.loss):.4g}, validation {text}"
 
 
-def _result(state: TrainState, log: MetricsLog) -> Trained:
+def _log(logs: Sequence[MetricsLog], step: int, columns: dict[str, np.ndarray]) -> None:
+    for i, log in enumerate(logs if columns else ()):
+        row = {name: float(np.atleast_1d(column)[i]) for name, column in columns.items()}
+        log.append(step=step, **row)
+
+
+def _result(training: Training, state: TrainState, log: MetricsLog) -> Trained:
+    history = log.history()
+    best = state.best
+    if training.keep == "last":
+        name = "validation_accuracy" if training.criterion.is_classification else "validation_score"
+        best = best._replace(
+            accuracy=np.float32(history[name][-1]),
+            step=state.step,
+            parameters=state.parameters,
+            statistics=state.statistics,
+        )
+    like = jax.tree.map(np.asarray, Variables(state.parameters, state.statistics))
     return Trained(
-        parameters=state.best.parameters,
-        statistics=state.best.statistics,
-        validation_accuracy=float(state.best.accuracy),
-        best_step=int(state.best.step),
+        parameters=best.parameters,
+        statistics=best.statistics,
+        validation_score=float(best.accuracy),
+        best_step=int(best.step),
         n_steps=int(state.step),
-        history=log.history(),
+        history=history,
+        kept={step: load_tree(_kept_path(training, step), like)[0] for step in training.keep_steps},
     )

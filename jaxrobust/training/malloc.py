@@ -18,7 +18,7 @@ _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
 
-def keep_memory() -> bool:
+def keep_freed_memory() -> bool:
     """Tell glibc to keep freed memory, for the whole process; to be called before JAX's first computation.
 
     JAX's threads, once started, keep giving back what does not fit their arenas of 64 MiB.

@@ -11,13 +11,15 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
+from jaxrobust.criteria import Criterion
 from jaxrobust.measures.mismatch import accuracy
-from jaxrobust.networks.network import Network, Outputs, Statistics
+from jaxrobust.networks.network import Network, Outputs, Statistics, Variables
 from jaxrobust.training.augmentation import Augmentation
-from jaxrobust.training.methods import Batch, Method, Number, task_of
-from jaxrobust.training.optimizers import Evaluation, Memory, Optimizer
+from jaxrobust.training.methods import Batch, Method, Objective
+from jaxrobust.training.optimizers import Evaluation, Memory, Optimizer, projected_start
+from jaxrobust.training.trainable import Trainable
 from jaxrobust.trees import Parameters
 
 # How models share a program: one model without an axis; all side by side, best on a GPU; or one after the
@@ -26,7 +28,7 @@ Mapping = Literal["single", "vmap", "map"]
 
 
 class Best(NamedTuple):
-    """The model with the highest validation accuracy so far; the first of several equal ones."""
+    """The model with the highest validation score so far; the first of several equal ones."""
 
     accuracy: Float[Array, ""]
     step: Int[Array, ""]
@@ -35,7 +37,7 @@ class Best(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """Sums over the training steps since the last validation."""
+    """Sums of losses and scores (hits) over the training steps since the last validation."""
 
     loss: Float[Array, ""]
     hits: Float[Array, ""]
@@ -78,41 +80,46 @@ class BlockInputs(NamedTuple):
 
 
 class IntervalMetrics(NamedTuple):
-    """Means over the training batches of an interval, and the validation accuracy at its end."""
+    """Means over the training batches of an interval, and the validation score at its end."""
 
     loss: Float[Array, "*models"]
-    training_accuracy: Float[Array, "*models"]
-    validation_accuracy: Float[Array, "*models"]
+    training_score: Float[Array, "*models"]
+    validation_score: Float[Array, "*models"]
 
 
-class Model(NamedTuple):
+class Hyperparameters(NamedTuple):
     """What distinguishes one model of a program from the next.
 
     Attributes:
         key: PRNG key of all that training draws, step by step.
         method: Its training method.
         optimizer: Its optimizer.
-        rate_regularisation: Weight of the firing-rate term.
         augmentation: What changes its batches, if anything.
+        criterion: What compares outputs with labels.
+        trainable: Which parameters are trained.
     """
 
     key: Array
     method: Method
     optimizer: Optimizer
-    rate_regularisation: Number
-    augmentation: Augmentation | None = None
+    augmentation: Augmentation | None
+    criterion: Criterion
+    trainable: Trainable
 
 
-def initial_state(network: Network, optimizer: Optimizer, key: Array) -> TrainState:
-    """A fresh model before its first step."""
-    parameters, statistics = network.init(key)
+def initial_state(variables: Variables, optimizer: Optimizer, trainable: Trainable) -> TrainState:
+    """A model before its first step; what it is given is used up."""
+    parameters, statistics = variables
+    trained, frozen = trainable.split(parameters)
+    trained = projected_start(optimizer, trained)
+    parameters = trainable.merge(trained, frozen)
     # A copy, as the buffers of a state are donated one by one.
-    best = Best(jnp.float32(-1), jnp.int32(0), *jax.tree.map(jnp.copy, (parameters, statistics)))
+    best = Best(jnp.float32(-jnp.inf), jnp.int32(0), *jax.tree.map(jnp.copy, (parameters, statistics)))
     return TrainState(
         jnp.int32(0),
         parameters,
         statistics,
-        optimizer.init(parameters),
+        optimizer.init(trained),
         best,
         _empty_interval(),
         jnp.int32(-1),
@@ -130,7 +137,8 @@ def _with_parameters_checked(state: TrainState) -> TrainState:
     return state._replace(diverged_at=jnp.where(is_first_failure, state.step - 1, state.diverged_at))
 
 
-def _mapped(function, mapping: Mapping):
+def mapped(function, mapping: Mapping):
+    """Map a function of one model over the leading axis of all its arguments."""
     if mapping == "single":
         return function
     if mapping == "vmap":
@@ -143,53 +151,64 @@ def train_block(
     network: Network,
     mapping: Mapping,
     state: TrainState,
-    model: Model,
+    hyperparameters: Hyperparameters,
     inputs: Float[Array, "samples ..."],
-    labels: Int[Array, " samples"],
+    labels: Shaped[Array, "samples ..."],
     block: BlockInputs,
     n_steps: Int[Array, ""],
 ) -> TrainState:
     """Take the first ``n_steps`` of the steps in ``block``, and look whether all parameters are finite."""
 
-    def step(state: TrainState, model: Model, indices: Array, learning_rate: Array) -> TrainState:
+    def step(
+        state: TrainState, hyperparameters: Hyperparameters, indices: Array, learning_rate: Array
+    ) -> TrainState:
         batch = Batch(inputs[indices], labels[indices])
         epoch = state.step * indices.shape[0] / labels.shape[0]
-        task = task_of(network, state.statistics, batch, model.rate_regularisation, epoch)
-        key = jax.random.fold_in(model.key, state.step)
-        if model.augmentation is not None:
+        objective = Objective(network, state.statistics, batch, hyperparameters.criterion, epoch)
+        key = jax.random.fold_in(hyperparameters.key, state.step)
+        if hyperparameters.augmentation is not None:
             key, key_augmentation = jax.random.split(key)
-            task = task._replace(inputs=model.augmentation(key_augmentation, batch.inputs))
+            objective = objective.with_inputs(hyperparameters.augmentation(key_augmentation, batch.inputs))
 
-        def evaluate(parameters: Parameters, key: Array) -> Evaluation:
+        trainable = hyperparameters.trainable
+        trained, frozen = trainable.split(state.parameters)
+
+        def evaluate(trained: Parameters, key: Array) -> Evaluation:
             def loss_of(p: Parameters) -> tuple[Array, Outputs]:
-                return model.method.loss(task, p, key)
+                return hyperparameters.method.loss(objective, trainable.merge(p, frozen), key)
 
-            (loss, forward), gradient = jax.value_and_grad(loss_of, has_aux=True)(parameters)
+            (loss, forward), gradient = jax.value_and_grad(loss_of, has_aux=True)(trained)
             return Evaluation(loss, forward, gradient)
 
-        parameters, optimizer_state, loss, forward = model.optimizer.step(
-            evaluate, state.parameters, state.optimizer_state, learning_rate, key
+        trained, optimizer_state, loss, forward = hyperparameters.optimizer.step(
+            evaluate, trained, state.optimizer_state, learning_rate, key
         )
-        hits = jnp.mean(jnp.argmax(forward.logits, axis=-1) == batch.labels, dtype=jnp.float32)
+        scores = hyperparameters.criterion.score(forward.logits, batch.labels)
+        score = jnp.mean(scores, dtype=jnp.float32)
         is_first_failure = ~jnp.isfinite(loss) & (state.diverged_at < 0)
         return TrainState(
             step=state.step + 1,
-            parameters=parameters,
+            parameters=trainable.merge(trained, frozen),
             statistics=forward.statistics,
             optimizer_state=optimizer_state,
             best=state.best,
             interval=Interval(
-                state.interval.loss + loss, state.interval.hits + hits, state.interval.n_steps + 1
+                state.interval.loss + loss,
+                state.interval.hits + score,
+                state.interval.n_steps + 1,
             ),
             diverged_at=jnp.where(is_first_failure, state.step, state.diverged_at),
         )
 
-    steps = _mapped(step, mapping)
+    steps = mapped(step, mapping)
     state = jax.lax.fori_loop(
-        0, n_steps, lambda i, state: steps(state, model, block.indices[i], block.learning_rates[i]), state
+        0,
+        n_steps,
+        lambda i, state: steps(state, hyperparameters, block.indices[i], block.learning_rates[i]),
+        state,
     )
     # Outside of the loop, where it costs next to nothing and leaves the compiled steps as they are.
-    return _mapped(_with_parameters_checked, mapping)(state)
+    return mapped(_with_parameters_checked, mapping)(state)
 
 
 @partial(jax.jit, static_argnames=("network", "mapping", "batch_size"), donate_argnames="state")
@@ -198,21 +217,24 @@ def validate(
     mapping: Mapping,
     batch_size: int,
     state: TrainState,
+    criterion: Criterion,
     inputs: Float[Array, "samples ..."],
-    labels: Int[Array, " samples"],
+    labels: Shaped[Array, "samples ..."],
 ) -> tuple[TrainState, IntervalMetrics]:
-    """Measure validation accuracy, keep the parameters if it is the highest, and begin a new interval."""
+    """Measure the validation score, keep the parameters if it is the highest, and begin a new interval."""
 
-    def one(state: TrainState) -> tuple[TrainState, IntervalMetrics]:
+    def one(state: TrainState, criterion: Criterion) -> tuple[TrainState, IntervalMetrics]:
         def apply(parameters, inputs):
             return network.forward(parameters, state.statistics, inputs).logits
 
-        measured = accuracy(apply, state.parameters, inputs, labels, batch_size=batch_size)
+        measured = accuracy(
+            apply, state.parameters, inputs, labels, batch_size=batch_size, score=criterion.score
+        ).astype(jnp.float32)
         new = Best(measured, state.step, state.parameters, state.statistics)
         is_better = (state.diverged_at < 0) & (measured > state.best.accuracy)
         best = jax.tree.map(lambda a, b: jnp.where(is_better, a, b), new, state.best)
-        loss, hits, n_steps = state.interval
-        metrics = IntervalMetrics(loss / n_steps, hits / n_steps, measured)
+        loss, scores, n_steps = state.interval
+        metrics = IntervalMetrics(loss / n_steps, scores / n_steps, measured)
         return state._replace(best=best, interval=_empty_interval()), metrics
 
-    return _mapped(one, mapping)(state)
+    return mapped(one, mapping)(state, criterion)

@@ -1,21 +1,52 @@
-"""How long a training lasts and how fast it learns, in phases."""
+"""How long a training lasts and how fast it learns: schedules of the learning rate."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, Protocol, get_args
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from jaxrobust.errors import InputError
 
+Per = Literal["step", "epoch"]
+
+
+class Schedule(Protocol):
+    """The number of steps and the learning rate of each, computed on the host from the step alone.
+
+    A resumed training sees the same rates. Rates are inputs of the compiled step, so that models with
+    different ones share a program if they take equally many steps.
+    """
+
+    @property
+    def n_epochs(self) -> float | tuple[float, ...]:
+        """Epochs in all, or of each phase."""
+        ...
+
+    def n_steps(self, n_samples: int, batch_size: int) -> int:
+        """Training steps in all."""
+        ...
+
+    def rates(
+        self, first_step: int, n_steps: int, *, n_samples: int, batch_size: int
+    ) -> Float32[np.ndarray, " n_steps"]:
+        """The learning rates of ``n_steps`` steps; steps after the last keep its rate."""
+        ...
+
 
 @dataclass(frozen=True)
-class Schedule:
-    """A piecewise constant learning rate, as published.
+class Phases:
+    """A piecewise constant learning rate.
 
     Attributes:
         n_epochs: Epochs of each phase; fractions are allowed.
         learning_rates: Learning rate of each phase.
+
+    Example:
+        >>> Phases((50, 50), (0.1, 0.01)).n_steps(n_samples=1000, batch_size=100)
+        1000
     """
 
     n_epochs: tuple[float, ...]
@@ -29,18 +60,110 @@ class Schedule:
             )
         if any(not epochs > 0 for epochs in self.n_epochs):
             raise InputError(f"Every phase needs more than 0 epochs, but n_epochs is {self.n_epochs}.")
-        if any(not (math.isfinite(rate) and rate >= 0) for rate in self.learning_rates):
-            raise InputError(f"Learning rates must be finite and not negative, not {self.learning_rates}.")
+        _check_rates(self.learning_rates)
 
     def phase_steps(self, n_samples: int, batch_size: int) -> tuple[int, ...]:
         """Training steps of each phase."""
         return tuple(math.ceil(epochs * n_samples / batch_size) for epochs in self.n_epochs)
 
+    def n_steps(self, n_samples: int, batch_size: int) -> int:
+        """Training steps in all."""
+        return sum(self.phase_steps(n_samples, batch_size))
+
     def rates(
-        self, first_step: int, n_steps: int, phase_steps: tuple[int, ...]
+        self, first_step: int, n_steps: int, *, n_samples: int, batch_size: int
     ) -> Float32[np.ndarray, " n_steps"]:
         """The learning rates of ``n_steps`` steps; steps after the last phase keep its rate."""
-        phase = np.searchsorted(
-            np.cumsum(phase_steps), np.arange(first_step, first_step + n_steps), side="right"
-        )
-        return np.asarray(self.learning_rates, np.float32)[np.minimum(phase, len(phase_steps) - 1)]
+        ends = np.cumsum(self.phase_steps(n_samples, batch_size))
+        phase = np.searchsorted(ends, np.arange(first_step, first_step + n_steps), side="right")
+        return np.asarray(self.learning_rates, np.float32)[np.minimum(phase, len(ends) - 1)]
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """``final + (rate - final) (1 + cos(pi t / T)) / 2``, annealed to ``final`` (Loshchilov and Hutter 2017).
+
+    Attributes:
+        n_epochs: Length.
+        learning_rate: The first rate.
+        final_rate: What it approaches.
+        per: Whether it changes per ``"step"`` (t counts steps) or per ``"epoch"`` (t counts full ones).
+    """
+
+    n_epochs: float
+    learning_rate: float
+    final_rate: float = 0.0
+    per: Per = "step"
+
+    def __post_init__(self):
+        _check_smooth(self.n_epochs, self.per)
+        _check_rates((self.learning_rate, self.final_rate))
+
+    def n_steps(self, n_samples: int, batch_size: int) -> int:
+        """Training steps in all."""
+        return math.ceil(self.n_epochs * n_samples / batch_size)
+
+    def rates(
+        self, first_step: int, n_steps: int, *, n_samples: int, batch_size: int
+    ) -> Float32[np.ndarray, " n_steps"]:
+        """The learning rates of ``n_steps`` steps."""
+        progress = _epochs(self, first_step, n_steps, n_samples, batch_size) / self.n_epochs
+        height = (1 + np.cos(np.pi * np.minimum(progress, 1))) / 2
+        return (self.final_rate + (self.learning_rate - self.final_rate) * height).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """``rate * decay^t``.
+
+    Attributes:
+        n_epochs: Length.
+        learning_rate: The first rate.
+        decay: Factor per epoch, ``10^(-1/60)`` for a tenth in sixty epochs.
+        per: Whether it changes at every ``"step"`` (t counts epochs with fractions) or every ``"epoch"``.
+    """
+
+    n_epochs: float
+    learning_rate: float
+    decay: float
+    per: Per = "epoch"
+
+    def __post_init__(self):
+        _check_smooth(self.n_epochs, self.per)
+        _check_rates((self.learning_rate,))
+        if not 0 < self.decay <= 1:
+            raise InputError(f"The decay of a learning rate lies in (0, 1], but it is {self.decay!r}.")
+
+    def n_steps(self, n_samples: int, batch_size: int) -> int:
+        """Training steps in all."""
+        return math.ceil(self.n_epochs * n_samples / batch_size)
+
+    def rates(
+        self, first_step: int, n_steps: int, *, n_samples: int, batch_size: int
+    ) -> Float32[np.ndarray, " n_steps"]:
+        """The learning rates of ``n_steps`` steps."""
+        epochs = _epochs(self, first_step, n_steps, n_samples, batch_size)
+        return (self.learning_rate * self.decay**epochs).astype(np.float32)
+
+
+def _epochs(
+    schedule: Cosine | Exponential, first_step: int, n_steps: int, n_samples: int, batch_size: int
+) -> Float64[np.ndarray, " n_steps"]:
+    """Epochs before each step; no step is later than the last."""
+    last = schedule.n_steps(n_samples, batch_size) - 1
+    steps = np.minimum(np.arange(first_step, first_step + n_steps), last)
+    # In whole numbers: 0.1 * 30 steps would otherwise be a little less than 3 epochs.
+    samples = steps * batch_size
+    return samples // n_samples * 1.0 if schedule.per == "epoch" else samples / n_samples
+
+
+def _check_smooth(n_epochs: float, per: str) -> None:
+    if not (math.isfinite(n_epochs) and n_epochs > 0):
+        raise InputError(f"A schedule needs more than 0 epochs, but n_epochs is {n_epochs!r}.")
+    if per not in get_args(Per):
+        raise InputError(f'A schedule changes per "step" or per "epoch", not per {per!r}.')
+
+
+def _check_rates(rates: Sequence[float]) -> None:
+    if any(not (math.isfinite(rate) and rate >= 0) for rate in rates):
+        raise InputError(f"Learning rates must be finite and not negative, not {tuple(rates)}.")

@@ -12,7 +12,7 @@ import points
 import datajuicer as dj
 from datajuicer.clusters.dask_cluster import dask_cluster
 from datajuicer.clusters.site import Site
-from datajuicer.clusters.submission import Wish, submit
+from datajuicer.clusters.submission import SubmitOptions, submit
 from datajuicer.clusters.survey import follow, schedulers, survey
 from datajuicer.running.plan import plan
 
@@ -24,7 +24,7 @@ def main(backend: str, folder: str, *words: str) -> None:
     store = dj.Store(folder)
     mode = "retry" if "-retry" in words else "normal"
     known = schedulers()
-    items = plan(points.GRID, points.twenty, ("{n}",), {})
+    calls = plan(points.GRID, points.twenty, ("{n}",), {})
     try:
         if backend == "local":
             dj.run(points.GRID, points.twenty, 2, mode, cache_dir=folder, time_limit=LIMIT)("{n}")
@@ -33,16 +33,17 @@ def main(backend: str, folder: str, *words: str) -> None:
             with dask_cluster(kind, 2, SITE, Path(folder), chunk=4, time_limit=LIMIT) as executor:
                 dj.run(points.GRID, points.twenty, 2, mode, cache_dir=folder, executor=executor)("{n}")
         else:
-            submit(store, items, Wish(known[backend], SITE, "twenty", retry="-retry" in words), known)
+            options = SubmitOptions(known[backend], SITE, "twenty", retry="-retry" in words)
+            submit(store, calls, options, known)
     except dj.RunError as error:
         print(error, file=sys.stderr)
     see = (
-        survey(store, items, known) if "-submit" in words else follow(store, items, known, lambda _: None, 2)
+        survey(store, calls, known) if "-submit" in words else follow(store, calls, known, lambda _: None, 2)
     )
     found = {}
     for one in see:
-        record = store.read("twenty", one.item.key, "failed") if one.state == "failed" else None
-        found[one.item.point["n"]] = [one.state, record["error"] if record else one.reason]
+        record = store.read("twenty", one.call.key, "failed") if one.state == "failed" else None
+        found[one.call.point["n"]] = [one.state, record["error"] if record else one.reason]
     print(json.dumps(found))
 
 

@@ -15,7 +15,7 @@ from datajuicer.clusters import campaign as campaigns
 from datajuicer.clusters import submission, survey
 from datajuicer.clusters.lsf import Lsf
 from datajuicer.clusters.site import Site
-from datajuicer.clusters.submission import Wish, cancel, prepare, submit
+from datajuicer.clusters.submission import SubmitOptions, cancel, prepare, submit
 from datajuicer.running.plan import plan
 
 HERE = Path(__file__).parent
@@ -50,24 +50,24 @@ def points(importable, starts):
     return points
 
 
-def items_of(function, *numbers, arguments=("{n}",)):
+def calls_of(function, *numbers, arguments=("{n}",)):
     return plan([{"n": n} for n in numbers], function, arguments, {})
 
 
-def send(store, items, known=KNOWN, site=SITE, **more):
-    return submit(store, items, Wish(known["lsf"], site, "grid", **more), known)
+def send(store, calls, known=KNOWN, site=SITE, **more):
+    return submit(store, calls, SubmitOptions(known["lsf"], site, "grid", **more), known)
 
 
-def states(store, items, known=KNOWN):
-    return [one.state for one in survey.survey(store, items, known)]
+def states(store, calls, known=KNOWN):
+    return [one.state for one in survey.survey(store, calls, known)]
 
 
-def reasons(store, items):
-    return [one.reason for one in survey.survey(store, items, KNOWN)]
+def reasons(store, calls):
+    return [one.reason for one in survey.survey(store, calls, KNOWN)]
 
 
-def to_the_end(store, items):
-    return [one.state for one in survey.follow(store, items, KNOWN, lambda _: None, slowest=1.0)]
+def to_the_end(store, calls):
+    return [one.state for one in survey.follow(store, calls, KNOWN, lambda _: None, slowest=1.0)]
 
 
 def commit(lsf, name, argument=""):
@@ -97,49 +97,49 @@ def until(condition, seconds=60):
 
 
 def test_the_same_command_submits_once(closed, store, points):
-    items = items_of(points.twenty, 0, 1)
-    (campaign,) = send(store, items)
-    assert send(store, items) == []
-    assert states(store, items) == ["pending", "pending"]
-    (more,) = send(store, items_of(points.twenty, 0, 1, 2))
+    calls = calls_of(points.twenty, 0, 1)
+    (campaign,) = send(store, calls)
+    assert send(store, calls) == []
+    assert states(store, calls) == ["pending", "pending"]
+    (more,) = send(store, calls_of(points.twenty, 0, 1, 2))
     assert (len(campaign.elements), len(more.elements)) == (2, 1)
     assert len(asked(closed, "bsub")) == 2
 
 
 def test_a_lost_reply_is_found_by_the_name_of_the_job(closed, store, points):
     commit(closed, "bsub_reply_lost")
-    items = items_of(points.twenty, 0)
-    (campaign,) = send(store, items)
+    calls = calls_of(points.twenty, 0)
+    (campaign,) = send(store, calls)
     assert campaigns.known_job(store, campaign) == "1"
-    assert send(store, items) == []
+    assert send(store, calls) == []
     assert jobs(closed) == ["1"]
 
 
 def test_a_submission_that_hangs_is_given_up_and_made_anew(closed, store, points):
     commit(closed, "bsub_hangs")
-    items = items_of(points.twenty, 0)
+    calls = calls_of(points.twenty, 0)
     with pytest.raises(dj.UsageError, match=r"bsub gave no answer within 1 s.*nothing was submitted"):
-        send(store, items, IMPATIENT)
+        send(store, calls, IMPATIENT)
     assert folders(store) == []
-    send(store, items)
+    send(store, calls)
     assert jobs(closed) == ["1"]
 
 
 def test_a_refusal_is_told_in_the_words_of_the_scheduler(closed, store, points):
     commit(closed, "bsub_refuses", "User cannot use the queue.")
-    items = items_of(points.twenty, 0)
+    calls = calls_of(points.twenty, 0)
     with pytest.raises(dj.UsageError, match=r"nothing was submitted: User cannot use the queue\."):
-        send(store, items)
+        send(store, calls)
     with pytest.raises(dj.UsageError, match="nix: No such queue"):
-        send(store, items, site=Site(queue="nix"))
+        send(store, calls, site=Site(queue="nix"))
     assert folders(store) == []
-    assert states(store, items) == ["missing"]
+    assert states(store, calls) == ["missing"]
 
 
 def test_no_scheduler_here(store, points, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(dj.UsageError, match="there is no bsub on PATH"):
-        send(store, items_of(points.twenty, 0))
+        send(store, calls_of(points.twenty, 0))
     assert folders(store) == []
 
 
@@ -154,9 +154,9 @@ def test_who_submits_is_killed_before_the_scheduler_hears_of_it(closed, store, p
         assert subprocess.run(words, capture_output=True, check=False).returncode == -9
     (left,) = campaigns.read_all(store)
     script = (campaigns.folder(store, left.name) / campaigns.SCRIPT).read_text()
-    items = plan(points.GRID, points.twenty, ("{n}",), {})
-    assert states(store, items) == ["missing"] * 20
-    (campaign,) = send(store, items)
+    calls = plan(points.GRID, points.twenty, ("{n}",), {})
+    assert states(store, calls) == ["missing"] * 20
+    (campaign,) = send(store, calls)
     assert campaign.name != left.name
     assert folders(store) == [campaign.name]
     assert jobs(closed) == ["1"]
@@ -179,8 +179,8 @@ def test_two_who_submit_at_the_same_time_submit_once(closed, store, points):
 
 def test_a_second_copy_of_a_job_computes_nothing(lsf, store, points, starts):
     (lsf / "closed").touch()
-    items = items_of(points.twenty, 0)
-    (campaign,) = send(store, items)
+    calls = calls_of(points.twenty, 0)
+    (campaign,) = send(store, calls)
     campaigns.set_job(store, campaign.name, "99")
     (lsf / "closed").unlink()
     until(lambda: "EXIT" in (lsf / "jobs" / "1" / "1").read_text())
@@ -189,21 +189,21 @@ def test_a_second_copy_of_a_job_computes_nothing(lsf, store, points, starts):
 
 
 def test_more_points_than_an_array_takes_become_several(closed, store, points):
-    items = items_of(points.twenty, *range(5))
-    sent = send(store, items, site=Site(array_limit=2))
+    calls = calls_of(points.twenty, *range(5))
+    sent = send(store, calls, site=Site(array_limit=2))
     assert [len(campaign.elements) for campaign in sent] == [2, 2, 1]
-    assert send(store, items) == []
-    assert states(store, items) == ["pending"] * 5
+    assert send(store, calls) == []
+    assert states(store, calls) == ["pending"] * 5
     assert len(asked(closed, "bjobs")) == 2  # one question, however many jobs
 
 
 def test_a_damaged_plan_is_said_with_its_place(closed, store, points):
-    items = items_of(points.twenty, 0)
-    (campaign,) = send(store, items)
+    calls = calls_of(points.twenty, 0)
+    (campaign,) = send(store, calls)
     path = campaigns.folder(store, campaign.name) / campaigns.PLAN
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(dj.UsageError, match=f"{path} cannot be read"):
-        send(store, items)
+        send(store, calls)
     assert jobs(closed) == ["1"]
 
 
@@ -211,60 +211,60 @@ def test_a_damaged_plan_is_said_with_its_place(closed, store, points):
 
 
 def test_a_job_that_is_absent_from_one_answer_is_not_lost(closed, store, points):
-    items = items_of(points.twenty, 0, 1)
-    send(store, items)
+    calls = calls_of(points.twenty, 0, 1)
+    send(store, calls)
     commit(closed, "bjobs_omits", "1[2]")
-    assert states(store, items) == ["pending", "pending"]
+    assert states(store, calls) == ["pending", "pending"]
 
 
 def test_a_question_that_hangs_is_asked_again(closed, store, points):
-    items = items_of(points.twenty, 0)
-    send(store, items)
+    calls = calls_of(points.twenty, 0)
+    send(store, calls)
     commit(closed, "bjobs_hangs")
-    assert states(store, items, IMPATIENT) == ["pending"]
+    assert states(store, calls, IMPATIENT) == ["pending"]
 
 
 def test_a_failing_command_with_a_usable_answer_is_read(closed, store, points):
-    items = items_of(points.twenty, 0)
-    send(store, items)
+    calls = calls_of(points.twenty, 0)
+    send(store, calls)
     commit(closed, "bjobs_fails_with_output")
-    assert states(store, items) == ["pending"]
+    assert states(store, calls) == ["pending"]
     assert not (closed / "faults" / "bjobs_fails_with_output").exists()
 
 
 def test_while_the_scheduler_is_silent_nothing_is_submitted(closed, store, points):
-    items = items_of(points.twenty, 0)
-    send(store, items)
+    calls = calls_of(points.twenty, 0)
+    send(store, calls)
     commit(closed, "bjobs_fails", "LSF is down. Please wait ...")
-    (one,) = survey.survey(store, items, KNOWN)
+    (one,) = survey.survey(store, calls, KNOWN)
     assert (one.state, "LSF is down" in one.reason) == ("unknown", True)
     commit(closed, "bjobs_fails", "LSF is down. Please wait ...")
     with pytest.raises(dj.UsageError, match=r"LSF is down.*nothing was submitted"):
-        send(store, items_of(points.twenty, 0, 1), retry=True)
+        send(store, calls_of(points.twenty, 0, 1), retry=True)
     assert jobs(closed) == ["1"]
 
 
 def test_a_forgotten_job_is_lost_and_only_retry_submits_it_again(closed, store, points):
-    items = items_of(points.twenty, 0)
-    send(store, items)
+    calls = calls_of(points.twenty, 0)
+    send(store, calls)
     (closed / "forgets").touch()
-    assert states(store, items) == ["lost"]
-    assert "does not know its job any more" in reasons(store, items)[0]
-    assert send(store, items) == []
-    assert len(send(store, items, retry=True)) == 1
+    assert states(store, calls) == ["lost"]
+    assert "does not know its job any more" in reasons(store, calls)[0]
+    assert send(store, calls) == []
+    assert len(send(store, calls, retry=True)) == 1
     (closed / "forgets").unlink()
     (closed / "closed").unlink()
-    assert to_the_end(store, items) == ["done"]
+    assert to_the_end(store, calls) == ["done"]
 
 
 def test_cancelled_points_are_missing_and_can_be_submitted_again(closed, store, points):
-    items = items_of(points.twenty, 0, 1)
-    (campaign,) = send(store, items)
-    found = cancel(store, survey.survey(store, items, KNOWN), KNOWN)
+    calls = calls_of(points.twenty, 0, 1)
+    (campaign,) = send(store, calls)
+    found = cancel(store, survey.survey(store, calls, KNOWN), KNOWN)
     assert [c.name for c in found] == [campaign.name]
-    until(lambda: states(store, items) == ["missing", "missing"])
-    assert len(send(store, items)) == 1
-    assert states(store, items) == ["pending", "pending"]
+    until(lambda: states(store, calls) == ["missing", "missing"])
+    assert len(send(store, calls)) == 1
+    assert states(store, calls) == ["pending", "pending"]
 
 
 # -- on the node
@@ -272,12 +272,12 @@ def test_cancelled_points_are_missing_and_can_be_submitted_again(closed, store, 
 
 def test_a_store_that_the_nodes_cannot_see(lsf, store, points):
     commit(lsf, "hides", store.root.parent)
-    items = items_of(points.twenty, 0)
-    send(store, items)
-    assert to_the_end(store, items) == ["lost"]
-    assert reasons(store, items)[0].startswith("its node cannot read ")
-    assert len(send(store, items, retry=True)) == 1
-    assert to_the_end(store, items) == ["done"]
+    calls = calls_of(points.twenty, 0)
+    send(store, calls)
+    assert to_the_end(store, calls) == ["lost"]
+    assert reasons(store, calls)[0].startswith("its node cannot read ")
+    assert len(send(store, calls, retry=True)) == 1
+    assert to_the_end(store, calls) == ["done"]
 
 
 def test_other_code_on_the_node_is_said_and_computes_nothing(closed, store, tmp_path, monkeypatch):
@@ -287,32 +287,32 @@ def test_other_code_on_the_node_is_said_and_computes_nothing(closed, store, tmp_
     monkeypatch.syspath_prepend(str(module.parent))
     import its_own  # type: ignore[import-not-found]
 
-    items = items_of(its_own.mine, 1)
-    send(store, items)
+    calls = calls_of(its_own.mine, 1)
+    send(store, calls)
     module.write_text(module.read_text() + "\n# changed while the job waited\n")
     (closed / "closed").unlink()
-    assert to_the_end(store, items) == ["lost"]
-    assert "has other code of its_own than the plan was made with" in reasons(store, items)[0]
-    send(store, items, retry=True)
-    assert to_the_end(store, items) == ["done"]
+    assert to_the_end(store, calls) == ["lost"]
+    assert "has other code of its_own than the plan was made with" in reasons(store, calls)[0]
+    send(store, calls, retry=True)
+    assert to_the_end(store, calls) == ["done"]
 
 
 def test_another_library_version_on_the_node_is_said(lsf, store, points, starts, monkeypatch):
     real = submission.made_with
     monkeypatch.setattr(submission, "made_with", lambda names: real(names) | {"numpy": "0.1"})
-    items = items_of(points.twenty, 0)
-    send(store, items)
-    assert to_the_end(store, items) == ["lost"]
+    calls = calls_of(points.twenty, 0)
+    send(store, calls)
+    assert to_the_end(store, calls) == ["lost"]
     import numpy
 
-    assert f"numpy {numpy.__version__} instead of 0.1" in reasons(store, items)[0]
+    assert f"numpy {numpy.__version__} instead of 0.1" in reasons(store, calls)[0]
     assert starts() == {}
 
 
 @pytest.mark.parametrize("file", [campaigns.PLAN, campaigns.TASKS])
 def test_what_was_changed_after_the_submission_is_not_unpickled(closed, store, points, starts, file):
-    items = items_of(points.twenty, 0)
-    (campaign,) = send(store, items)
+    calls = calls_of(points.twenty, 0)
+    (campaign,) = send(store, calls)
     path = campaigns.folder(store, campaign.name) / file
     path.write_bytes(path.read_bytes().replace(b"1", b"2"))
     (closed / "closed").unlink()
@@ -322,32 +322,32 @@ def test_what_was_changed_after_the_submission_is_not_unpickled(closed, store, p
 
 
 def test_a_node_that_goes_down_loses_its_point_until_it_is_submitted_again(lsf, store, points, starts):
-    items = items_of(points.counting, 0, arguments=("{n}", 100_000))
-    send(store, items)
+    calls = calls_of(points.counting, 0, arguments=("{n}", 100_000))
+    send(store, calls)
     until(lambda: starts() == {0: 1})
     commit(lsf, "kills_1", 1)
-    assert to_the_end(store, items) == ["lost"]
-    assert "EXIT 137" in reasons(store, items)[0]
-    send(store, items, retry=True)
+    assert to_the_end(store, calls) == ["lost"]
+    assert "EXIT 137" in reasons(store, calls)[0]
+    send(store, calls, retry=True)
     until(lambda: starts() == {0: 2})
-    assert states(store, items) == ["running"]
+    assert states(store, calls) == ["running"]
 
 
 def test_what_is_cancelled_while_it_runs_writes_its_checkpoint_and_is_no_failure(lsf, store, points, starts):
-    items = items_of(points.counting, 0, arguments=("{n}", 100_000))
-    send(store, items)
+    calls = calls_of(points.counting, 0, arguments=("{n}", 100_000))
+    send(store, calls)
     until(lambda: starts() == {0: 1})
-    cancel(store, survey.survey(store, items, KNOWN), KNOWN)
-    assert to_the_end(store, items) == ["missing"]
-    assert (store.folder("counting", items[0].key) / "counted").exists()
+    cancel(store, survey.survey(store, calls, KNOWN), KNOWN)
+    assert to_the_end(store, calls) == ["missing"]
+    assert (store.folder("counting", calls[0].key) / "counted").exists()
 
 
 def test_warned_of_the_end_it_writes_a_checkpoint_and_is_queued_again(lsf, store, points, starts):
-    items = items_of(points.counting, 0, arguments=("{n}", 60))
-    send(store, items)
+    calls = calls_of(points.counting, 0, arguments=("{n}", 60))
+    send(store, calls)
     until(lambda: starts() == {0: 1})
     (lsf / "jobs" / "1" / "1.warn").touch()
-    assert to_the_end(store, items) == ["done"]
+    assert to_the_end(store, calls) == ["done"]
     (record,) = store.records("counting")
     first, reached = record["value"]
     assert 0 < first < reached == 60
@@ -356,42 +356,42 @@ def test_warned_of_the_end_it_writes_a_checkpoint_and_is_queued_again(lsf, store
 
 
 def test_what_comes_no_further_is_not_queued_for_ever(lsf, store, points, starts):
-    items = items_of(points.stubborn, 0)
-    send(store, items)
+    calls = calls_of(points.stubborn, 0)
+    send(store, calls)
     for turn in (1, 2):
         until(lambda turn=turn: starts() == {0: turn})
         (lsf / "jobs" / "1" / "1.warn").touch()
-    assert to_the_end(store, items) == ["failed"]
+    assert to_the_end(store, calls) == ["failed"]
     (record,) = store.records("stubborn", "failed")
     assert "came no further than step 1" in record["error"]
 
 
 def test_retry_computes_failures_again_and_batches_share_an_element(lsf, store, points, starts):
-    items = items_of(points.together, 1, 2, 3, 4)
-    (campaign,) = send(store, items, batch=3)
+    calls = calls_of(points.together, 1, 2, 3, 4)
+    (campaign,) = send(store, calls, batch=3)
     assert [len(element.points) for element in campaign.elements] == [3, 1]
-    assert to_the_end(store, items) == ["done", "failed", "done", "done"]
+    assert to_the_end(store, calls) == ["done", "failed", "done", "done"]
     assert starts() == {1: 1, 2: 1, 3: 1, 4: 1}
-    assert send(store, items) == []
-    (again,) = send(store, items, batch=3, retry=True)
-    assert [element.points for element in again.elements] == [((items[1].name, items[1].key),)]
-    assert to_the_end(store, items) == ["done", "failed", "done", "done"]
+    assert send(store, calls) == []
+    (again,) = send(store, calls, batch=3, retry=True)
+    assert [element.points for element in again.elements] == [((calls[1].name, calls[1].key),)]
+    assert to_the_end(store, calls) == ["done", "failed", "done", "done"]
     assert starts() == {1: 1, 2: 2, 3: 1, 4: 1}
 
 
 def test_what_would_be_sent_is_shown_without_writing_anything(closed, store, points):
-    items = items_of(points.twenty, 0, 1)
-    (one,) = prepare(store, survey.survey(store, items, KNOWN), Wish(Lsf(), SITE, "my grid!"))
+    calls = calls_of(points.twenty, 0, 1)
+    (one,) = prepare(store, survey.survey(store, calls, KNOWN), SubmitOptions(Lsf(), SITE, "my grid!"))
     assert '#BSUB -J "my_grid-' in one.script
     assert not store.root.exists()
     assert not (closed / "log").exists()
 
 
 def test_a_result_that_its_checker_finds_bad_is_computed_again(lsf, store, points, starts):
-    items = items_of(points.checked, 0)
-    send(store, items)
-    assert to_the_end(store, items) == ["done"]
-    (store.folder("checked", items[0].key) / "good").unlink()
-    send(store, items, retry=True)
-    assert to_the_end(store, items) == ["done"]
+    calls = calls_of(points.checked, 0)
+    send(store, calls)
+    assert to_the_end(store, calls) == ["done"]
+    (store.folder("checked", calls[0].key) / "good").unlink()
+    send(store, calls, retry=True)
+    assert to_the_end(store, calls) == ["done"]
     assert starts() == {0: 2}

@@ -11,7 +11,7 @@ from datajuicer.clusters.dask_cluster import job_cluster
 from datajuicer.clusters.lsf import Lsf
 from datajuicer.clusters.site import Site, read_site
 from datajuicer.clusters.slurm import Slurm
-from datajuicer.clusters.submission import Wish, prepare
+from datajuicer.clusters.submission import SubmitOptions, prepare
 from datajuicer.clusters.survey import survey
 from datajuicer.running.plan import plan
 
@@ -102,7 +102,7 @@ def test_scripts(scheduler, kind, site, tmp_path, importable):
 
     store = dj.Store(tmp_path / "store")
     items = plan(points.GRID, points.twenty, ("{n}",), {})
-    (one,) = prepare(store, survey(store, items, {}), Wish(scheduler, site, "mismatch_experiment"))
+    (one,) = prepare(store, survey(store, items, {}), SubmitOptions(scheduler, site, "mismatch_experiment"))
     script = re.sub(r"mismatch_experiment-[0-9a-f]{6}", "mismatch_experiment-123abc", one.script)
     script = script.replace(str(tmp_path), "/home/me/project").replace(str(ROOT), "/home/me/project")
     script = re.sub(r"exec \S+", "exec python", re.sub(r"\b[0-9a-f]{64}\b", "DIGEST", script))

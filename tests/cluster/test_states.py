@@ -20,32 +20,32 @@ ENDED = Seen("ended", "EXIT 1")
         ("failed", Evidence("failed")),
         ("running", Evidence("running")),
         # the store decides what is done, whatever the scheduler says
-        ("done", Evidence("done", submitted=True, looks=[RUN])),
-        ("done", Evidence("done", submitted=True, cancelled=True, looks=[None])),
-        ("failed", Evidence("failed", submitted=True, looks=[RUN])),  # a neighbour in its element still runs
-        ("failed", Evidence("failed", submitted=True, looks=[ENDED])),
+        ("done", Evidence("done", submitted=True, polls=[RUN])),
+        ("done", Evidence("done", submitted=True, cancelled=True, polls=[None])),
+        ("failed", Evidence("failed", submitted=True, polls=[RUN])),  # a neighbour in its element still runs
+        ("failed", Evidence("failed", submitted=True, polls=[ENDED])),
         # a living claim counts even if the scheduler hides the job
-        ("running", Evidence("running", submitted=True, looks=[None, None])),
-        ("suspended", Evidence("running", submitted=True, looks=[SUSP])),
-        ("running", Evidence("running", submitted=True, looks=[PEND])),  # another process computes it
-        ("pending", Evidence("missing", submitted=True, looks=[PEND])),
-        ("running", Evidence("missing", submitted=True, looks=[RUN])),
-        ("suspended", Evidence("missing", submitted=True, looks=[SUSP])),
-        ("pending", Evidence("missing", submitted=True, looks=[PEND, None])),  # absent from one answer
-        ("pending", Evidence("missing", submitted=True, looks=[None, PEND])),
-        ("lost", Evidence("missing", submitted=True, looks=[PEND, ENDED])),
+        ("running", Evidence("running", submitted=True, polls=[None, None])),
+        ("suspended", Evidence("running", submitted=True, polls=[SUSP])),
+        ("running", Evidence("running", submitted=True, polls=[PEND])),  # another process computes it
+        ("pending", Evidence("missing", submitted=True, polls=[PEND])),
+        ("running", Evidence("missing", submitted=True, polls=[RUN])),
+        ("suspended", Evidence("missing", submitted=True, polls=[SUSP])),
+        ("pending", Evidence("missing", submitted=True, polls=[PEND, None])),  # absent from one answer
+        ("pending", Evidence("missing", submitted=True, polls=[None, PEND])),
+        ("lost", Evidence("missing", submitted=True, polls=[PEND, ENDED])),
         # a missing job is never a success
-        ("lost", Evidence("missing", submitted=True, looks=[None, None])),
-        ("lost", Evidence("missing", submitted=True, looks=[ENDED])),
-        ("lost", Evidence("missing", submitted=True, looks=[Seen("ended", "DONE")])),
+        ("lost", Evidence("missing", submitted=True, polls=[None, None])),
+        ("lost", Evidence("missing", submitted=True, polls=[ENDED])),
+        ("lost", Evidence("missing", submitted=True, polls=[Seen("ended", "DONE")])),
         # a failure that is computed again counts again when that has ended
-        ("pending", Evidence("failed", submitted=True, retry=True, looks=[PEND])),
-        ("failed", Evidence("failed", submitted=True, retry=True, looks=[ENDED])),
-        ("unknown", Evidence("missing", submitted=True, looks=[None], silence="bjobs: down")),
+        ("pending", Evidence("failed", submitted=True, retry=True, polls=[PEND])),
+        ("failed", Evidence("failed", submitted=True, retry=True, polls=[ENDED])),
+        ("unknown", Evidence("missing", submitted=True, polls=[None], silence="bjobs: down")),
         ("done", Evidence("done", submitted=True, silence="bjobs: down")),
-        ("missing", Evidence("missing", submitted=True, cancelled=True, looks=[ENDED])),
-        ("running", Evidence("missing", submitted=True, cancelled=True, looks=[RUN])),  # not ended yet
-        ("missing", Evidence("missing", submitted=False, looks=[None])),  # never reached the scheduler
+        ("missing", Evidence("missing", submitted=True, cancelled=True, polls=[ENDED])),
+        ("running", Evidence("missing", submitted=True, cancelled=True, polls=[RUN])),  # not ended yet
+        ("missing", Evidence("missing", submitted=False, polls=[None])),  # never reached the scheduler
     ],
 )
 def test_the_state_of_a_point(state, known):
@@ -55,15 +55,15 @@ def test_the_state_of_a_point(state, known):
 @pytest.mark.parametrize(
     ("reason", "known"),
     [
-        ("refused: no room", Evidence("missing", submitted=True, looks=[ENDED], note="refused: no room")),
+        ("refused: no room", Evidence("missing", submitted=True, polls=[ENDED], note="refused: no room")),
         (
             "its job ended (EXIT 1) before there was a result",
-            Evidence("missing", True, looks=[ENDED], note=""),
+            Evidence("missing", True, polls=[ENDED], note=""),
         ),
-        ("left no trace in the store", Evidence("missing", submitted=True, looks=[ENDED])),
-        ("does not know its job any more", Evidence("missing", submitted=True, looks=[None], note="")),
+        ("left no trace in the store", Evidence("missing", submitted=True, polls=[ENDED])),
+        ("does not know its job any more", Evidence("missing", submitted=True, polls=[None], note="")),
         ("bjobs: down", Evidence("missing", submitted=True, silence="bjobs: down")),
-        ("PEND", Evidence("missing", submitted=True, looks=[PEND])),
+        ("PEND", Evidence("missing", submitted=True, polls=[PEND])),
     ],
 )
 def test_the_reason(reason, known):
@@ -113,7 +113,7 @@ def test_usable_lines_are_read_and_others_are_left_out():
 )
 def test_who_waits_looks_again_for_what_seems_lost(answers, end, monkeypatch):
     coming = iter(answers)
-    monkeypatch.setattr(survey, "survey", lambda *_: [survey.Standing(None, next(coming))])
+    monkeypatch.setattr(survey, "survey", lambda *_: [survey.PointStatus(None, next(coming))])
     monkeypatch.setattr(survey.time, "sleep", lambda _: None)
     (found,) = survey.follow(None, [], {}, lambda _: None)
     assert found.state == end

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,13 +50,10 @@ def warn(mode, folder):
 
 @pytest.fixture(scope="module")
 def program():
-    """The main function of train.py, imported once for many wrong words."""
-    sys.path.insert(0, str(ROOT))
-    try:
-        import train as program
-    finally:
-        sys.path.remove(str(ROOT))
-    return program.main
+    """The main function behind train.py with the experiments beside it, imported once for many words."""
+    from jaxrobust.cli.train import main
+
+    return partial(main, folder=ROOT / "experiments")
 
 
 @pytest.fixture

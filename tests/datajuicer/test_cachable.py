@@ -194,7 +194,7 @@ def test_changed_code_warns_once_recomputes_or_is_ignored(tmp_path):
         assert run(AFTER, version=2) == [[n, n] for n in range(3)]
         assert run(AFTER, on_code_change="recompute") == [[n, n] for n in range(3)]
         assert run(AFTER) == [[n, n] for n in range(3)]
-    replaced = list((tmp_path / "s").glob("f/??/*.replaced-*/*.json"))
+    replaced = list((tmp_path / "s").glob("f/??/*/replaced-*.json"))
     assert len(replaced) == 3  # nothing is deleted
 
 

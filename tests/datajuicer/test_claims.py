@@ -2,16 +2,20 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+import datajuicer as dj
 from datajuicer import Store
-from datajuicer.store import claims
+from datajuicer.store import claims, processes
 from datajuicer.store.claims import claim, heartbeat, is_claimed
+from datajuicer.store.processes import start_time
 
 KEY = "ab" * 20
 
@@ -116,3 +120,80 @@ def test_a_stale_claim_is_taken_over_by_exactly_one(store):
         for thread in threads:
             thread.join()
         assert len(won) == 1
+
+
+def of_this_machine(one, **owner):
+    content = json.loads(one.path.read_text())
+    one.path.write_text(json.dumps({**content, **owner}))
+
+
+@pytest.fixture
+def neighbour():
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_on_one_machine_an_owner_lives_as_long_as_its_process(store, neighbour):
+    """It may hold the interpreter lock, be stopped or swapped out: no touch for a day."""
+    first = claim(store, "f", KEY)
+    of_this_machine(first, pid=neighbour.pid, started=start_time(neighbour.pid))
+    age(first, 86400)
+    os.kill(neighbour.pid, signal.SIGSTOP)
+    assert is_claimed(store, "f", KEY)
+    os.kill(neighbour.pid, signal.SIGCONT)
+    neighbour.kill()
+    time.sleep(0.2)  # not waited for: it is a zombie, which computes nothing
+    assert not is_claimed(store, "f", KEY)
+
+
+def test_another_process_of_the_same_number_is_not_the_owner(store, neighbour):
+    first = claim(store, "f", KEY)
+    of_this_machine(first, pid=neighbour.pid, started=start_time(neighbour.pid) - 1)
+    assert not is_claimed(store, "f", KEY)
+
+
+def test_claims_of_earlier_versions_are_judged_by_their_touches(store, neighbour):
+    first = claim(store, "f", KEY)
+    first.path.write_text(json.dumps({"machine": claims.machine(), "pid": neighbour.pid}))
+    assert is_claimed(store, "f", KEY)
+    age(first, claims.STALE + 5)
+    assert not is_claimed(store, "f", KEY)
+
+
+def test_a_claim_from_the_future_is_not_alive_for_ever(store):
+    first = claim(store, "f", KEY)
+    of_another_machine(first)
+    age(first, -20)  # clocks differ a little
+    assert is_claimed(store, "f", KEY)
+    age(first, -7200)  # the server's clock was set back after the owner had died
+    assert not is_claimed(store, "f", KEY)
+
+
+def test_a_machine_may_change_its_name(monkeypatch):
+    _, boot, namespace = claims.machine().rsplit(" ", 2)
+    if not boot:
+        pytest.skip("this system shows no id of its boot")
+    assert processes.same_machine(f"other-name {boot} {namespace}")
+    assert not processes.same_machine(f"{claims.machine()}0")
+    assert not processes.same_machine("")
+
+
+def test_a_claim_that_could_not_be_removed_is_not_held_for_ever(store, monkeypatch):
+    first = claim(store, "f", KEY)
+    with monkeypatch.context() as here:
+        here.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(OSError(30, "read-only")))
+        first.release()
+    assert first.path.exists()
+    assert not is_claimed(store, "f", KEY)
+    assert claim(store, "f", KEY).number == 1
+
+
+def test_asking_for_the_very_result_that_is_being_computed_is_told(tmp_path):
+    @dj.cachable(table_name="circle")
+    def circle(n):
+        return dj.run([{}], circle, cache_dir=tmp_path)(n)
+
+    with pytest.raises(dj.RunError, match="the very result that it is computing"):
+        dj.run([{}], circle, cache_dir=tmp_path)(1)

@@ -123,7 +123,8 @@ def _lives(pid: int) -> bool:
 
 
 def test_a_worker_that_dies_after_its_record_has_done_its_work(tmp_path, monkeypatch):
-    from datajuicer.running.compute import Task, Work, record_death
+    from datajuicer.running.compute import Task, record_death
+    from datajuicer.running.plan import make_call
 
     @dj.cachable()
     def square(a):
@@ -132,30 +133,7 @@ def test_a_worker_that_dies_after_its_record_has_done_its_work(tmp_path, monkeyp
     dj.run([{"a": 3}], square, cache_dir=tmp_path)("{a}")
     store = dj.Store(tmp_path)
     (record,) = store.records("square")
-    work = Work((3,), {}, {"a": 3}, {"a": 3}, record["key"])
-    assert record_death(Task(square, "square", (), store), work, "was killed").status == "done"
+    call = make_call(square, (3,), {}, {"a": 3}, 0)
+    assert call.key == record["key"]
+    assert record_death(Task((call,), store), "was killed").outcome == "done"
     assert not list(store.records("square", "failed"))
-
-
-def test_a_result_that_is_being_set_aside_is_never_without_its_files(tmp_path, monkeypatch):
-    import numpy as np
-
-    @dj.cachable()
-    def arrays(a):
-        return np.arange(a)
-
-    dj.run([{"a": 3}], arrays, cache_dir=tmp_path)("{a}")
-    store = dj.Store(tmp_path)
-    (record,) = store.records("arrays")
-    rename = os.rename
-
-    def killed(source, target):
-        rename(source, target)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as here:
-        here.setattr(os, "rename", killed)
-        with pytest.raises(KeyboardInterrupt):
-            store.archive("arrays", record["key"])
-    assert dj.run([{"a": 3}], arrays, cache_dir=tmp_path)("{a}")[0].tolist() == [0, 1, 2]
-    assert not (tmp_path / "quarantine").exists()

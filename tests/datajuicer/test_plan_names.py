@@ -1,6 +1,6 @@
 """Which keys name a point in progress lines and errors."""
 
-from datajuicer.running.plan import brief, telling_keys
+from datajuicer.running.labels import distinguishing_keys, short_label
 
 
 def test_names_come_first_and_measured_values_not_at_all():
@@ -15,11 +15,11 @@ def test_names_come_first_and_measured_values_not_at_all():
         for seed in range(3)
         for method in ("Standard", "Beta")
     ]
-    assert telling_keys(grid) == ("method", "seed")
-    assert brief(grid[3], keys=telling_keys(grid)) == "method='Beta', seed=1"
+    assert distinguishing_keys(grid) == ("method", "seed")
+    assert short_label(grid[3], keys=distinguishing_keys(grid)) == "method='Beta', seed=1"
 
 
 def test_a_grid_told_apart_by_long_values_alone_is_named_by_all_it_has():
     grid = [{"x": 0.7538461685180664}, {"x": 0.6692307591438293}]
-    assert telling_keys(grid) == ()
-    assert brief(grid[0], keys=()) == "x=0.7538461685180664"
+    assert distinguishing_keys(grid) == ()
+    assert short_label(grid[0], keys=()) == "x=0.7538461685180664"

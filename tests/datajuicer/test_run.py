@@ -74,7 +74,7 @@ def test_force_computes_again_and_deletes_nothing(tmp_path):
     run(GRID, c.f, run_mode="force", cache_dir=tmp_path)("{n}")
     assert len(c.calls) == 6
     assert len(list(tmp_path.glob("f/??/*.json"))) == 3
-    assert len(list(tmp_path.glob("f/??/*.replaced-*/*.json"))) == 3
+    assert len(list(tmp_path.glob("f/??/*/replaced-*.json"))) == 3
 
 
 def test_force_starts_from_nothing_but_a_new_attempt_from_its_checkpoint(tmp_path):

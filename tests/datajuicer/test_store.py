@@ -253,6 +253,7 @@ def test_a_full_disk_is_told_and_the_store_stays_valid(tmp_path):
             dj.run(grid, large, cache_dir=root)("{n}")
         error = caught.value
         done = [r is not None for r in error.results]
+        assert done.pop(len(called) - 1)  # the value that found no room is handed over all the same
         assert 1 <= sum(done) <= 3
         assert "cannot be written" in error.failures[0].error
         assert "bytes are needed" in error.failures[0].error

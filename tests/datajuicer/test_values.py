@@ -115,7 +115,7 @@ def test_what_has_no_place_in_a_record_is_told(value):
 def test_descriptions_are_for_people():
     described = describe({"f": digest, "small": np.array([1.5, 2]), "large": np.zeros(1000), "odd": Odd()})
     text = json.dumps(described)
-    assert "datajuicer.keys:digest" in text
+    assert "datajuicer.keys.encoding:digest" in text
     assert "[1.5, 2.0]" in text
     assert '"float64", [1000]' in text
     assert "Odd" in text

@@ -122,7 +122,7 @@ def test_forward_pass_equals_the_slow_one(network):
 
     fast = network.forward(parameters, {}, inputs)
     assert fast.logits.dtype == jnp.float32
-    np.testing.assert_allclose(fast.rates, slow.rates, atol=1e-5)
+    np.testing.assert_allclose(fast.activations["rates"], slow.rates, atol=1e-5)
     np.testing.assert_allclose(fast.logits, slow.logits, atol=1e-5)
 
     spikes, potentials = network.trajectories(parameters, inputs)
@@ -165,7 +165,7 @@ def test_gradients_equal_slow_back_propagation_through_time(network):
 
     def weighted(parameters, inputs):
         result = network.forward(parameters, {}, inputs)
-        return jnp.sum(result.logits * logits_bar) + jnp.sum(result.rates * rates_bar)
+        return jnp.sum(result.logits * logits_bar) + jnp.sum(result.activations["rates"] * rates_bar)
 
     with jax.enable_x64(True):
         gradients = jax.grad(weighted)(in_double(parameters), jnp.asarray(inputs, jnp.float64))
@@ -225,13 +225,13 @@ def test_published_dropout_is_a_mask_on_the_spikes_forwards_and_backwards():
 
     def weighted(parameters, inputs):
         result = network.forward(parameters, {}, inputs, key=key, training=True)
-        return jnp.sum(result.logits * logits_bar) + jnp.sum(result.rates * rates_bar), result
+        return jnp.sum(result.logits * logits_bar) + jnp.sum(result.activations["rates"] * rates_bar), result
 
     with jax.enable_x64(True):
         gradients, result = jax.grad(weighted, has_aux=True)(
             in_double(parameters), jnp.asarray(inputs, jnp.float64)
         )
-    np.testing.assert_allclose(result.rates, slow.rates, atol=1e-12)
+    np.testing.assert_allclose(result.activations["rates"], slow.rates, atol=1e-12)
     np.testing.assert_allclose(result.logits, slow.logits, atol=1e-12)
     for name, expected in slow.gradients(logits_bar, rates_bar).items():
         assert np.abs(expected).max() > 1e-3
@@ -247,7 +247,7 @@ def test_rescaled_dropout_makes_up_for_the_silent_units():
     one = rescaled.forward(parameters, {}, inputs, key=key, training=True)
     other = published.forward(louder, {}, inputs, key=key, training=True)
     np.testing.assert_allclose(one.logits, other.logits, atol=1e-6)
-    np.testing.assert_allclose(one.rates, other.rates, atol=1e-6)
+    np.testing.assert_allclose(one.activations["rates"], other.activations["rates"], atol=1e-6)
     plain = SMALL.forward(parameters, {}, inputs)
     assert np.abs(one.logits - plain.logits).max() > 1e-3
     np.testing.assert_array_equal(rescaled.forward(parameters, {}, inputs, key=key).logits, plain.logits)
@@ -262,7 +262,7 @@ def test_bfloat16_rounds_the_weights_and_nothing_else():
     }
     low = replace(SMALL, precision="bfloat16")
     expected, found = SMALL.forward(rounded, {}, inputs), low.forward(parameters, {}, inputs)
-    np.testing.assert_allclose(found.rates, expected.rates, atol=1e-6)
+    np.testing.assert_allclose(found.activations["rates"], expected.activations["rates"], atol=1e-6)
     np.testing.assert_allclose(found.logits, expected.logits, atol=1e-6)
     assert found.logits.dtype == jnp.float32
     assert np.abs(found.logits - SMALL.forward(parameters, {}, inputs).logits).max() > 1e-6
@@ -337,7 +337,7 @@ def test_values_and_gradients_stay_finite(scale):
     parameters, inputs = example()
     for tree in (parameters, jax.tree.map(np.zeros_like, parameters)):
         value, gradient = jax.value_and_grad(
-            lambda p: jnp.sum(SMALL.forward(p, {}, scale * inputs).rates ** 2)
+            lambda p: jnp.sum(SMALL.forward(p, {}, scale * inputs).activations["rates"] ** 2)
         )(tree)
         assert np.isfinite(value)
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))

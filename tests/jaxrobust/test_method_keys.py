@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from jaxrobust.networks.mlp import MLP
-from jaxrobust.studies.parameter_noise import architecture_named
+from jaxrobust.studies.parameter_noise.catalogue import family_named
 from jaxrobust.studies.parameter_noise.recipes import method_of
-from jaxrobust.training.methods.task import Batch, task_of
+from jaxrobust.training.methods.objective import Batch, Objective
 
-MODEL = architecture_named("digits_mlp").make() | {"beta_robustness": 0.0, "n_attack_steps": 2}
+MODEL = family_named("digits_mlp").make() | {"beta_robustness": 0.0, "n_attack_steps": 2}
 PLAIN = {}
 NOISY = {"noisy_forward_std": 0.3}
 NOISY_BY_RANGE = NOISY | {"noisy_forward_mode": "range"}
@@ -24,7 +24,7 @@ def loss(settings, *others):
     parameters, statistics = network.init(jax.random.key(0))
     batch = Batch(jax.random.normal(jax.random.key(1), (10, 6)), jnp.arange(10) % 3)
     method = method_of(MODEL | settings, tuple(MODEL | other for other in others))
-    return method.loss(task_of(network, statistics, batch, 0.0), parameters, jax.random.key(2))
+    return method.loss(Objective(network, statistics, batch), parameters, jax.random.key(2))
 
 
 @pytest.mark.parametrize("other", [NOISY, ATTACKED, NOISY | ATTACKED])

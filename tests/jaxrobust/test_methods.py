@@ -14,16 +14,18 @@ from jaxrobust.networks.lsnn import LSNN
 from jaxrobust.networks.mlp import MLP
 from jaxrobust.training.methods import (
     AdversarialWeights,
+    Batch,
     ContractivePenalty,
+    FiringRates,
     ForwardNoise,
     GradientDifference,
     InputAttack,
     ModelPerturbation,
     NormPenalty,
+    Objective,
     ParameterAttackTraining,
     SharpnessAware,
     Standard,
-    Task,
     WeightMagnitude,
 )
 
@@ -46,7 +48,7 @@ def problem(network=NETWORK, shape=(12, 2), seed=0):
         lambda p: jnp.asarray(p + 0.1 * rng.standard_normal(p.shape), jnp.float64), parameters
     )
     inputs, labels = jnp.asarray(rng.standard_normal((6, *shape))), jnp.arange(6) % 3
-    return Task(network, statistics, inputs, labels, rate_regularisation=0.001), parameters
+    return Objective(network, statistics, Batch(inputs, labels)), parameters
 
 
 with jax.enable_x64(True):
@@ -55,14 +57,16 @@ with jax.enable_x64(True):
 
 def task_loss(p, inputs=None):
     """The published task loss, written out."""
-    logits, rates, _ = NETWORK.forward(p, {}, TASK.inputs if inputs is None else inputs)
+    logits, activations, _ = NETWORK.forward(p, {}, TASK.inputs if inputs is None else inputs)
     log_p = logits - jax.scipy.special.logsumexp(logits, axis=1, keepdims=True)
-    return -jnp.mean(log_p[np.arange(6), TASK.labels]) + 0.001 * jnp.sum((rates - 0.01) ** 2)
+    return -jnp.mean(log_p[np.arange(6), TASK.labels]) + 0.001 * jnp.sum((activations["rates"] - 0.01) ** 2)
 
 
 @jax.jit
 def gradient_of(method, epoch=0.0):
-    return jax.grad(lambda p: method.loss(TASK._replace(epoch=epoch), p, KEY)[0])(PARAMETERS)
+    return jax.grad(lambda p: FiringRates(method, 0.001).loss(TASK._replace(epoch=epoch), p, KEY)[0])(
+        PARAMETERS
+    )
 
 
 def assert_close(one, other, atol=1e-12):
@@ -121,10 +125,10 @@ def test_model_perturbation_is_the_gradient_uphill_and_not_inert():
 
 
 def test_sharpness_aware_equals_optax():
-    task, parameters = problem(MLP(n_in=4, n_hidden=(5,), n_out=3), (4,))
+    objective, parameters = problem(MLP(n_in=4, n_hidden=(5,), n_out=3), (4,))
 
     def loss(p):
-        return task.loss(p, KEY)[0]
+        return objective.loss(p, KEY)[0]
 
     sam = optax.contrib.sam(
         optax.sgd(0.1),
@@ -137,7 +141,7 @@ def test_sharpness_aware_equals_optax():
     def both(p):
         updates, _ = sam.update(jax.grad(loss)(p), sam.init(p), p, grad_fn=lambda p, _: jax.grad(loss)(p))
         method = SharpnessAware(Standard(), rho=0.3)
-        return updates, jax.grad(lambda p: method.loss(task, p, KEY)[0])(p)
+        return updates, jax.grad(lambda p: method.loss(objective, p, KEY)[0])(p)
 
     updates, ours = both(parameters)
     assert_close(jax.tree.map(lambda g: -0.1 * g, ours), updates)
@@ -186,12 +190,14 @@ def test_norm_penalties_act_on_the_tensors_they_name(norm, slope):
 
 def test_contractive_penalty_equals_finite_differences():
     """On a smooth network: the surrogate gradient of a spike is no derivative that differences could see."""
-    task, parameters = problem(MLP(n_in=4, n_hidden=(5,), n_out=3), (4,))
+    objective, parameters = problem(MLP(n_in=4, n_hidden=(5,), n_out=3), (4,))
     method = ContractivePenalty(Standard(), 0.5, parameters=("w1", "b2"))
 
     def written_out(p):
-        gradient = jax.grad(lambda p: task.loss(p, KEY)[0])(p)
-        return task.loss(p, KEY)[0] + 0.5 * (jnp.abs(gradient["w1"]).max() + jnp.abs(gradient["b2"]).max())
+        gradient = jax.grad(lambda p: objective.loss(p, KEY)[0])(p)
+        return objective.loss(p, KEY)[0] + 0.5 * (
+            jnp.abs(gradient["w1"]).max() + jnp.abs(gradient["b2"]).max()
+        )
 
     rng = np.random.default_rng(0)
     direction = jax.tree.map(lambda p: jnp.asarray(rng.standard_normal(p.shape)), parameters)
@@ -200,7 +206,7 @@ def test_contractive_penalty_equals_finite_differences():
     def at(size):
         return written_out(jax.tree.map(lambda p, d: p + size * d, parameters, direction))
 
-    value, gradient = jax.jit(jax.value_and_grad(lambda p: method.loss(task, p, KEY)[0]))(parameters)
+    value, gradient = jax.jit(jax.value_and_grad(lambda p: method.loss(objective, p, KEY)[0]))(parameters)
     slope = sum(jnp.sum(g * d) for g, d in zip(*map(jax.tree.leaves, (gradient, direction)), strict=True))
     np.testing.assert_allclose(value, at(0.0), rtol=1e-12)
     np.testing.assert_allclose(slope, (at(1e-6) - at(-1e-6)) / 2e-6, rtol=1e-6)
@@ -268,9 +274,9 @@ def _check_running_statistics():
     network = CNN(image=(12, 12, 1), n_out=3, kernels=(2, 2), dense=(4, 4))
     parameters, statistics = network.init(jax.random.key(0))
     inputs = jnp.asarray(np.random.default_rng(0).uniform(size=(6, 12, 12, 1)), jnp.float32)
-    task = Task(network, statistics, inputs, jnp.arange(6) % 3)
+    objective = Objective(network, statistics, Batch(inputs, jnp.arange(6) % 3))
     method = AdversarialWeights(Standard(), ATTACK, gamma=1.0, input_attack=InputAttack(0.5))
-    _, forward = jax.jit(lambda p: method.loss(task, p, KEY))(parameters)
-    natural = network.forward(parameters, statistics, inputs, key=KEY, training=True)
-    for one, other in zip(jax.tree.leaves(forward), jax.tree.leaves(natural), strict=True):
+    _, forward = jax.jit(lambda p: method.loss(objective, p, KEY))(parameters)
+    base = network.forward(parameters, statistics, inputs, key=KEY, training=True)
+    for one, other in zip(jax.tree.leaves(forward), jax.tree.leaves(base), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)

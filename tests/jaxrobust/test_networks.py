@@ -10,7 +10,7 @@ import pytest
 from jaxrobust.errors import InputError
 from jaxrobust.layers.dropout import dropout
 from jaxrobust.layers.images import convolve
-from jaxrobust.layers.normalization import batch_norm, initial_moments
+from jaxrobust.layers.normalization import BatchNorm
 from jaxrobust.networks.cnn import CNN
 from jaxrobust.networks.mlp import MLP
 from jaxrobust.networks.network import Network
@@ -115,7 +115,7 @@ def slow_resnet(network, p, x, statistics=None):
 @pytest.mark.parametrize(
     ("network", "count"),
     [
-        (CNN(normalisation="batch", channel_biases=False), 493_579),  # as published
+        (CNN(normalization="batch", channel_biases=False), 493_579),  # as published
         (CNN(), 493_579 + 63),
         (CNN(image=(32, 32, 3)), 675_914),
         (MLP(n_in=784, n_hidden=(1024, 1024), n_out=10), 1_863_690),
@@ -159,7 +159,7 @@ def test_cnn_equals_the_slow_one_under_either_normalisation():
     np.testing.assert_allclose(running.logits, slow_cnn(p, x, moments), atol=1e-4)
     by_batch = slow_cnn(p, x)
     np.testing.assert_allclose(forward(TINY_CNN, p, statistics, x, training=True).logits, by_batch, atol=1e-4)
-    published = CNN(image=(12, 13, 2), n_out=3, kernels=(3, 5), dense=(6, 4), normalisation="batch")
+    published = CNN(image=(12, 13, 2), n_out=3, kernels=(3, 5), dense=(6, 4), normalization="batch")
     np.testing.assert_allclose(forward(published, p, {}, x).logits, by_batch, atol=1e-4)
 
 
@@ -194,7 +194,7 @@ def test_predictions_do_not_depend_on_the_other_samples(network, shape):
 
 
 def test_published_normalisation_depends_on_the_other_samples():
-    network = CNN(image=(12, 13, 2), n_out=3, kernels=(3, 5), dense=(6, 4), normalisation="batch")
+    network = CNN(image=(12, 13, 2), n_out=3, kernels=(3, 5), dense=(6, 4), normalization="batch")
     p, statistics = started(network)
     x = images(6, 12, 13, 2)
     assert statistics == {}
@@ -206,14 +206,15 @@ def test_published_normalisation_depends_on_the_other_samples():
 def test_running_statistics_move_towards_those_of_the_batch():
     rng = np.random.default_rng(0)
     x = (3 + 2 * rng.standard_normal((500, 4, 4, 2))).astype(np.float32)
-    moments = initial_moments(2)
-    _, once = batch_norm(x, moments, training=True)
+    norm = BatchNorm()
+    moments = norm.init(2)
+    _, once = norm(x, moments, training=True)
     np.testing.assert_allclose(once.mean, 0.1 * x.mean((0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(once.variance, 0.9 + 0.1 * x.var((0, 1, 2)), rtol=1e-5)
     for _ in range(100):
-        _, moments = batch_norm(x, moments, training=True)
-    trained, _ = batch_norm(x, moments, training=True)
-    tested, same = batch_norm(x, moments, training=False)
+        _, moments = norm(x, moments, training=True)
+    trained, _ = norm(x, moments, training=True)
+    tested, same = norm(x, moments, training=False)
     np.testing.assert_allclose(trained, tested, atol=1e-3)
     assert same is moments
 
@@ -275,7 +276,7 @@ def test_inputs_of_another_shape_are_refused(network, shape):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: CNN(normalisation="layer"),  # pyright: ignore[reportArgumentType]
+        lambda: CNN(normalization="layer"),  # pyright: ignore[reportArgumentType]
         lambda: CNN(dropout=1.5),
         lambda: CNN(image=(6, 6, 1)),
         lambda: MLP(4, (3,), 2, start="glorot"),  # pyright: ignore[reportArgumentType]

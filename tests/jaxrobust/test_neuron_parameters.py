@@ -10,7 +10,7 @@ from jaxrobust.certificates.lsnn_intervals import lsnn_bounds
 from jaxrobust.certificates.verification import box_around
 from jaxrobust.errors import InputError
 from jaxrobust.networks.lsnn import LSNN, NEURON_PARAMETERS
-from jaxrobust.perturbations.perturbation import gaussian_mismatch
+from jaxrobust.perturbations.mismatch import gaussian_mismatch
 
 INPUTS = jax.random.normal(jax.random.key(1), (6, 30, 2))
 PLAIN = LSNN(n_in=2, n_out=3, n_hidden=10)
@@ -30,7 +30,7 @@ def test_each_has_an_effect_and_a_gradient(name):
     variables = OPEN.init(jax.random.key(0))
 
     def loss(parameters):
-        return jnp.sum(OPEN.forward(parameters, {}, INPUTS).rates ** 2)
+        return jnp.sum(OPEN.forward(parameters, {}, INPUTS).activations["rates"] ** 2)
 
     gradient = jax.grad(loss)(variables.parameters)[name]
     assert np.all(np.isfinite(gradient))
@@ -43,7 +43,7 @@ def test_attacks_and_mismatch_reach_them():
     parameters = OPEN.init(jax.random.key(0)).parameters
 
     def loss(p):
-        return jnp.sum(OPEN.forward(p, {}, INPUTS).rates)
+        return jnp.sum(OPEN.forward(p, {}, INPUTS).activations["rates"])
 
     attacked = attack(loss, parameters, jax.random.key(2), ParameterAttack(0.1, n_steps=2)).parameters
     device = gaussian_mismatch(jax.random.key(3), parameters, 0.1)
@@ -59,7 +59,7 @@ def test_a_negative_constant_acts_as_a_small_positive_one(name):
     constant = variables.parameters[name]
 
     def rates(value):
-        return OPEN.forward({**variables.parameters, name: value}, {}, INPUTS).rates
+        return OPEN.forward({**variables.parameters, name: value}, {}, INPUTS).activations["rates"]
 
     smallest = rates(1e-3 * constant)
     for share in (-0.5, 0.0, 1e-9):

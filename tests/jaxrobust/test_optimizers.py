@@ -150,10 +150,10 @@ def test_block_coordinate_descent_raises_one_half_and_lowers_the_other():
 
 
 def test_weights_are_clipped_around_their_mean():
-    clipped, _ = steps(WeightClipping(SGD(), alpha=1.2), 1)
+    clipped, _ = steps(Projected(SGD(), WeightClipping(alpha=1.2)), 1)
     plain, _ = steps(SGD(), 1)
     mean, reach = plain[0].mean(), 1.2 * plain[0].std()
     np.testing.assert_allclose(clipped[0], np.clip(plain[0], mean - reach, mean + reach), rtol=1e-12)
     assert np.abs(clipped[0] - plain[0]).max() > 0.1
     biases = jnp.array([0.0, 0.0, 9.0])
-    np.testing.assert_array_equal(WeightClipping(SGD(), alpha=0.1).clip(biases), biases)
+    np.testing.assert_array_equal(WeightClipping(alpha=0.1).project(biases), biases)

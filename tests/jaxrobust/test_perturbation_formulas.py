@@ -1,5 +1,6 @@
 """Each perturbation against its formula in NumPy or the statistics it must have."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 import jax
@@ -11,15 +12,9 @@ from hypothesis import strategies as st
 
 from jaxrobust.perturbations import phase_change_memory as pcm
 from jaxrobust.perturbations.faults import BitFlips, Quantization, StuckAt
-from jaxrobust.perturbations.perturbation import (
-    AdditiveGaussian,
-    AdditiveUniform,
-    BoxCorner,
-    Chain,
-    LogNormalMismatch,
-    WeightRangeNoise,
-    gaussian_mismatch,
-)
+from jaxrobust.perturbations.mismatch import BoxCorner, LogNormalMismatch, WeightRangeNoise, gaussian_mismatch
+from jaxrobust.perturbations.noise import AdditiveNoise, AdditiveUniform, CombinedNoise, MultiplicativeNoise
+from jaxrobust.perturbations.perturbation import Chain
 from jaxrobust.perturbations.phase_change_memory import PhaseChangeMemory
 
 N = 40_000
@@ -63,12 +58,73 @@ def test_log_normal_mismatch_is_normal_in_the_logarithm_and_keeps_the_sign():
 
 
 def test_additive_noise_has_its_absolute_size():
-    _, std, _ = moments(AdditiveGaussian(0.3).perturb(KEY, THETA))
+    _, std, _ = moments(AdditiveNoise(0.3).perturb(KEY, THETA))
     assert std == pytest.approx(0.3, rel=STD)
     uniform = np.asarray(AdditiveUniform(0.3).perturb(KEY, THETA)) + 0.7
     assert np.abs(uniform).max() <= 0.3 + 1e-6
     assert np.mean(uniform) == pytest.approx(0, abs=MEAN * 0.3)
     assert np.mean(uniform < 0.15) == pytest.approx(0.75, abs=MEAN)
+
+
+X = jnp.full((N, 1), 2.0)
+NOISES = {
+    "additive": (AdditiveNoise(0.5), 2.0, 0.5),
+    "multiplicative": (MultiplicativeNoise(0.5), 2.0, 1.0),
+    "other means": (MultiplicativeNoise(0.5, mean=3.0), 6.0, 1.0),
+    "multiply, then add": (CombinedNoise.of_amplitude(1.0, 0.25), 2.0, np.hypot(1.5, 0.25)),
+    "add, then multiply": (
+        CombinedNoise.of_amplitude(1.0, 0.25, "add_then_multiply"),
+        2.0,
+        np.sqrt(4 * 0.75**2 + 0.25**2 * (1 + 0.75**2)),
+    ),
+    "add, then multiply, means": (
+        CombinedNoise(0.5, 0.4, "add_then_multiply", mean_add=1.0, mean_mul=-2.0),
+        -6.0,
+        np.sqrt(0.5**2 * 2**2 + 0.4**2 * 3**2 + (0.5 * 0.4) ** 2),
+    ),
+}
+
+
+@pytest.mark.parametrize(("noise", "mean", "std"), NOISES.values(), ids=NOISES)
+def test_noise_has_the_moments_of_its_formula(noise, mean, std):
+    found_mean, found_std, _ = moments(noise.perturb(KEY, X))
+    assert found_mean == pytest.approx(mean, abs=MEAN * std)
+    assert found_std == pytest.approx(std, rel=2 * STD)
+
+
+@pytest.mark.parametrize("noise", [case[0] for case in NOISES.values()], ids=NOISES)
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_averaged_executions_equal_the_literal_loop(noise, n):
+    """In mean, variance, and the correlation between elements that do and do not share a draw: none."""
+    closed = moments(replace(noise, n_executions=n).perturb(KEY, X))
+    literal = moments(sum(noise.perturb(k, X) for k in jax.random.split(jax.random.key(1), n)) / n)
+    assert closed[0] == pytest.approx(literal[0], abs=2 * MEAN * literal[1])
+    assert closed[1] == pytest.approx(literal[1], rel=3 * STD)
+
+
+def test_one_execution_is_the_plain_operator_bit_for_bit():
+    noise = CombinedNoise(0.5, 0.4, "add_then_multiply")
+    key_add, key_mul, _ = jax.random.split(KEY, 3)
+    z_add, z_mul = (AdditiveNoise(1.0).perturb(key, jnp.zeros_like(X)) for key in (key_add, key_mul))
+    np.testing.assert_array_equal(noise.perturb(KEY, X), (X + 0.5 * z_add) * (1 + 0.4 * z_mul))
+
+
+def test_no_noise_is_the_identity_bit_for_bit():
+    x = jax.random.normal(KEY, (50, 3))
+    for noise in (AdditiveNoise(0.0), MultiplicativeNoise(0.0), CombinedNoise(0.0, 0.0, "add_then_multiply")):
+        np.testing.assert_array_equal(noise.perturb(KEY, x), x)
+
+
+def test_normalized_noise_is_divided_by_the_elements_per_sample():
+    x = jnp.zeros((2000, 4, 5))
+    plain, normalized = (AdditiveNoise(0.6, normalize=n).perturb(KEY, x) for n in (False, True))
+    np.testing.assert_allclose(normalized, plain / 20, rtol=1e-6)
+
+
+def test_every_sample_and_element_has_a_draw_of_its_own():
+    noise = np.asarray(AdditiveNoise(1.0).perturb(KEY, jnp.zeros((2000, 6))))
+    between = np.corrcoef(noise.T) - np.eye(6)
+    assert np.abs(between).max() < 5 / np.sqrt(2000)
 
 
 def test_weight_range_noise_scales_with_the_largest_weight_or_half_the_range():
@@ -136,7 +192,7 @@ def test_stuck_cells_are_as_many_as_said():
 
 
 def test_a_chain_uses_another_key_for_each_link():
-    twice = Chain((AdditiveGaussian(0.3), AdditiveGaussian(0.3))).perturb(KEY, THETA)
+    twice = Chain((AdditiveNoise(0.3), AdditiveNoise(0.3))).perturb(KEY, THETA)
     assert moments(twice)[1] == pytest.approx(0.3 * np.sqrt(2), rel=STD)
 
 

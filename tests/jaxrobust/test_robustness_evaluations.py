@@ -25,7 +25,7 @@ from jaxrobust.measures.mismatch import accuracy, mismatch_accuracies, perturbed
 from jaxrobust.measures.spectra import density, hessian_spectrum, top_eigenvalue
 from jaxrobust.measures.worst_case import worst_case
 from jaxrobust.path_rules import assign, match, paths
-from jaxrobust.perturbations.perturbation import GaussianMismatch, gaussian_mismatch
+from jaxrobust.perturbations.mismatch import GaussianMismatch, gaussian_mismatch
 
 RNG = np.random.default_rng(0)
 INPUTS = jnp.asarray(RNG.standard_normal((23, 6)), jnp.float32)

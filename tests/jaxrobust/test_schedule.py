@@ -9,21 +9,21 @@ from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.errors import InputError
 from jaxrobust.training.batches import batch_indices
 from jaxrobust.training.methods import ForwardNoise, ParameterAttackTraining
-from jaxrobust.training.schedule import Schedule
+from jaxrobust.training.schedule import Phases
 
 ROBUST = ParameterAttackTraining(
-    natural=ForwardNoise(std=0.1), beta=0.5, attack=ParameterAttack(relative_size=0.1, n_steps=2)
+    base=ForwardNoise(std=0.1), beta=0.5, attack=ParameterAttack(relative_size=0.1, n_steps=2)
 )
 
 
 def test_learning_rate_is_constant_in_each_phase():
-    schedule = Schedule(n_epochs=(1.0, 0.5), learning_rates=(0.1, 0.01))
+    schedule = Phases(n_epochs=(1.0, 0.5), learning_rates=(0.1, 0.01))
     steps = schedule.phase_steps(n_samples=25, batch_size=10)
     assert steps == (3, 2)
     np.testing.assert_array_equal(
-        schedule.rates(0, 7, steps), np.float32([0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.01])
+        schedule.rates(0, 7, n_samples=25, batch_size=10), np.float32([0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.01])
     )
-    np.testing.assert_array_equal(schedule.rates(2, 2, steps), np.float32([0.1, 0.01]))
+    np.testing.assert_array_equal(schedule.rates(2, 2, n_samples=25, batch_size=10), np.float32([0.1, 0.01]))
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_learning_rate_is_constant_in_each_phase():
 )
 def test_schedules_that_make_no_sense_are_refused(n_epochs, learning_rates):
     with pytest.raises(InputError):
-        Schedule(n_epochs, learning_rates)
+        Phases(n_epochs, learning_rates)
 
 
 @given(

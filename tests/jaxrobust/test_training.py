@@ -22,14 +22,15 @@ from jaxrobust.networks.lsnn import LSNN
 from jaxrobust.networks.mlp import MLP
 from jaxrobust.training.batches import batch_indices
 from jaxrobust.training.checkpoints import load_tree, save_tree
-from jaxrobust.training.loop import CHECKPOINT, METRICS, Training, TrainingDiverged, TrainingStopped, train
-from jaxrobust.training.methods import ForwardNoise, ParameterAttackTraining, Standard
+from jaxrobust.training.loop import CHECKPOINT, METRICS, train
+from jaxrobust.training.methods import FiringRates, ForwardNoise, ParameterAttackTraining, Standard
 from jaxrobust.training.metrics import MetricsLog
 from jaxrobust.training.optimizers import Step
-from jaxrobust.training.schedule import Schedule
+from jaxrobust.training.schedule import Phases
+from jaxrobust.training.training import Training, TrainingDiverged, TrainingStopped
 
 ROBUST = ParameterAttackTraining(
-    natural=ForwardNoise(std=0.1), beta=0.5, attack=ParameterAttack(relative_size=0.1, n_steps=2)
+    base=ForwardNoise(std=0.1), beta=0.5, attack=ParameterAttack(relative_size=0.1, n_steps=2)
 )
 
 
@@ -46,12 +47,11 @@ def a_training(folder: Path, **changes) -> Training:
     training = Training(
         network=MLP(n_in=4, n_hidden=(8,), n_out=3),
         method=Standard(),
-        schedule=Schedule(n_epochs=(3.0, 2.0), learning_rates=(0.01, 0.001)),
+        schedule=Phases(n_epochs=(3.0, 2.0), learning_rates=(0.01, 0.001)),
         optimizer="adam",
         batch_size=7,
         seed=0,
         eval_step_interval=10,
-        reg=0.0,
         folder=folder,
     )
     return replace(training, **changes)
@@ -70,31 +70,29 @@ def assert_same(one, other, tolerance=0.0):
 
 
 def test_training_learns_and_keeps_the_best_validation(tmp_path):
-    training = a_training(tmp_path, schedule=Schedule((20.0,), (0.02,)))
+    training = a_training(tmp_path, schedule=Phases((20.0,), (0.02,)))
     (trained,) = run(training)
     accuracies = trained.history["validation_accuracy"]
     assert trained.n_steps == 172
     assert trained.history["step"] == [*range(10, 171, 10), 172]
-    assert trained.validation_accuracy == max(accuracies) > 0.8
+    assert trained.validation_score == max(accuracies) > 0.8
     # The first of several equal ones.
     assert trained.best_step == trained.history["step"][accuracies.index(max(accuracies))]
     logits = training.network.forward(trained.parameters, trained.statistics, blobs(33, 1).inputs).logits
     assert np.mean(np.argmax(logits, axis=1) == blobs(33, 1).labels) == pytest.approx(
-        trained.validation_accuracy
+        trained.validation_score
     )
 
 
 def test_only_a_strictly_better_validation_replaces_the_best(tmp_path):
-    (trained,) = run(a_training(tmp_path, schedule=Schedule((5.0,), (0.0,))))
+    (trained,) = run(a_training(tmp_path, schedule=Phases((5.0,), (0.0,))))
     assert len(set(trained.history["validation_accuracy"])) == 1
     assert trained.best_step == 10
 
 
 def test_training_metrics_are_means_over_the_interval(tmp_path):
     """Without learning, the mean of a whole epoch of batches is that of the whole training set."""
-    training = a_training(
-        tmp_path, schedule=Schedule((1.0,), (0.0,)), batch_size=6, eval_step_interval=10, reg=0.0
-    )
+    training = a_training(tmp_path, schedule=Phases((1.0,), (0.0,)), batch_size=6, eval_step_interval=10)
     (trained,) = run(training)
     data = blobs(60, 0)
     logits = training.network.forward(trained.parameters, {}, data.inputs).logits
@@ -105,7 +103,7 @@ def test_training_metrics_are_means_over_the_interval(tmp_path):
 
 
 def test_first_step_of_adam_equals_the_textbook(tmp_path):
-    training = a_training(tmp_path, schedule=Schedule((0.1,), (0.01,)), eval_step_interval=1)
+    training = a_training(tmp_path, schedule=Phases((0.1,), (0.01,)), eval_step_interval=1)
     key, _ = jax.random.split(jax.random.key(0))
     parameters, _ = training.network.init(key)
     data = blobs(60, 0)
@@ -206,7 +204,7 @@ def test_killed_training_resumes_and_ends_with_the_same_bits(tmp_path):
 
 @pytest.mark.parametrize("mapping", ["vmap", "map"])
 def test_models_side_by_side_learn_what_each_learns_alone(tmp_path, mapping):
-    schedule = Schedule((0.9,), (0.01,))
+    schedule = Phases((0.9,), (0.01,))
     models = [
         a_training(
             tmp_path / f"{mapping}{seed}", seed=seed, schedule=schedule, method=replace(ROBUST, beta=beta)
@@ -227,10 +225,10 @@ def test_spiking_models_side_by_side_learn_what_each_learns_alone(tmp_path):
         a_training(
             tmp_path / str(seed),
             network=LSNN(n_in=2, n_out=2, n_hidden=6),
+            method=FiringRates(Standard(), 0.001),
             seed=seed,
-            schedule=Schedule((2.0,), (0.001,)),
+            schedule=Phases((2.0,), (0.001,)),
             batch_size=4,
-            reg=0.001,
         )
         for seed in (0, 1)
     ]
@@ -265,7 +263,7 @@ def test_settings_that_make_no_sense_are_refused(tmp_path, change):
 
 
 def test_a_loss_that_is_not_finite_names_its_step_and_checkpoint(tmp_path):
-    training = a_training(tmp_path, optimizer="sgd", schedule=Schedule((5.0,), (1e36,)))
+    training = a_training(tmp_path, optimizer="sgd", schedule=Phases((5.0,), (1e36,)))
     (result,) = run(training, checkpoint_seconds=0.0)
     assert isinstance(result, TrainingDiverged)
     assert "no longer finite at step 1 " in str(result)
@@ -283,7 +281,7 @@ def _fresh_state(training):
 
 def test_a_model_that_diverges_leaves_the_others_alone(tmp_path):
     def noisy(std, name):
-        return a_training(tmp_path / name, method=ForwardNoise(std=std), schedule=Schedule((1.0,), (0.01,)))
+        return a_training(tmp_path / name, method=ForwardNoise(std=std), schedule=Phases((1.0,), (0.01,)))
 
     bad, good = run(noisy(1e38, "bad"), noisy(0.1, "good"))
     assert isinstance(bad, TrainingDiverged)
@@ -323,7 +321,7 @@ def test_weights_that_are_no_numbers_are_seen_though_the_loss_is_one(tmp_path, n
             tmp_path / str(seed),
             network=LSNN(n_in=2, n_out=2, n_hidden=4),
             optimizer=LosesItsWeights(at_step=12),
-            schedule=Schedule((5.0,), (0.01,)),
+            schedule=Phases((5.0,), (0.01,)),
             seed=seed,
         )
         for seed in range(n_models)
@@ -359,14 +357,13 @@ def test_other_numbers_seeds_and_last_blocks_compile_nothing(tmp_path):
             tmp_path / "1",
             network=network,
             seed=5,
-            reg=0.5,
             method=replace(
                 ROBUST,
-                natural=ForwardNoise(std=0.3),
+                base=ForwardNoise(std=0.3),
                 beta=0.7,
                 attack=ParameterAttack(relative_size=0.2, initial_relative_std=0.01, n_steps=2),
             ),
-            schedule=Schedule((4.2, 1.1, 0.3), (0.1, 0.02, 0.001)),
+            schedule=Phases((4.2, 1.1, 0.3), (0.1, 0.02, 0.001)),
             eval_step_interval=13,
         )
     )

@@ -8,7 +8,7 @@ import numpy as np
 import datajuicer as dj
 from jaxrobust.errors import InputError
 from jaxrobust.networks.lsnn import LSNN
-from jaxrobust.studies.evaluations.trained import bring_back
+from jaxrobust.studies.evaluations.trained import load_trained
 
 
 @dj.cachable(
@@ -33,7 +33,7 @@ def neuron_activity(
     Raises:
         InputError: The network has no neurons that spike.
     """
-    trained = bring_back(model, n_samples=n_samples)
+    trained = load_trained(model, n_samples=n_samples)
     if not isinstance(trained.network, LSNN):
         raise InputError(f"{model['architecture']} has no spiking neurons; only LSNNs have firing rates.")
     run = jax.jit(trained.network.trajectories)

@@ -10,9 +10,9 @@ import numpy as np
 from jax import Array
 
 import datajuicer as dj
-from jaxrobust.perturbations.perturbation import GaussianMismatch
-from jaxrobust.studies.evaluations.trained import apply_of, bring_back
-from jaxrobust.studies.parameter_noise import dataset_of
+from jaxrobust.perturbations.mismatch import GaussianMismatch
+from jaxrobust.studies.evaluations.trained import apply_of, load_trained
+from jaxrobust.studies.parameter_noise.family import dataset_of
 
 
 @partial(jax.jit, static_argnames="network")
@@ -41,7 +41,7 @@ def example_answers(
         ``inputs`` in 8 bits, good enough to be drawn (``example_inputs`` reads them), ``labels`` and
         ``answers``, indices into ``classes``.
     """
-    network, variables, inputs, labels = bring_back(model, n_samples=n_examples)
+    network, variables, inputs, labels = load_trained(model, n_samples=n_examples)
     answers = _answers(network, variables, inputs, jax.random.key(seed), GaussianMismatch(jnp.float32(level)))
     values = np.asarray(inputs)
     low, high = float(values.min()), float(values.max())

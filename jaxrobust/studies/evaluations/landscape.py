@@ -12,7 +12,7 @@ import datajuicer as dj
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.measures.full_set import cross_entropy
 from jaxrobust.measures.landscape import adversarial_landscapes, mean_slope, random_landscapes
-from jaxrobust.studies.evaluations.trained import BATCH_SIZE, apply_of, bring_back
+from jaxrobust.studies.evaluations.trained import BATCH_SIZE, apply_of, load_trained
 
 
 @partial(jax.jit, static_argnames=("network", "n_repeats"))
@@ -73,7 +73,7 @@ def random_landscape(
     """
     alphas = jnp.linspace(-reach, reach, n_points)
     losses, slope = _random(
-        *bring_back(model, part, n_samples), jax.random.key(seed), alphas, jnp.float32(std), n_repeats
+        *load_trained(model, part, n_samples), jax.random.key(seed), alphas, jnp.float32(std), n_repeats
     )
     return {"alphas": alphas.tolist(), "losses": losses.tolist(), "slope": float(slope)}
 
@@ -123,7 +123,7 @@ def adversarial_landscape(
     alphas = jnp.linspace(-reach, reach, n_points)
     attack = jax.tree.map(jnp.float32, ParameterAttack(relative_size=size, n_steps=n_steps))
     losses, slope = _adversarial(
-        *bring_back(model, n_samples=n_samples),
+        *load_trained(model, n_samples=n_samples),
         jax.random.key(seed),
         alphas,
         attack,

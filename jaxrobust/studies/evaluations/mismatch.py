@@ -13,15 +13,10 @@ import datajuicer as dj
 from jaxrobust.errors import InputError
 from jaxrobust.measures.mismatch import perturbed_accuracies
 from jaxrobust.perturbations.faults import Quantization
-from jaxrobust.perturbations.perturbation import (
-    NOISE_MODES,
-    BoxCorner,
-    GaussianMismatch,
-    Matching,
-    Perturbation,
-)
+from jaxrobust.perturbations.mismatch import NOISE_MODES, BoxCorner, GaussianMismatch
+from jaxrobust.perturbations.perturbation import Matching, Perturbation
 from jaxrobust.perturbations.phase_change_memory import PUBLISHED_CLIP, TIMES, PhaseChangeMemory
-from jaxrobust.studies.evaluations.trained import BATCH_SIZE, Trained, apply_of, bring_back, side_by_side
+from jaxrobust.studies.evaluations.trained import BATCH_SIZE, Trained, apply_of, load_trained, vmap_size
 
 # The published protocol: 100 devices a level (table 1).
 MISMATCH_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
@@ -56,7 +51,7 @@ def accuracies_under(trained: Trained, perturbation: Perturbation, *, n_draws: i
     """Accuracy of ``n_draws`` devices under any perturbation, all in one program, as fractions."""
     numbers = jax.tree.map(jnp.float32, perturbation)
     key = jax.random.key(seed)
-    return _accuracies(*trained, key, numbers, n_draws, side_by_side(n_draws)).tolist()
+    return _accuracies(*trained, key, numbers, n_draws, vmap_size(n_draws)).tolist()
 
 
 @dj.cachable(
@@ -82,7 +77,7 @@ def mismatch_accuracy(
     _check_size(level, "mismatch level")
     draws = 1 if level == 0 else n_draws
     return accuracies_under(
-        bring_back(model, n_samples=n_samples), GaussianMismatch(level), n_draws=draws, seed=seed
+        load_trained(model, n_samples=n_samples), GaussianMismatch(level), n_draws=draws, seed=seed
     )
 
 
@@ -105,7 +100,7 @@ def box_corner_accuracy(
     """
     _check_size(size, "size of a box")
     return accuracies_under(
-        bring_back(model, n_samples=n_samples), BoxCorner(size), n_draws=n_draws, seed=seed
+        load_trained(model, n_samples=n_samples), BoxCorner(size), n_draws=n_draws, seed=seed
     )
 
 
@@ -131,7 +126,9 @@ def perturbed_accuracy(
         seed: Seed of the devices.
         n_samples: Test samples, taken at even distances; 0 for all.
     """
-    return accuracies_under(bring_back(model, n_samples=n_samples), perturbation, n_draws=n_draws, seed=seed)
+    return accuracies_under(
+        load_trained(model, n_samples=n_samples), perturbation, n_draws=n_draws, seed=seed
+    )
 
 
 @dj.cachable(
@@ -141,7 +138,8 @@ def perturbed_accuracy(
 )
 def quantized_accuracy(model: dict[str, Any], bits: int, n_samples: int = 0) -> float:
     """Test accuracy with every tensor rounded to ``bits`` bits between its smallest and largest value."""
-    return accuracies_under(bring_back(model, n_samples=n_samples), Quantization(bits), n_draws=1, seed=0)[0]
+    trained = load_trained(model, n_samples=n_samples)
+    return accuracies_under(trained, Quantization(bits), n_draws=1, seed=0)[0]
 
 
 @dj.cachable(
@@ -168,7 +166,7 @@ def phase_change_accuracy(
         clip: Standard deviations of a tensor to which its weights are clipped before programming; 0 for none.
     """
     memory = PhaseChangeMemory(time, clip)
-    return accuracies_under(bring_back(model, n_samples=n_samples), memory, n_draws=n_draws, seed=seed)
+    return accuracies_under(load_trained(model, n_samples=n_samples), memory, n_draws=n_draws, seed=seed)
 
 
 def mismatch_sweep(

@@ -10,7 +10,7 @@ import datajuicer as dj
 from jaxrobust.errors import InputError
 from jaxrobust.measures.full_set import cross_entropy
 from jaxrobust.measures.spectra import Spectrum, hessian_spectrum, top_eigenvalue
-from jaxrobust.studies.evaluations.trained import BATCH_SIZE, apply_of, bring_back
+from jaxrobust.studies.evaluations.trained import BATCH_SIZE, apply_of, load_trained
 
 
 @partial(jax.jit, static_argnames=("network", "n_steps", "n_probes"))
@@ -47,7 +47,7 @@ def loss_spectrum(
             f"A network with neuron_parameters {', '.join(model['neuron_parameters'])} gives no second "
             f"derivatives, hence no spectrum; train one without to have its spectrum."
         )
-    network, variables, inputs, labels = bring_back(model, "train", n_samples)
+    network, variables, inputs, labels = load_trained(model, "train", n_samples)
     key = jax.random.key(seed)
     found = _spectrum(network, variables, inputs, labels, key, n_steps, n_probes)
     return {

@@ -1,4 +1,4 @@
-"""A trained grid point brought back: its network, parameters and test data."""
+"""Load a trained grid point: its network, parameters and test data."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from jaxrobust.errors import InputError
 from jaxrobust.losses import Apply
 from jaxrobust.networks.network import Network, Variables
-from jaxrobust.studies.parameter_noise import dataset_of, network_of
+from jaxrobust.studies.parameter_noise.catalogue import network_of
+from jaxrobust.studies.parameter_noise.family import dataset_of
 from jaxrobust.training.checkpoints import load_tree
 
 # Samples computed at once: what bounds the memory of an evaluation.
@@ -28,7 +29,7 @@ class Trained(NamedTuple):
     labels: Int[Array, " samples"]
 
 
-def bring_back(model: Mapping[str, Any], part: str = "test", n_samples: int = 0) -> Trained:
+def load_trained(model: Mapping[str, Any], part: str = "test", n_samples: int = 0) -> Trained:
     """Load a trained grid point with its ``"train"``, ``"validation"`` or ``"test"`` data.
 
     Args:
@@ -69,6 +70,6 @@ def apply_of(network: Network, variables: Variables) -> Apply:
     return apply
 
 
-def side_by_side(n: int) -> int:
-    """How many of ``n`` draws to compute at once: one by one is fastest on a CPU."""
+def vmap_size(n: int) -> int:
+    """Return how many of ``n`` draws to compute at once: 1 on a CPU (fastest there), else at most 10."""
     return 1 if jax.default_backend() == "cpu" else min(n, 10)

@@ -14,7 +14,7 @@ from jaxrobust.certificates.propagation import output_bounds
 from jaxrobust.certificates.verification import box_around, verified_accuracy
 from jaxrobust.errors import InputError
 from jaxrobust.networks.lsnn import LSNN
-from jaxrobust.studies.evaluations.trained import apply_of, bring_back
+from jaxrobust.studies.evaluations.trained import apply_of, load_trained
 
 # The published levels (figure S9) and batch size.
 BOX_SIZES = (0.0, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3)
@@ -54,4 +54,4 @@ def verified_test_accuracy(model: dict[str, Any], size: float, n_samples: int = 
             f"Interval propagation bounds products in float32, but this network has them in "
             f"{model['precision']}; verify one that was trained with precision=float32."
         )
-    return float(_verified(*bring_back(model, n_samples=n_samples), jnp.float32(size)))
+    return float(_verified(*load_trained(model, n_samples=n_samples), jnp.float32(size)))

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 import datajuicer as dj
-from jaxrobust.studies.evaluations.trained import bring_back
+from jaxrobust.studies.evaluations.trained import load_trained
 
 
 @dj.cachable(dependencies=["model:trained"], on_code_change="ignore", table_name="mean_absolute_weights")
@@ -15,5 +15,5 @@ def mean_absolute_weights(model: dict[str, Any]) -> dict[str, float]:
     Args:
         model: A trained grid point of an LSNN or MLP, whose parameters have one level.
     """
-    parameters = bring_back(model, n_samples=1).variables.parameters
+    parameters = load_trained(model, n_samples=1).variables.parameters
     return {name: float(jnp.mean(jnp.abs(tensor))) for name, tensor in parameters.items()}

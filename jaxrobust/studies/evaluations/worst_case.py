@@ -11,7 +11,7 @@ from jax import Array
 import datajuicer as dj
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.measures.worst_case import worst_case
-from jaxrobust.studies.evaluations.trained import BATCH_SIZE, apply_of, bring_back, side_by_side
+from jaxrobust.studies.evaluations.trained import BATCH_SIZE, apply_of, load_trained, vmap_size
 
 # The published protocol (figure 3).
 ATTACK_SIZES = (0.0, 0.005, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
@@ -86,12 +86,12 @@ def worst_case_accuracy(
     """
     attack = ParameterAttack(relative_size=size, absolute_size=absolute_size, n_steps=n_steps)
     accuracies, losses = _worst_case(
-        *bring_back(model, n_samples=n_samples),
+        *load_trained(model, n_samples=n_samples),
         jax.random.key(seed),
         jax.tree.map(jnp.float32, attack),
         loss,
         n_restarts,
-        side_by_side(n_restarts),
+        vmap_size(n_restarts),
     )
     return {
         "accuracy": float(jnp.min(accuracies)),

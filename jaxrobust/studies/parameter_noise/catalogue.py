@@ -5,13 +5,13 @@ from typing import Any, get_args
 
 from jaxrobust.data.dataset import Dataset
 from jaxrobust.errors import InputError
-from jaxrobust.networks.cnn import CNN, Normalisation
+from jaxrobust.networks.cnn import CNN, Normalization
 from jaxrobust.networks.lsnn import LSNN
 from jaxrobust.networks.mlp import MLP, Start
 from jaxrobust.networks.network import Network
 from jaxrobust.networks.resnet import ResNet
 from jaxrobust.settings import OneOf, Setting, nearest
-from jaxrobust.studies.parameter_noise.architecture import Architecture
+from jaxrobust.studies.parameter_noise.family import NetworkFamily
 from jaxrobust.studies.parameter_noise.shared_settings import COUNT, NEURONS, POSITIVE, TRAINING
 
 Settings = Mapping[str, Any]
@@ -47,7 +47,7 @@ def _cnn(model: Settings, dataset: Dataset) -> CNN:
     return CNN(
         image=_image(dataset),
         n_out=len(dataset.classes),
-        normalisation=model["normalisation"],
+        normalization=model["normalisation"],
         channel_biases=model["channel_biases"],
         **_dropout(model),
     )
@@ -65,7 +65,7 @@ def _schedule(n_epochs: tuple[float, ...], rates: tuple[float, ...], interval: i
     }
 
 
-ecg_lsnn = Architecture(
+ecg_lsnn = NetworkFamily(
     name="ecg_lsnn",
     about="spiking network (LSNN) that tells four kinds of heartbeats apart, MIT-BIH Arrhythmia Database",
     settings={
@@ -83,7 +83,7 @@ ecg_lsnn = Architecture(
     learns="sequences",
 )
 
-speech_lsnn = Architecture(
+speech_lsnn = NetworkFamily(
     name="speech_lsnn",
     about="spiking network (LSNN) that recognises spoken keywords",
     settings={
@@ -106,10 +106,10 @@ _CHANNEL_BIASES = Setting(
 _NORMALISATION = Setting(
     "running",
     "running statistics, or batch: those of the batch at hand, as published",
-    allowed=OneOf(get_args(Normalisation)),
+    allowed=OneOf(get_args(Normalization)),
 )
 
-cnn = Architecture(
+cnn = NetworkFamily(
     name="cnn",
     about="convolutional network on Fashion-MNIST",
     settings={
@@ -124,7 +124,7 @@ cnn = Architecture(
     learns="images",
 )
 
-cifar_cnn = Architecture(
+cifar_cnn = NetworkFamily(
     name="cifar_cnn",
     about="the same convolutional network on CIFAR-10",
     settings={
@@ -142,7 +142,7 @@ cifar_cnn = Architecture(
 # What becomes conductances in phase-change memory: all but batch normalisation and the bias.
 WEIGHTS_OF_RESNET = r"(?!.*bn)(?!.*/b$).*"
 
-resnet32 = Architecture(
+resnet32 = NetworkFamily(
     name="resnet32",
     about="ResNet32 on CIFAR-10",
     settings={
@@ -173,7 +173,7 @@ resnet32 = Architecture(
     learns="images",
 )
 
-mnist_mlp = Architecture(
+mnist_mlp = NetworkFamily(
     name="mnist_mlp",
     about="fully connected network on MNIST, with the term that drives up its weights",
     settings={
@@ -196,7 +196,7 @@ mnist_mlp = Architecture(
     learns="images",
 )
 
-digits_mlp = Architecture(
+digits_mlp = NetworkFamily(
     name="digits_mlp",
     about="small fully connected network on scikit-learn's handwritten digits",
     settings={
@@ -211,29 +211,29 @@ digits_mlp = Architecture(
     learns="images",
 )
 
-ARCHITECTURES = {
+FAMILIES = {
     architecture.name: architecture
     for architecture in (ecg_lsnn, speech_lsnn, cnn, cifar_cnn, resnet32, mnist_mlp, digits_mlp)
 }
 
 
-def architecture_named(name: object) -> Architecture:
+def family_named(name: object) -> NetworkFamily:
     """Look an architecture up.
 
     Raises:
         InputError: There is none of that name.
     """
-    if name not in ARCHITECTURES:
-        hint = nearest(str(name), ARCHITECTURES)
-        raise InputError(f"There is no architecture {name!r}; there are {', '.join(ARCHITECTURES)}.{hint}")
-    return ARCHITECTURES[str(name)]
+    if name not in FAMILIES:
+        hint = nearest(str(name), FAMILIES)
+        raise InputError(f"There is no architecture {name!r}; there are {', '.join(FAMILIES)}.{hint}")
+    return FAMILIES[str(name)]
 
 
-def architecture_of(model: Settings) -> Architecture:
+def family_of(model: Settings) -> NetworkFamily:
     """The architecture of a grid point."""
-    return architecture_named(model.get("architecture"))
+    return family_named(model.get("architecture"))
 
 
 def network_of(model: Settings, dataset: Dataset) -> Network:
     """The network of a grid point."""
-    return architecture_of(model).network(model, dataset)
+    return family_of(model).network(model, dataset)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.studies.parameter_noise import architecture_of, cnn, ecg_lsnn, resnet32, speech_lsnn
+from jaxrobust.studies.parameter_noise.catalogue import cnn, ecg_lsnn, family_of, resnet32, speech_lsnn
 
 Method = Mapping[str, Any]
 Grid = Sequence[Mapping[str, Any]]
@@ -151,7 +151,7 @@ class Protocol:
         return replace(self, settings={**self.settings, architecture: own})
 
     def _replaced(self, point: Mapping[str, Any]) -> dict[str, Any]:
-        architecture = architecture_of(point)
+        architecture = family_of(point)
         own = dict(self.settings.get(architecture.name, {}))
         usual = {name: architecture.settings[name].default for name in ("n_epochs", "learning_rate")}
         if point["learning_rate"] != usual["learning_rate"]:

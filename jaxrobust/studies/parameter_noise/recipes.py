@@ -5,10 +5,12 @@ from typing import Any
 
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.errors import InputError
-from jaxrobust.perturbations.perturbation import NOISE_MODES, Matching
+from jaxrobust.perturbations.mismatch import NOISE_MODES
+from jaxrobust.perturbations.perturbation import Matching
 from jaxrobust.training.methods import (
     AdversarialWeights,
     ContractivePenalty,
+    FiringRates,
     ForwardNoise,
     GradientDifference,
     InputAttack,
@@ -24,17 +26,18 @@ from jaxrobust.training.methods import (
 from jaxrobust.training.optimizers import (
     BlockCoordinateDescent,
     Optimizer,
+    Projected,
     WeightClipping,
     optimizer_named,
 )
-from jaxrobust.training.schedule import Schedule
+from jaxrobust.training.schedule import Phases
 
 Settings = Mapping[str, Any]
 
 
-def schedule_of(model: Settings) -> Schedule:
+def schedule_of(model: Settings) -> Phases:
     """The learning rates of a grid point."""
-    return Schedule(n_epochs=model["n_epochs"], learning_rates=model["learning_rate"])
+    return Phases(n_epochs=model["n_epochs"], learning_rates=model["learning_rate"])
 
 
 def optimizer_of(model: Settings) -> Optimizer:
@@ -44,7 +47,9 @@ def optimizer_of(model: Settings) -> Optimizer:
         optimizer = BlockCoordinateDescent(
             ascent_rate=model["abcd_etaA"], size=model["attack_size_mismatch"], n_cycles=model["abcd_L"]
         )
-    return WeightClipping(optimizer, model["weight_clipping"]) if model["weight_clipping"] else optimizer
+    if not model["weight_clipping"]:
+        return optimizer
+    return Projected(optimizer, WeightClipping(model["weight_clipping"]))
 
 
 def attack_of(model: Settings) -> ParameterAttack:
@@ -129,7 +134,7 @@ def method_of(
     if has("beta_robustness"):
         robust = GradientDifference if model["hessian_robustness"] else ParameterAttackTraining
         method = robust(
-            natural=method,
+            base=method,
             beta=model["beta_robustness"],
             attack=attack_of(model),
             boundary_loss=model["boundary_loss"],
@@ -153,4 +158,4 @@ def method_of(
     if model.get("weight_increase"):
         hidden = tuple(f"w{layer}" for layer in range(1, len(model["n_hidden"]) + 1))
         method = WeightMagnitude(method, model["weight_increase"], parameters=hidden)
-    return method
+    return FiringRates(method, model["reg"])

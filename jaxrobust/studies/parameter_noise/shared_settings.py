@@ -6,7 +6,7 @@ from jaxrobust.attacks.parameter_attack import Norm
 from jaxrobust.attacks.robust_loss import BOUNDARY_LOSSES
 from jaxrobust.layers.dropout import DropoutMask
 from jaxrobust.networks.lsnn import NEURON_PARAMETERS, Precision
-from jaxrobust.perturbations.perturbation import NOISE_MODES
+from jaxrobust.perturbations.mismatch import NOISE_MODES
 from jaxrobust.settings import Finite, OneOf, Setting
 from jaxrobust.training.augmentation import AUGMENTATIONS
 from jaxrobust.training.optimizers import OPTIMIZERS

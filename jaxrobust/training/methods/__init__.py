@@ -2,27 +2,32 @@
 
 A method is a frozen dataclass whose numbers are leaves of a tree, so that they can change, or become an axis
 of many models, without compiling anew; which parts it has is its structure. Methods nest: most take a
-``natural`` method, whose loss they attack, perturb or add to. A new method is one file with one class with
+``base`` method, whose loss they attack, perturb or add to. A new method is one file with one class with
 ``loss``; the training loop knows none of them.
 """
 
+from jaxrobust.training.methods.adversarial_training import AdversarialTraining
 from jaxrobust.training.methods.adversarial_weights import AdversarialWeights, InputAttack
 from jaxrobust.training.methods.contractive import ContractivePenalty
+from jaxrobust.training.methods.firing_rates import FiringRates
 from jaxrobust.training.methods.forward_noise import ForwardNoise
 from jaxrobust.training.methods.gradient_difference import GradientDifference
 from jaxrobust.training.methods.model_perturbation import ModelPerturbation
 from jaxrobust.training.methods.norm_penalty import NormPenalty
+from jaxrobust.training.methods.objective import Batch, Method, Number, Objective
 from jaxrobust.training.methods.parameter_attack import ParameterAttackTraining
 from jaxrobust.training.methods.perturbed_forward import PerturbedForward
 from jaxrobust.training.methods.sharpness_aware import SharpnessAware
 from jaxrobust.training.methods.standard import Standard
-from jaxrobust.training.methods.task import Batch, Method, Number, Task, task_of
+from jaxrobust.training.methods.trades import Trades
 from jaxrobust.training.methods.weight_magnitude import WeightMagnitude
 
 __all__ = [
+    "AdversarialTraining",
     "AdversarialWeights",
     "Batch",
     "ContractivePenalty",
+    "FiringRates",
     "ForwardNoise",
     "GradientDifference",
     "InputAttack",
@@ -30,11 +35,11 @@ __all__ = [
     "ModelPerturbation",
     "NormPenalty",
     "Number",
+    "Objective",
     "ParameterAttackTraining",
     "PerturbedForward",
     "SharpnessAware",
     "Standard",
-    "Task",
+    "Trades",
     "WeightMagnitude",
-    "task_of",
 ]

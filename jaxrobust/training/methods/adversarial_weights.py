@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from jaxrobust.attacks.parameter_attack import ParameterAttack, attack, static
 from jaxrobust.errors import InputError
-from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup, keys_of
+from jaxrobust.training.methods.objective import Loss, Method, Objective, after_warmup, keys_of
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
@@ -63,14 +63,14 @@ class AdversarialWeights:
     for two of its three networks.
 
     Attributes:
-        natural: The method whose loss is attacked.
+        base: The method whose loss is attacked.
         attack: The attack on the parameters; the published size is 0.2.
         gamma: Which part of the way to the attacked parameters is gone.
         input_attack: The attack on the inputs; None for none.
-        warmup: Epochs of natural training before.
+        warmup: Epochs of base training before.
     """
 
-    natural: Method
+    base: Method
     attack: ParameterAttack
     gamma: Number = 0.1
     input_attack: InputAttack | None = None
@@ -79,26 +79,28 @@ class AdversarialWeights:
     def __post_init__(self):
         check_numbers(self, "gamma", "warmup")
 
-    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
-        """The natural method's loss at the perturbed parameters (and inputs)."""
+    def loss(self, objective: Objective, parameters: Parameters, key: Array) -> Loss:
+        """The base method's loss at the perturbed parameters (and inputs)."""
 
-        def natural(p: Parameters, inputs: Array) -> Array:
-            return self.natural.loss(task._replace(inputs=inputs), p, key)[0]
+        def base(p: Parameters, inputs: Array) -> Array:
+            return self.base.loss(objective.with_inputs(inputs), p, key)[0]
 
         def perturbed() -> Array:
-            attacked = attack(lambda p: natural(p, task.inputs), parameters, keys_of(key).attack, self.attack)
+            attacked = attack(
+                lambda p: base(p, objective.inputs), parameters, keys_of(key).attack, self.attack
+            )
             moved = jax.tree.map(
                 lambda p, a: p + jax.lax.stop_gradient(self.gamma * (a - p)).astype(p.dtype),
                 parameters,
                 attacked.parameters,
             )
             if self.input_attack is None:
-                return natural(moved, task.inputs)
+                return base(moved, objective.inputs)
             fixed = jax.lax.stop_gradient(moved)
-            return natural(
+            return base(
                 moved,
-                self.input_attack(lambda x: natural(fixed, x), task.inputs, keys_of(key).attack_on_inputs),
+                self.input_attack(lambda x: base(fixed, x), objective.inputs, keys_of(key).attack_on_inputs),
             )
 
-        before, forward = self.natural.loss(task, parameters, key)
-        return after_warmup(task, self.warmup, perturbed, before), forward
+        before, forward = self.base.loss(objective, parameters, key)
+        return after_warmup(objective, self.warmup, perturbed, before), forward

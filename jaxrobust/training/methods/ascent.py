@@ -7,27 +7,27 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup
+from jaxrobust.training.methods.objective import Loss, Method, Objective, after_warmup
 from jaxrobust.trees import Parameters
 
 Displacement = Callable[[Parameters, Parameters], Parameters]
 
 
 def loss_uphill(
-    natural: Method,
-    task: Task,
+    base: Method,
+    objective: Objective,
     parameters: Parameters,
     key: Array,
     displacement: Displacement,
     warmup: float | Float[Array, ""],
 ) -> Loss:
-    """The natural loss at ``parameters + displacement(parameters, gradient)``, displacement held constant.
+    """The base loss at ``parameters + displacement(parameters, gradient)``, displacement held constant.
 
     Both losses have the same key, hence the same noise and dropout mask.
     """
 
     def loss(p: Parameters) -> Loss:
-        return natural.loss(task, p, key)
+        return base.loss(objective, p, key)
 
     def uphill() -> Array:
         fixed = jax.lax.stop_gradient(parameters)
@@ -40,9 +40,9 @@ def loss_uphill(
         return loss(moved)[0]
 
     before, forward = loss(parameters)
-    return after_warmup(task, warmup, uphill, before), forward
+    return after_warmup(objective, warmup, uphill, before), forward
 
 
-def normalised(x: Array, length: Array) -> Array:
+def normalized(x: Array, length: Array) -> Array:
     """``x / length``, and 0 where the length is."""
     return jnp.where(length > 0, x / jnp.where(length > 0, length, 1), 0)

@@ -1,14 +1,15 @@
 """A penalty on the gradient itself."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxrobust.attacks.parameter_attack import static
+from jaxrobust.training.methods.objective import Loss, Method, Objective
 from jaxrobust.training.methods.selection import selected
-from jaxrobust.training.methods.task import Loss, Method, Task
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
@@ -18,27 +19,29 @@ class ContractivePenalty:
     """A method's loss L plus ``weight`` times the sum over tensors of ``max |dL / dp|``.
 
     Attributes:
-        natural: The method that gives L.
+        base: The method that gives L.
         weight: Weight of the penalty.
         parameters: Regular expressions for the paths of the tensors, all by default.
     """
 
-    natural: Method
+    neutral: ClassVar = {"weight": 0.0}
+
+    base: Method
     weight: Number
     parameters: tuple[str, ...] = static(default=(".*",))
 
     def __post_init__(self):
         check_numbers(self, "weight")
 
-    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
-        """The natural loss plus the penalty; its gradient takes second derivatives of the network."""
+    def loss(self, objective: Objective, parameters: Parameters, key: Array) -> Loss:
+        """The base loss plus the penalty; its gradient takes second derivatives of the network."""
 
         def of(p: Parameters) -> Loss:
-            return self.natural.loss(task, p, key)
+            return self.base.loss(objective, p, key)
 
-        (natural, forward), gradient = jax.value_and_grad(of, has_aux=True)(parameters)
+        (loss, forward), gradient = jax.value_and_grad(of, has_aux=True)(parameters)
         # The sign is constant, with 0 at 0, where the derivative of an absolute value is no number.
         largest = [
             jnp.max(g * jax.lax.stop_gradient(jnp.sign(g))) for g in selected(self.parameters, gradient)
         ]
-        return natural + self.weight * sum(largest), forward
+        return loss + self.weight * sum(largest), forward

@@ -1,6 +1,7 @@
 """Training for a gradient that an attack on the parameters does not change."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ from jax import Array
 from jaxrobust.attacks.parameter_attack import ParameterAttack, attack, static
 from jaxrobust.attacks.robust_loss import BoundaryLoss, check_boundary_loss
 from jaxrobust.losses import DIVERGENCES
-from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup, keys_of
+from jaxrobust.training.methods.objective import Loss, Method, Objective, after_warmup, keys_of
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
@@ -21,7 +22,7 @@ class GradientDifference:
     To first order the second term is the length of the Hessian times the attack's displacement.
 
     Attributes:
-        natural: The method that gives the first term.
+        base: The method that gives the first term.
         beta: Weight of the second term.
         attack: What finds ``theta*``.
         boundary_loss: What the attack increases.
@@ -29,7 +30,9 @@ class GradientDifference:
         warmup: Epochs before the second term sets in.
     """
 
-    natural: Method
+    neutral: ClassVar = {"beta": 0.0}
+
+    base: Method
     beta: Number
     attack: ParameterAttack
     boundary_loss: BoundaryLoss = static(default="kl")
@@ -40,18 +43,18 @@ class GradientDifference:
         check_boundary_loss(self.boundary_loss, treat_as_constant=False)
         check_numbers(self, "beta", "warmup")
 
-    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
-        """The natural loss plus beta times the Euclidean distance of the two gradients."""
-        natural, forward = self.natural.loss(task, parameters, key)
+    def loss(self, objective: Objective, parameters: Parameters, key: Array) -> Loss:
+        """The base loss plus beta times the Euclidean distance of the two gradients."""
+        loss, forward = self.base.loss(objective, parameters, key)
 
         def task_loss(p: Parameters) -> Array:
-            return task.loss(p, key)[0]
+            return objective.loss(p, key)[0]
 
         def boundary_loss(p: Parameters) -> Array:
             if self.boundary_loss == "madry":
                 return task_loss(p)
-            logits = task.forward(jax.lax.stop_gradient(parameters), task.inputs, key).logits
-            return DIVERGENCES[self.boundary_loss](logits, task.forward(p, task.inputs, key).logits)
+            logits = objective.forward(jax.lax.stop_gradient(parameters), objective.inputs, key).logits
+            return DIVERGENCES[self.boundary_loss](logits, objective.forward(p, objective.inputs, key).logits)
 
         def robust():
             attacked = attack(boundary_loss, parameters, keys_of(key).attack, self.attack).parameters
@@ -64,4 +67,4 @@ class GradientDifference:
             # The root has no finite derivative at 0, where the gradients agree: there it is taken as 0.
             return jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
 
-        return natural + self.beta * after_warmup(task, self.warmup, robust, jnp.zeros_like(natural)), forward
+        return loss + self.beta * after_warmup(objective, self.warmup, robust, jnp.zeros_like(loss)), forward

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxrobust.training.methods.ascent import loss_uphill, normalised
-from jaxrobust.training.methods.task import Loss, Method, Task
+from jaxrobust.training.methods.ascent import loss_uphill, normalized
+from jaxrobust.training.methods.objective import Loss, Method, Objective
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
@@ -20,22 +20,22 @@ class ModelPerturbation:
     gradient of exactly zero for this term.
 
     Attributes:
-        natural: The method whose loss is perturbed.
+        base: The method whose loss is perturbed.
         size: Length of each tensor's displacement; published 0.0005 to 0.02.
-        warmup: Epochs of natural training before.
+        warmup: Epochs of base training before.
     """
 
-    natural: Method
+    base: Method
     size: Number = 0.01
     warmup: Number = 0.0
 
     def __post_init__(self):
         check_numbers(self, "size", "warmup")
 
-    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
-        """The natural loss at the displaced parameters."""
+    def loss(self, objective: Objective, parameters: Parameters, key: Array) -> Loss:
+        """The base loss at the displaced parameters."""
 
         def displacement(_: Parameters, gradient: Parameters) -> Parameters:
-            return jax.tree.map(lambda g: self.size * normalised(g, jnp.sqrt(jnp.sum(g**2))), gradient)
+            return jax.tree.map(lambda g: self.size * normalized(g, jnp.sqrt(jnp.sum(g**2))), gradient)
 
-        return loss_uphill(self.natural, task, parameters, key, displacement, self.warmup)
+        return loss_uphill(self.base, objective, parameters, key, displacement, self.warmup)

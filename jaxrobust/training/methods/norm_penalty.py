@@ -1,7 +1,7 @@
 """Penalties on the size of the parameters."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +9,8 @@ from jax import Array
 
 from jaxrobust.attacks.parameter_attack import static
 from jaxrobust.errors import InputError
+from jaxrobust.training.methods.objective import Loss, Method, Objective
 from jaxrobust.training.methods.selection import selected
-from jaxrobust.training.methods.task import Loss, Method, Task
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
@@ -36,14 +36,16 @@ class NormPenalty:
     """A method's loss plus ``weight`` times the summed norms of some tensors.
 
     Attributes:
-        natural: The method that gives the first term.
+        base: The method that gives the first term.
         weight: Weight of the penalty.
         norm: ``"l1"``, the sum of absolute values; ``"l2"``, the Euclidean norm of each tensor, not squared,
             as published; or ``"l2_squared"``, the usual weight decay.
         parameters: Regular expressions for the paths of the tensors, all by default.
     """
 
-    natural: Method
+    neutral: ClassVar = {"weight": 0.0}
+
+    base: Method
     weight: Number
     norm: Literal["l1", "l2", "l2_squared"] = static(default="l2_squared")
     parameters: tuple[str, ...] = static(default=(".*",))
@@ -53,8 +55,8 @@ class NormPenalty:
         if self.norm not in NORMS:
             raise InputError(f"The norm of a penalty is one of {', '.join(NORMS)}, not {self.norm!r}.")
 
-    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
-        """The natural loss plus the penalty at the parameters without noise or attack."""
-        natural, forward = self.natural.loss(task, parameters, key)
+    def loss(self, objective: Objective, parameters: Parameters, key: Array) -> Loss:
+        """The base loss plus the penalty at the parameters without noise or attack."""
+        loss, forward = self.base.loss(objective, parameters, key)
         penalty = sum(NORMS[self.norm](leaf) for leaf in selected(self.parameters, parameters))
-        return natural + self.weight * penalty, forward
+        return loss + self.weight * penalty, forward

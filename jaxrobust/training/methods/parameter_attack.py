@@ -1,14 +1,15 @@
 """Training against an attack on the parameters: the published method."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jax import Array
 
 from jaxrobust.attacks.parameter_attack import ParameterAttack, static
 from jaxrobust.attacks.robust_loss import BoundaryLoss, check_boundary_loss, robust_loss
+from jaxrobust.training.methods.objective import Loss, Method, Objective, after_warmup, keys_of
 from jaxrobust.training.methods.standard import Standard
-from jaxrobust.training.methods.task import Loss, Method, Task, after_warmup, keys_of
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
@@ -18,7 +19,7 @@ class ParameterAttackTraining:
     """The task loss plus ``beta`` times the robust term of a parameter attack: the paper's method.
 
     Attributes:
-        natural: The method that gives the first term; ``ForwardNoise`` for the published combination.
+        base: The method that gives the first term; ``ForwardNoise`` for the published combination.
         beta: Weight of the robust term.
         attack: The attack, computed on the parameters without noise.
         boundary_loss: What the attack increases and training decreases.
@@ -27,7 +28,9 @@ class ParameterAttackTraining:
             the learning rate.)
     """
 
-    natural: Method
+    neutral: ClassVar = {"beta": 0.0}
+
+    base: Method
     beta: Number
     attack: ParameterAttack
     boundary_loss: BoundaryLoss = static(default="kl")
@@ -38,21 +41,21 @@ class ParameterAttackTraining:
         check_boundary_loss(self.boundary_loss, treat_as_constant=self.treat_as_constant)
         check_numbers(self, "beta", "warmup")
 
-    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
-        """The natural loss plus beta times the robust term."""
-        natural, forward = self.natural.loss(task, parameters, key)
+    def loss(self, objective: Objective, parameters: Parameters, key: Array) -> Loss:
+        """The base loss plus beta times the robust term."""
+        loss, forward = self.base.loss(objective, parameters, key)
 
         def robust():
             return robust_loss(
-                lambda p, inputs: task.forward(p, inputs, key).logits,
+                lambda p, inputs: objective.forward(p, inputs, key).logits,
                 parameters,
-                task.inputs,
+                objective.inputs,
                 keys_of(key).attack,
                 self.attack,
                 boundary_loss=self.boundary_loss,
                 treat_as_constant=self.treat_as_constant,
-                logits=forward.logits if isinstance(self.natural, Standard) else None,
-                task_loss=lambda p: task.loss(p, key)[0],
+                logits=forward.logits if isinstance(self.base, Standard) else None,
+                task_loss=lambda p: objective.loss(p, key)[0],
             )
 
-        return natural + self.beta * after_warmup(task, self.warmup, robust, jnp.zeros_like(natural)), forward
+        return loss + self.beta * after_warmup(objective, self.warmup, robust, jnp.zeros_like(loss)), forward

@@ -6,7 +6,7 @@ import jax
 from jax import Array
 
 from jaxrobust.perturbations.perturbation import Perturbation
-from jaxrobust.training.methods.task import Loss, Task, keys_of
+from jaxrobust.training.methods.objective import Loss, Objective, keys_of
 from jaxrobust.trees import Parameters, settings_tree
 
 
@@ -21,8 +21,8 @@ class PerturbedForward:
 
     perturbation: Perturbation
 
-    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
+    def loss(self, objective: Objective, parameters: Parameters, key: Array) -> Loss:
         """The task loss at perturbed parameters; the deviation itself is constant in the gradient."""
         device = self.perturbation.perturb(keys_of(key).noise, parameters)
         perturbed = jax.tree.map(lambda p, d: p + jax.lax.stop_gradient(d - p), parameters, device)
-        return task.loss(perturbed, key)
+        return objective.loss(perturbed, key)

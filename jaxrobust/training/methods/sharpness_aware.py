@@ -1,4 +1,4 @@
-"""Sharpness-aware minimisation (Foret et al. 2021) and its scale-free form (Kwon et al. 2021)."""
+"""Sharpness-aware minimization (Foret et al. 2021) and its scale-free form (Kwon et al. 2021)."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,8 @@ import optax
 from jax import Array
 
 from jaxrobust.attacks.parameter_attack import static
-from jaxrobust.training.methods.ascent import loss_uphill, normalised
-from jaxrobust.training.methods.task import Loss, Method, Task
+from jaxrobust.training.methods.ascent import loss_uphill, normalized
+from jaxrobust.training.methods.objective import Loss, Method, Objective
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
@@ -21,17 +21,17 @@ class SharpnessAware:
     SAM moves by ``rho g / |g|``, ASAM by ``rho T^2 g / |T g|`` with ``T = |theta| + offset``; the norm is
     taken over all tensors together. This is a loss and not ``optax.contrib.sam``, so that any optimizer can
     follow it, ``rho`` may be an axis of models, a zero gradient gives no NaN, and the running statistics come
-    from the natural forward pass; a test compares the two.
+    from the base forward pass; a test compares the two.
 
     Attributes:
-        natural: The method whose loss is made flat.
+        base: The method whose loss is made flat.
         rho: Length of the step.
         adaptive: Whether the step scales with the parameters (ASAM).
         offset: What ASAM adds to each parameter's absolute value.
-        warmup: Epochs of natural training before.
+        warmup: Epochs of base training before.
     """
 
-    natural: Method
+    base: Method
     rho: Number = 0.05
     adaptive: bool = static(default=False)
     offset: Number = 0.01
@@ -40,16 +40,16 @@ class SharpnessAware:
     def __post_init__(self):
         check_numbers(self, "rho", "offset", "warmup")
 
-    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
-        """The natural loss at the displaced parameters."""
+    def loss(self, objective: Objective, parameters: Parameters, key: Array) -> Loss:
+        """The base loss at the displaced parameters."""
 
         def displacement(parameters: Parameters, gradient: Parameters) -> Parameters:
             if not self.adaptive:
                 length = optax.tree.norm(gradient)
-                return jax.tree.map(lambda g: self.rho * normalised(g, length), gradient)
+                return jax.tree.map(lambda g: self.rho * normalized(g, length), gradient)
             scale = jax.tree.map(lambda p: jnp.abs(p) + self.offset, parameters)
             scaled = jax.tree.map(jnp.multiply, scale, gradient)
             length = optax.tree.norm(scaled)
-            return jax.tree.map(lambda t, g: self.rho * t * normalised(g, length), scale, scaled)
+            return jax.tree.map(lambda t, g: self.rho * t * normalized(g, length), scale, scaled)
 
-        return loss_uphill(self.natural, task, parameters, key, displacement, self.warmup)
+        return loss_uphill(self.base, objective, parameters, key, displacement, self.warmup)

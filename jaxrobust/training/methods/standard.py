@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from jax import Array
 
-from jaxrobust.training.methods.task import Loss, Task
+from jaxrobust.training.methods.objective import Loss, Objective
 from jaxrobust.trees import Parameters, settings_tree
 
 
@@ -13,6 +13,6 @@ from jaxrobust.trees import Parameters, settings_tree
 class Standard:
     """Plain training on the task loss."""
 
-    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
+    def loss(self, objective: Objective, parameters: Parameters, key: Array) -> Loss:
         """The task loss."""
-        return task.loss(parameters, key)
+        return objective.loss(parameters, key)

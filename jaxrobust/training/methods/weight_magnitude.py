@@ -1,14 +1,15 @@
 """A penalty on small weights: the one way to appear robust that means nothing."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxrobust.attacks.parameter_attack import static
+from jaxrobust.training.methods.objective import Loss, Method, Objective
 from jaxrobust.training.methods.selection import selected
-from jaxrobust.training.methods.task import Loss, Method, Task
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
@@ -20,13 +21,15 @@ class WeightMagnitude:
     It drives the mean absolute weights of the hidden layers up to ``target`` and then falls silent.
 
     Attributes:
-        natural: The method that gives the first term.
+        base: The method that gives the first term.
         weight: Weight of the penalty; published 1e5 (and 0 for the comparison).
         target: Sum of mean absolute values above which nothing is asked.
         parameters: Regular expressions for the paths of the hidden layers' weight matrices.
     """
 
-    natural: Method
+    neutral: ClassVar = {"weight": 0.0}
+
+    base: Method
     weight: Number
     target: Number = 2.0
     parameters: tuple[str, ...] = static(default=("w1", "w2"))
@@ -34,10 +37,10 @@ class WeightMagnitude:
     def __post_init__(self):
         check_numbers(self, "weight", "target")
 
-    def loss(self, task: Task, parameters: Parameters, key: Array) -> Loss:
-        """The natural loss plus the penalty."""
-        natural, forward = self.natural.loss(task, parameters, key)
+    def loss(self, objective: Objective, parameters: Parameters, key: Array) -> Loss:
+        """The base loss plus the penalty."""
+        loss, forward = self.base.loss(objective, parameters, key)
         magnitude = sum(
             jnp.mean(w * jax.lax.stop_gradient(jnp.sign(w))) for w in selected(self.parameters, parameters)
         )
-        return natural + self.weight * jax.nn.relu(self.target - magnitude), forward
+        return loss + self.weight * jax.nn.relu(self.target - magnitude), forward

@@ -11,22 +11,36 @@ from jaxrobust.training.optimizers.adam import Adam
 from jaxrobust.training.optimizers.block_coordinate import BlockCoordinateDescent
 from jaxrobust.training.optimizers.entropy_sgd import EntropySGD
 from jaxrobust.training.optimizers.optimizer import Evaluate, Evaluation, Memory, Optimizer, Step
+from jaxrobust.training.optimizers.projections import (
+    Clamp,
+    Masks,
+    Projected,
+    Projection,
+    SingularValues,
+    WeightClipping,
+    projected_start,
+)
 from jaxrobust.training.optimizers.sgd import SGD
-from jaxrobust.training.optimizers.weight_clipping import WeightClipping
 
 __all__ = [
     "OPTIMIZERS",
     "SGD",
     "Adam",
     "BlockCoordinateDescent",
+    "Clamp",
     "EntropySGD",
     "Evaluate",
     "Evaluation",
+    "Masks",
     "Memory",
     "Optimizer",
+    "Projected",
+    "Projection",
+    "SingularValues",
     "Step",
     "WeightClipping",
     "optimizer_named",
+    "projected_start",
 ]
 
 # By the names of the published settings, with the published constants.

@@ -14,7 +14,7 @@ Memory = PyTree[Array]
 
 
 class Evaluation(NamedTuple):
-    """The method's loss at some parameters, the natural forward pass, and the loss's gradient."""
+    """The method's loss at some parameters, the base forward pass, and the loss's gradient."""
 
     loss: Float[Array, ""]
     forward: Outputs
@@ -28,7 +28,7 @@ class Step(NamedTuple):
         parameters: The new parameters.
         memory: What the optimizer remembers.
         loss: The loss at the old parameters, by the step's first evaluation.
-        forward: The natural forward pass there: what is logged as accuracy and where the running statistics
+        forward: The base forward pass there: what is logged as accuracy and where the running statistics
             come from.
     """
 

@@ -1,0 +1,29 @@
+"""Keys of results: `encoding` turns values into bytes, `names` finds the names of functions and classes."""
+
+from datajuicer.keys.encoding import (
+    DIGEST_SIZE,
+    Encoder,
+    Encoders,
+    as_array,
+    digest,
+    identity,
+    key_and_omitted,
+    result_key,
+)
+from datajuicer.keys.names import function_name, lasting_name, leads_back, module_name, vars_of
+
+__all__ = [
+    "DIGEST_SIZE",
+    "Encoder",
+    "Encoders",
+    "as_array",
+    "digest",
+    "function_name",
+    "identity",
+    "key_and_omitted",
+    "lasting_name",
+    "leads_back",
+    "module_name",
+    "result_key",
+    "vars_of",
+]

@@ -1,0 +1,373 @@
+"""Encoding: the bytes of a value, and the key of a result.
+
+A key is BLAKE2b-160 over a canonical encoding of the function's name, its declared version and its
+dependencies. The encoding is type-tagged and length-prefixed and never uses `repr`, `id`, `hash()`, pickle,
+the order of a dict or the locale, so a key is the same in every process, on every machine and under every
+Python version:
+
+====================================  ========================================================================
+value                                 rule
+====================================  ========================================================================
+`1`, `1.0`, `True`, `"1"`             four different keys
+float                                 IEEE-754 bytes; all NaN are one, -0.0 differs from 0.0
+list, tuple, dict, set                different tags; a dict by the order of its encoded keys
+numpy scalar                          dtype name and bytes; not equal to the Python number
+numpy and jax array                   one tag for both: dtype name, shape, C-order bytes
+jax PRNG key                          name of the implementation and key data
+Path, dataclass, named tuple          tags of their own, with the lasting name of the class (see `names`)
+Enum                                  lasting name of the class and name of the member; its value stands in
+                                      the record, and a result of another value is no hit
+function, class                       `module:qualname`, which must lead back to it; a lambda or closure is an
+                                      error
+date, Decimal, range, dtype, …        the plain values that say them completely (see `canonical`)
+state beyond fields and items         what subclasses of a dataclass, named tuple or dict add: like an enum's
+                                      value
+anything else                         UsageError, unless an encoder turns it into one of the above
+====================================  ========================================================================
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import sys
+import types
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from hashlib import blake2b
+from math import isnan
+from pathlib import PurePath
+from struct import pack
+from typing import Any
+
+from datajuicer.errors import UsageError
+from datajuicer.keys.canonical import canonical
+from datajuicer.keys.names import lasting_name, leads_back, vars_of
+from datajuicer.template import Literal
+
+DIGEST_SIZE = 20  # bytes; 160 bits
+
+Encoders = Mapping[type, Callable[[Any], Any]]
+Fallback = Callable[[Any, str], Any]
+
+_NAN = pack(">d", float("nan"))
+
+
+def result_key(
+    function: str, version: Any, dependencies: Mapping[str, Any], encoders: Encoders | None = None
+) -> str:
+    """Return the key of a result.
+
+    Args:
+        function: the name of the function in the store.
+        version: its declared version.
+        dependencies: the name and value of everything the result depends on.
+        encoders: for types that have no rule of their own: a function that gives a value which has one.
+
+    Raises:
+        UsageError: a value cannot be keyed; the message says where it stands, what it is and what to do.
+    """
+    return key_and_omitted(function, version, dependencies, encoders)[0]
+
+
+def key_and_omitted(
+    function: str, version: Any, dependencies: Mapping[str, Any], encoders: Encoders | None = None
+) -> tuple[str, dict[str, list[Any]]]:
+    """Return `result_key`, and what the values hold that the key omits.
+
+    A key names an enum member without its value, and a dataclass, named tuple or dict without the attributes
+    that a subclass adds: so it was when the first results were stored, and they stay valid. What is omitted
+    goes into the record, which tells such results apart (`running.omitted`).
+
+    Returns:
+        The key; and by label (`class.member`, `state of path`) a list of values.
+    """
+    omitted: dict[str, list[Any]] = {}
+    encoder = Encoder(encoders, omitted=omitted)
+    try:
+        parts = (
+            encoder(function, "the function's name"),
+            encoder(version, "the version"),
+            encoder(dependencies, ""),
+        )
+    except RecursionError:
+        raise UsageError(
+            f"a dependency of {function} contains itself and cannot be keyed; leave it out"
+        ) from None
+    key = blake2b(b"datajuicer 1\n" + b"".join(parts), digest_size=DIGEST_SIZE).hexdigest()
+    return key, omitted
+
+
+def digest(value: Any, encoders: Encoders | None = None) -> str:
+    """Return the digest of one value, by the same rules as a key."""
+    return blake2b(Encoder(encoders)(value, ""), digest_size=DIGEST_SIZE).hexdigest()
+
+
+def identity(value: Any) -> str:
+    """Like `digest`, but total: what cannot be keyed is told apart by its code, or else by being the same
+    object.
+
+    Only for use inside one process, to find duplicates in a grid.
+    """
+    try:
+        return blake2b(Encoder(None, _describe)(value, ""), digest_size=DIGEST_SIZE).hexdigest()
+    except (RecursionError, UsageError):
+        return f"object {id(value)}"
+
+
+class Encoder:
+    """Encodes values to bytes; `where` is the path to the value, for the error message.
+
+    Args:
+        encoders: for types without a rule of their own.
+        fallback: called for values that have no rule; default: an error.
+        omitted: where a key's omissions go (see `key_and_omitted`); without it, state is encoded.
+    """
+
+    def __init__(
+        self,
+        encoders: Encoders | None = None,
+        fallback: Fallback | None = None,
+        omitted: dict[str, list[Any]] | None = None,
+    ):
+        self.encoders = encoders or {}
+        self.fallback = fallback or _refuse
+        self.omitted = omitted
+
+    def __call__(self, value: Any, where: str) -> bytes:  # noqa: PLR0911 - one line a type
+        """The canonical bytes of a value."""
+        kind = type(value)
+        if kind is str:
+            text = value.encode("utf-8", "surrogatepass")
+            return b"s%d:%b" % (len(text), text)
+        if kind is int:
+            text = b"%x" % value
+            return b"i%d:%b" % (len(text), text)
+        if kind is float:
+            return b"f" + (pack(">d", value) if not isnan(value) else _NAN)
+        if kind is bool:
+            return b"T" if value else b"F"
+        if value is None:
+            return b"N"
+        if kind is dict:
+            return self._dict(value, where)
+        if kind is list or kind is tuple:
+            items = [self(item, f"{where}[{i}]") for i, item in enumerate(value)]
+            return b"%b%d:%b" % (b"l" if kind is list else b"t", len(items), b"".join(items))
+        return self._rare(value, kind, where)
+
+    def _dict(self, value: dict[Any, Any], where: str) -> bytes:
+        items = [self(k, where) + self(v, f"{where}.{k}" if where else str(k)) for k, v in value.items()]
+        items.sort()
+        return b"d%d:%b" % (len(items), b"".join(items))
+
+    def _tagged(self, tag: bytes, *parts: Any, where: str) -> bytes:
+        return tag + self(parts, where)
+
+    def _rare(self, value: Any, kind: type, where: str) -> bytes:  # noqa: PLR0911, PLR0912 - one line a rule
+        if kind in self.encoders:
+            return self._tagged(b"X", _name_of(kind, where), self.encoders[kind](value), where=where)
+        if isinstance(value, Literal):
+            return self(str(value), where)
+        if kind is bytes:
+            return b"y%d:%b" % (len(value), value)
+        if kind is complex:
+            return b"c" + self(value.real, where) + self(value.imag, where)
+        if kind in (set, frozenset):
+            items = sorted(blake2b(self(item, where), digest_size=DIGEST_SIZE).digest() for item in value)
+            return b"S%d:%b" % (len(items), b"".join(items))
+        if isinstance(value, PurePath):
+            return self._tagged(b"P", value.as_posix(), where=where)
+        if isinstance(value, enum.Enum):
+            name = value.name if value.name is not None else value.value
+            class_name = _name_of(kind, where)
+            if self.omitted is not None:
+                self.omitted.setdefault(f"{class_name}.{name}", []).append(value.value)
+            elif self.fallback is _describe:  # two definitions of an enum in one process
+                return self._tagged(b"E", class_name, name, value.value, where=where)
+            return self._tagged(b"E", class_name, name, where=where)
+        # looked up on the class: dicts that answer to any attribute must neither be asked nor written to
+        if hasattr(kind, "__datajuicer_key__"):
+            parts = value.__datajuicer_key__()
+            if hasattr(kind, "__datajuicer_omitted__") and (more := value.__datajuicer_omitted__()):
+                if self.omitted is None:
+                    parts = (*parts, more)
+                else:
+                    self.omitted.setdefault(f"state of {where}", []).append(more)
+            return self._tagged(b"K", *parts, where=where)
+        if dataclasses.is_dataclass(kind):
+            fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+            return self._with_state(b"D", value, fields, fields, where)
+        if isinstance(value, tuple) and hasattr(kind, "_fields"):
+            return self._with_state(b"D", value, tuple(value), {}, where)
+        if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
+            name = lasting_name(value)
+            if name is not None and (isinstance(value, types.BuiltinFunctionType) or _is_named(value)):
+                return self._tagged(b"Q", name, where=where)
+        if isinstance(value, dict):  # OrderedDict, defaultdict: equal contents, equal key
+            if (state := _state(value, {})) and self.omitted is None:
+                return self._tagged(b"M", dict(value), state, where=where)
+            if state:
+                self._omit(state, where)
+            return self._dict(dict(value), where)
+        if (form := canonical(value)) is not None:
+            return self._tagged(b"Z", *form, where=where)
+        if (array := as_array(value, where)) is not None:
+            return _array(array, where)
+        return self._tagged(b"?", self.fallback(value, where), where=where)
+
+    def _with_state(
+        self, tag: bytes, value: Any, content: Any, known: Mapping[str, Any], where: str
+    ) -> bytes:
+        """Encode an instance: the name of its class, its content, and its state beyond that, if any."""
+        parts = [_name_of(type(value), where), content]
+        if state := _state(value, known):
+            if self.omitted is None:
+                parts.append(state)
+            else:
+                self._omit(state, where)
+        return self._tagged(tag, *parts, where=where)
+
+    def _omit(self, state: dict[str, Any], where: str) -> None:
+        assert self.omitted is not None
+        Encoder(self.encoders, self.fallback)(state, where)  # only what can be keyed can be told apart
+        self.omitted.setdefault(f"state of {where}", []).append(state)
+
+
+def _array(array: Any, where: str) -> bytes:
+    import numpy as np
+
+    if isinstance(array, _PrngKey):
+        return b"R" + Encoder()((array.implementation,), where) + _array(array.data, where)
+    if array.dtype.hasobject:
+        raise UsageError(
+            f"{where or 'an array'} has dtype object and cannot be keyed; give it a numeric dtype"
+        )
+    if array.dtype.fields is not None:
+        raise UsageError(
+            f"{where or 'an array'} is a structured array and cannot be keyed; key its fields one by one"
+        )
+    if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and sys.byteorder == "big"):
+        array = array.astype(array.dtype.newbyteorder("<"))
+    data = np.ascontiguousarray(array).reshape(array.shape)
+    content = (
+        blake2b(data.reshape(-1).view(np.uint8).data, digest_size=DIGEST_SIZE).digest() if data.size else b""
+    )
+    tag = b"n" if isinstance(array, np.generic) else b"a"
+    return tag + Encoder()((array.dtype.name, tuple(map(int, array.shape))), where) + content
+
+
+@dataclasses.dataclass(frozen=True)
+class _PrngKey:
+    implementation: str
+    data: Any
+
+
+def as_array(value: Any, where: str = "") -> Any:
+    """The value as a numpy array or scalar, or None if it is neither that nor a jax array. Imports no jax."""
+    np = sys.modules.get("numpy")
+    if np is None:
+        return None
+    if type(value) is np.ndarray or isinstance(value, np.generic):
+        return value
+    if type(value).__module__.partition(".")[0] in ("jax", "jaxlib") and hasattr(value, "__array__"):
+        if str(getattr(value, "dtype", "")).startswith("key<"):
+            random = sys.modules["jax"].random  # there is a key, so jax is imported already
+            return _PrngKey(str(random.key_impl(value)), np.asarray(random.key_data(value)))
+        try:
+            return np.asarray(value)
+        except Exception:
+            raise UsageError(
+                f"{where or 'an argument'} is a traced jax value; call run outside of jit"
+            ) from None
+    return None
+
+
+def _is_named(value: Any) -> bool:
+    """Whether the name of a function or class means this one; the interpreter's own need not be reachable."""
+    return leads_back(value) or (isinstance(value, type) and value.__module__ == "builtins")
+
+
+_CONTAINERS: tuple[Any, ...] = (dict, list, tuple, set, frozenset, str, bytes, int, float)
+
+
+def _state(value: Any, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state of an instance beyond its fields and its content: what subclasses add.
+
+    What a `cached_property` keeps is no state; nor are attributes of a dict that mirror its items.
+    """
+    kind = type(value)
+    state = {
+        name: inner
+        for name, inner in vars_of(value).items()
+        if name not in known and not isinstance(getattr(kind, name, None), functools.cached_property)
+    }
+    for name in _slots(kind):
+        if name not in known:
+            with suppress(AttributeError):
+                state[name] = object.__getattribute__(value, name)
+    if isinstance(value, dict):
+        content = dict(value)
+        state = {name: inner for name, inner in state.items() if content.get(name, state) is not inner}
+    if dataclasses.is_dataclass(kind):
+        state |= {f"({base.__name__})": base(value) for base in _CONTAINERS if isinstance(value, base)}
+    return state
+
+
+@functools.lru_cache(maxsize=1024)
+def _slots(kind: type) -> tuple[str, ...]:
+    found = []
+    for base in kind.__mro__:
+        slots = vars(base).get("__slots__", ())
+        for slot in (slots,) if isinstance(slots, str) else slots:
+            if slot not in ("__dict__", "__weakref__"):
+                found.append(f"_{base.__name__.lstrip('_')}{slot}" if slot.startswith("__") else slot)
+    return tuple(found)
+
+
+def _name_of(kind: type, where: str) -> str:
+    name = lasting_name(kind)
+    if name is None:
+        raise UsageError(
+            f"{where or 'a value'} is of the class {kind.__qualname__!r}, which is defined inside a function "
+            "and has no lasting name; move the class to the top level of its module"
+        )
+    return name
+
+
+def _refuse(value: Any, where: str) -> Any:
+    what = where or "the value"
+    if isinstance(value, (types.FunctionType, type)) and lasting_name(value) is not None:
+        kind = "class" if isinstance(value, type) else "function"
+        raise UsageError(
+            f"{what} is the {kind} {lasting_name(value)}, but that is no lasting name: it leads to another "
+            f"{kind} (defined again, in a loop or by a decorator), so their results could not be told apart. "
+            f"Give each {kind} a name of its own at the top level of a module, or leave it out of the "
+            "dependencies"
+        )
+    if isinstance(value, types.FunctionType):
+        raise UsageError(
+            f"{what} is a lambda or a function defined inside another; it has no lasting name and cannot be "
+            "keyed. Define it with def at the top level of a module, or leave it out of the dependencies"
+        )
+    raise UsageError(
+        f"{what} is of type {type(value).__module__}.{type(value).__qualname__} and cannot be keyed. Leave "
+        "it out of the dependencies, name the sub-keys that matter (dependencies=['model:seed']), or give "
+        "cachable(encoders={Type: function}) a function that turns it into plain values"
+    )
+
+
+def _describe(value: Any, where: str) -> Any:
+    """What tells two objects apart that cannot be keyed: a function's code and what it closes over, or
+    identity.
+    """
+    if isinstance(value, types.FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        defaults = (value.__defaults__, value.__kwdefaults__)
+        return ("function", value.__module__, value.__qualname__, value.__code__, cells, defaults)
+    if isinstance(value, types.MethodType):
+        return ("method", value.__func__, value.__self__)
+    if isinstance(value, types.CodeType):
+        return ("code", value.co_code, value.co_consts, value.co_names)
+    return ("object", id(value))

@@ -1,0 +1,86 @@
+"""Parents: points of an earlier run that later points hold, identified by the key of their result.
+
+A key can be computed before its result exists, so a whole chain of runs can be planned at once: the key of a
+later result contains the keys of its parents, and their values are read only where it is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from datajuicer.errors import UsageError
+from datajuicer.running.cachable import Cachable
+from datajuicer.running.labels import short_label
+from datajuicer.store.pickled import load_pickle
+from datajuicer.store.store import MISSING, Store
+
+
+class ParentMissing(UsageError):
+    """A point cannot be computed because a parent has no result."""
+
+
+class Parent(dict[Any, Any]):
+    """A point with the function and key of its result; as a dependency it is that key. Made by `planned`.
+
+    It holds the settings of its point from the start, and the entries of its result once it is loaded.
+    """
+
+    def __init__(self, point: Mapping[Any, Any], function: Cachable, key: str):
+        super().__init__(point)
+        self.function = function
+        self.key = key
+
+    def __reduce__(self) -> Any:
+        return Parent, (dict(self), self.function, self.key)
+
+    def __datajuicer_key__(self) -> tuple[str, str, str]:
+        return ("parent", self.function.table_name, self.key)
+
+    @property
+    def label(self) -> str:
+        """The function and the settings, for messages."""
+        return f"{self.function.table_name} ({short_label(self)})"
+
+    def load(self, store: Store) -> Parent:
+        """Return this point with its result, and with the results of its own parents.
+
+        Raises:
+            ParentMissing: there is no result.
+        """
+        function = self.function
+        record = store.read(function.table_name, self.key)
+        loader = partial(load_pickle, store.root) if function.loader == "pickle" else function.loader
+        value = MISSING if record is None else store.value(record, loader)
+        if value is MISSING:
+            raise ParentMissing(f"it needs the result of {self.label}, which is not there")
+        entries = value if isinstance(value, Mapping) else {function.table_name: value}
+        return Parent({**load_parents(store, dict(self)), **entries}, function, self.key)
+
+
+def parents_in(value: Any) -> Iterator[Parent]:
+    """Yield the parents that a value is or holds; not the parents of parents."""
+    if isinstance(value, Parent):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from parents_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from parents_in(item)
+
+
+def load_parents(store: Store, value: Any) -> Any:
+    """Return a value with all parents in it loaded; a value without parents is returned as it is.
+
+    Raises:
+        ParentMissing: one has no result.
+    """
+    if isinstance(value, Parent):
+        return value.load(store)
+    if next(parents_in(value), None) is None:
+        return value
+    if isinstance(value, Mapping):
+        return {key: load_parents(store, item) for key, item in value.items()}
+    return type(value)([load_parents(store, item) for item in value])

@@ -1,0 +1,369 @@
+"""What code stands behind a function: itself, and the functions, classes and constants it reaches by name.
+
+Only code of the same package counts, or of the same script or notebook and of single modules beside it. What
+other libraries define is told by its name; their versions stand in each record anyway.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import importlib.util
+import types
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from datajuicer import keys
+from datajuicer.running.digests import Digest, combined, facts_of, of_text
+from datajuicer.running.members import content_of, defaults_of, functions_of, is_generated, unwrapped
+from datajuicer.running.packages import is_loose, top
+
+_MAX_ARRAY = 1 << 24  # bytes; a larger array is told by dtype and shape
+_MAX_ITEMS = 10_000  # a larger container is told by its length
+_MAX_DEPTH = 8
+_MUTATORS = {"add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem"}
+_MUTATORS |= {"popleft", "remove", "setdefault", "update"}
+_LEAVES = (bool, int, float, complex, str, bytes, type(None))
+_CONTAINERS = (list, tuple, dict, set, frozenset, types.MappingProxyType)
+_DESCRIPTORS = (types.MemberDescriptorType, types.GetSetDescriptorType)
+
+
+ITSELF = "itself"
+
+
+class Part(NamedTuple):
+    """One piece of code or constant that a result was made with.
+
+    Attributes:
+        digest: its digest.
+        is_mutable: whether it is a value that changes in place, such as a list.
+    """
+
+    digest: Digest
+    is_mutable: bool = False
+
+
+def reach(
+    roots: Mapping[str, Any],
+    home: Iterable[str],
+    within: Sequence[str] = (),
+    apart: Iterable[str] = (),
+    *,
+    mutable: bool = True,
+) -> dict[str, Part]:
+    """The parts behind some objects, by name, the objects included.
+
+    Args:
+        roots: functions, classes, modules, or values that hold some. The names serve for values and for
+            `ITSELF`; functions and classes have their own.
+        home: packages (or modules without a package) whose code counts.
+        within: further modules and packages, by the start of their names.
+        apart: packages whose functions and classes do not even count by name, but for those within.
+        mutable: whether values that may change in place are taken in.
+    """
+    walk = _Walk(frozenset(home), tuple(within), frozenset(apart), mutable)
+    for name, root in roots.items():
+        walk.add_root(root, name)
+    return walk.finished()
+
+
+# What a mutable value was when it was first looked at: functions may fill lists and dicts as they run.
+_first_seen: OrderedDict[tuple[int, str], tuple[Any, Digest | None]] = OrderedDict()
+_MAX_SEEN = 256
+
+
+class _Walk:
+    """The objects that were met, and those that are still to be looked at."""
+
+    def __init__(self, home: frozenset[str], within: tuple[str, ...], apart: frozenset[str], mutable: bool):
+        self.home = home
+        self.apart = apart
+        self.mutable = mutable
+        self.loose = bool(home) and all(map(is_loose, home))
+        self.within = within
+        self.parts: list[tuple[str, Part, tuple[int, str] | None]] = []
+        self.met: dict[int, Any] = {}
+        self.itself: Any = None
+        self.queue: list[types.FunctionType | type] = []
+        self.changing: set[tuple[int, str]] = set()  # variables that the code itself assigns or fills
+
+    def is_ours(self, module: str) -> bool:
+        if any(module == prefix or module.startswith(f"{prefix}.") for prefix in self.within):
+            return True
+        if module == "builtins":
+            return False
+        package = top(module)
+        return package in self.home or (
+            self.loose and package == keys.module_name(module) and is_loose(package)
+        )
+
+    def add_root(self, root: Any, name: str) -> None:
+        if isinstance(root, types.ModuleType):
+            for attribute, value in sorted(vars(root).items()):
+                is_code = isinstance(value, type | types.FunctionType)
+                if attribute.startswith("__") or isinstance(value, types.ModuleType):
+                    continue
+                if not is_code or value.__module__ == root.__name__:
+                    self.take(value, attribute, (id(vars(root)), attribute))
+            return self.work()
+        root = unwrapped(root)
+        if isinstance(root, type | types.FunctionType):
+            if name == ITSELF:
+                self.itself = root
+            self.enqueue(root)
+        else:
+            self.take(root, name, None)
+        return self.work()
+
+    def work(self) -> None:
+        while self.queue:
+            found = self.queue.pop()
+            if isinstance(found, type):
+                self.look_at_class(found)
+            else:
+                self.look_at_function(found)
+
+    def finished(self) -> dict[str, Part]:
+        named: dict[str, list[Part]] = {}
+        for name, part, variable in self.parts:
+            if variable is None or variable not in self.changing:
+                named.setdefault(name, []).append(part)
+        found = {}
+        for name, parts in sorted(named.items()):
+            for count, part in enumerate(sorted(set(parts), key=str), 1):
+                found[name if count == 1 else f"{name} ({count})"] = part
+        return found
+
+    # -- what is met
+
+    def enqueue(self, found: types.FunctionType | type) -> None:
+        if id(found) not in self.met:
+            self.met[id(found)] = found
+            self.queue.append(found)
+
+    def take(self, value: Any, name: str, variable: tuple[int, str] | None) -> None:
+        """Take in what stands under a name: code by itself, a value as a part of this name."""
+        if isinstance(value, types.ModuleType):
+            return
+        known = _first_seen.get(variable) if variable is not None else None
+        if known is not None and known[0] is not value:
+            known = None
+        if isinstance(value, _CONTAINERS) and not value:  # filled later, such as a memo
+            if known is None and variable is not None:
+                self.remember(variable, value, None)
+            return
+        if known is not None and (known[1] is None or _is_array(value)):
+            if known[1] is not None and self.mutable:
+                self.parts.append((name, Part(known[1], True), variable))
+            return
+        token, is_mutable = self.token(value)
+        if token is None or (is_mutable and not self.mutable):
+            return
+        digest = of_text(token)
+        if is_mutable and variable is not None:
+            if known is not None and known[1] is not None:
+                digest = known[1]
+            else:
+                self.remember(variable, value, digest)
+        self.parts.append((name, Part(digest, is_mutable), variable))
+
+    @staticmethod
+    def remember(variable: tuple[int, str], value: Any, digest: Digest | None) -> None:
+        _first_seen[variable] = value, digest
+        if len(_first_seen) > _MAX_SEEN:
+            _first_seen.popitem(last=False)
+
+    def token(self, value: Any) -> tuple[str | None, bool]:
+        """A text that tells values apart and whether the value may change in place; None for our own code."""
+        told = _Telling(self)
+        text = told(value)
+        while hasattr(value, "__wrapped__") and id(value) not in self.met:
+            value = getattr(value, "__wrapped__", None)
+        is_code = isinstance(value, type | types.FunctionType)
+        if is_code and (id(value) in self.met or top(getattr(value, "__module__", None) or "") in self.apart):
+            return None, told.is_mutable
+        return text, told.is_mutable
+
+    def look_at_function(self, function: types.FunctionType) -> None:
+        name = ITSELF if function is self.itself else _short(function.__code__.co_qualname)
+        self.parts.append((name, Part(self.digest(function)), None))
+
+    def digest(self, function: types.FunctionType) -> Digest:
+        """The digest of one of our functions; what it reads is taken in."""
+        facts = facts_of(function)
+        where = _short(function.__code__.co_qualname)
+        namespace = function.__globals__
+        cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+        for name in facts.assigns:
+            self.changing.add((id(cells[name]), name) if name in cells else (id(namespace), name))
+        for chain in facts.reads:
+            self.follow(namespace, chain)
+        for name, cell in cells.items():
+            if name != "__class__" and content_of(cell) is not cell:
+                self.take(content_of(cell), f"{where}:{name}", (id(cell), name))
+        for name, level, wanted in facts.imports:
+            self.follow_import(namespace, name, level, wanted)
+        defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+        tokens = [self.token(value) for value in defaults]
+        fixed = [text for text, is_mutable in tokens if text is not None and not is_mutable]
+        return combined([facts.digest, *([of_text(repr(fixed))] if fixed else ())])
+
+    def follow(self, namespace: Mapping[str, Any], chain: tuple[str, ...]) -> None:
+        """Take in a global that a function reads; of our own modules, what it reads from them."""
+        for place, name in enumerate(chain):
+            if name not in namespace:
+                return
+            value = namespace[name]
+            if isinstance(value, types.ModuleType):
+                if not self.is_ours(value.__name__):
+                    return
+                namespace = vars(value)
+                continue
+            variable = (id(namespace), name)
+            if chain[place + 1 : place + 2] and chain[place + 1] in _MUTATORS:
+                self.changing.add(variable)
+            self.take(value, name, variable)
+            return
+
+    def follow_import(
+        self, namespace: Mapping[str, Any], name: str, level: int, wanted: tuple[str, ...]
+    ) -> None:
+        """Take in what a function imports when it runs."""
+        package = str(namespace.get("__package__") or "")
+        try:
+            name = importlib.util.resolve_name("." * level + name, package) if level else name
+            if not self.is_ours(name):
+                return
+            module = importlib.import_module(name)
+            for attribute in wanted:
+                if not hasattr(module, attribute):
+                    importlib.import_module(f"{name}.{attribute}")
+        except Exception:
+            return  # the function itself will tell
+        for attribute in wanted:
+            self.follow(vars(module), (attribute,))
+
+    def look_at_class(self, found: type) -> None:
+        pieces, name = [], _short(found.__qualname__)
+        for base in found.__mro__[1:]:
+            if self.is_ours(base.__module__) or top(base.__module__) == top(found.__module__):
+                self.enqueue(base)
+        for attribute, member in sorted(vars(found).items()):
+            functions = list(functions_of(member))
+            for function in functions:
+                if is_generated(found, attribute, function):
+                    continue
+                module = function.__globals__.get("__name__", "")
+                if module == found.__module__ or self.is_ours(module):
+                    pieces.append(of_text(attribute))
+                    pieces.append(self.digest(function))
+                elif (text := self.token(function)[0]) is not None:
+                    pieces.append(of_text(f"{attribute} {text}"))
+            is_own = attribute.startswith("__") or isinstance(member, _DESCRIPTORS)
+            if not functions and not is_own:
+                self.take(member, f"{name}.{attribute}", (id(found), attribute))
+        for field, default in defaults_of(found):
+            self.take(default, f"{name}.{field}", None)
+        self.parts.append((name, Part(combined(pieces) if pieces else of_text("")), None))
+
+
+class _Telling:
+    """Tells a value in a text, and takes in the code that it holds."""
+
+    def __init__(self, walk: _Walk):
+        self.walk = walk
+        self.is_mutable = False
+
+    def __call__(self, value: Any, depth: int = 0) -> str:  # noqa: PLR0911 - one line a kind
+        kind = type(value)
+        if kind in _LEAVES:
+            return keys.digest(value)
+        if depth > _MAX_DEPTH:
+            return "…"
+        if isinstance(value, type | types.FunctionType):
+            return self.code(value, depth)
+        if isinstance(value, types.MethodType):
+            return f"method {self(value.__func__, depth + 1)} of {self(value.__self__, depth + 1)}"
+        if isinstance(value, functools.partial):
+            return f"partial {self((value.func, value.args, value.keywords), depth + 1)}"
+        if isinstance(value, enum.Enum):
+            return f"{self(kind, depth + 1)}.{value.name}"
+        if isinstance(value, _CONTAINERS):
+            return self.container(value, depth)
+        if _is_array(value):
+            self.is_mutable |= kind.__name__ == "ndarray"
+            return keys.digest(value) if value.nbytes <= _MAX_ARRAY else f"{value.dtype}{value.shape}"
+        inner = getattr(value, "__wrapped__", None) if callable(value) else None
+        if inner is not None:  # jax.jit, functools.cache, cachable
+            return f"{_name(kind)} of {self(inner, depth + 1)}"
+        if isinstance(value, types.BuiltinFunctionType) or hasattr(value, "__qualname__"):
+            return _name(value)
+        return self.instance(value, depth)
+
+    def code(self, value: Any, depth: int) -> str:
+        module = value.__module__ if isinstance(value, type) else value.__globals__.get("__name__", "")
+        if self.walk.is_ours(module or ""):
+            self.walk.enqueue(value)
+            return _short(value.__qualname__)
+        if isinstance(value, types.FunctionType):  # of a library; it may be a decorator around ours
+            for content in map(content_of, value.__closure__ or ()):
+                if isinstance(content, type | types.FunctionType) and id(content) not in self.walk.met:
+                    module = getattr(content, "__module__", None) or ""
+                    if self.walk.is_ours(module):
+                        self(content, depth + 1)
+        return _name(value)
+
+    def container(self, value: Any, depth: int) -> str:
+        self.is_mutable |= not isinstance(value, tuple | frozenset)
+        kind = self(type(value), depth + 1)
+        if len(value) > _MAX_ITEMS:
+            return f"{kind} of {len(value)}"
+        if isinstance(value, dict | types.MappingProxyType):
+            items = [f"{self(k, depth + 1)}: {self(v, depth + 1)}" for k, v in value.items()]
+            return f"{kind} {sorted(items)}"
+        items = [self(item, depth + 1) for item in value]
+        if isinstance(value, set | frozenset):
+            items.sort()
+        return f"{kind} {items}"
+
+    def instance(self, value: Any, depth: int) -> str:
+        kind = type(value)
+        if not self.walk.is_ours(kind.__module__):
+            return _name(kind)
+        name = self(kind, depth + 1)
+        if dataclasses.is_dataclass(value):
+            state = {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}
+            frozen = value.__dataclass_params__.frozen  # type: ignore[attr-defined]
+            self.is_mutable |= not frozen
+        else:
+            state = vars(value) if _has_state(value) else {}
+            self.is_mutable = True
+        items = [f"{key}={self(content, depth + 1)}" for key, content in sorted(state.items())]
+        return f"{name}({', '.join(items)})"
+
+
+def _has_state(value: Any) -> bool:
+    return isinstance(getattr(value, "__dict__", None), dict)
+
+
+def _is_array(value: Any) -> bool:
+    """Whether a value is an array or a number of numpy or jax that can be told by its content."""
+    if not hasattr(type(value), "nbytes"):
+        return False
+    try:
+        array = keys.as_array(value)
+    except Exception:
+        return False  # traced
+    dtype = getattr(array, "dtype", None)
+    return dtype is not None and not dtype.hasobject and dtype.fields is None
+
+
+def _name(value: Any) -> str:
+    module = getattr(value, "__module__", None) or ""
+    return f"{top(module)}:{getattr(value, '__qualname__', None) or getattr(value, '__name__', '?')}"
+
+
+def _short(qualname: str) -> str:
+    return qualname.replace("<locals>.", "")

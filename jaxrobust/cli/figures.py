@@ -1,0 +1,149 @@
+"""Draw the figures and tables of experiments from their stored results; trains and computes nothing."""
+
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import datajuicer as dj
+from jaxrobust.cli.experiments import (
+    FOLDER,
+    BrokenExperiment,
+    Experiment,
+    draws_alone,
+    evaluate,
+    experiment_files,
+    grid_of,
+    load_experiments,
+    plan_experiment,
+    protocols_of,
+)
+from jaxrobust.cli.words import Option, Words, describe_options, read_words
+from jaxrobust.errors import InputError
+from jaxrobust.studies.parameter_noise.availability import on_stand_ins
+from jaxrobust.studies.stages import PlannedStage, finished, n_unfinished
+
+OPTIONS = {
+    "exp": Option((), "experiments to draw, by name; all if not given"),
+    "protocol": Option("", "published or short; if not given, the first of them that has all its results"),
+    "sessions": Option("sessions", "folder of the results"),
+    "figures": Option("figures", "folder of the figures"),
+    "help": Option(False, "this text"),
+}
+
+USAGE = """\
+python make_figures.py                                      every experiment that has results
+python make_figures.py -exp=ecg_experiment -n_epochs=30,10  results that were trained with a changed setting
+"""
+
+
+def main(argv: Sequence[str], folder: Path = FOLDER) -> int:
+    """Draw what has results; 0 if all experiments could be drawn, 1 if not, 2 for words that are wrong."""
+    try:
+        words = read_words(argv, OPTIONS)
+        if words.options["help"]:
+            print(f"{__doc__}\n\n{USAGE}\nOptions:\n{describe_options(OPTIONS)}")
+            return 0
+        _check_folders(Path(words.options["sessions"]), Path(words.options["figures"]))
+        names = words.options["exp"] or list(experiment_files(folder))
+        ready = {name: _ready(name, words, folder) for name in names}
+    except (InputError, dj.UsageError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    figures = Path(words.options["figures"])
+    drawn = [found is not None and _draw(name, found, figures) for name, found in ready.items()]
+    print(f"{sum(drawn)} of {len(drawn)} experiments drawn.")
+    return 0 if all(drawn) else 1
+
+
+def _check_folders(sessions: Path, figures: Path) -> None:
+    if not sessions.is_dir():
+        raise InputError(f"There is no folder {sessions} of results; -sessions=folder names another.")
+    if figures.exists() and not figures.is_dir():
+        raise InputError(f"{figures} is no folder; -figures=folder names another.")
+
+
+class Ready(NamedTuple):
+    """An experiment with its planned stages, and how to find their results."""
+
+    experiment: Experiment
+    stages: list[PlannedStage]
+    how: dict[str, Any]
+
+
+def _ready(name: str, words: Words, folder: Path) -> Ready | None:
+    """Load an experiment and choose its protocol; None if it is broken, which is said.
+
+    Raises:
+        InputError: Words that are wrong, which would be wrong for the others too.
+    """
+    try:
+        experiment = load_experiments([name], folder)[name]
+        protocol, stages = _protocol_with_results(experiment, words.options, words.settings)
+    except BrokenExperiment as error:
+        print(f"error: {name}: {error}", file=sys.stderr)
+        return None
+    except (InputError, dj.UsageError):
+        raise
+    except Exception:
+        _say_broken(name)
+        return None
+    changed = {} if protocol == "published" else {"protocol": protocol}
+    if words.options["sessions"] != OPTIONS["sessions"].default:
+        changed["sessions"] = words.options["sessions"]
+    changed |= words.settings
+    command = " ".join(
+        [f"python train.py -exp={name}", *(f"-{key}={value}" for key, value in changed.items())]
+    )
+    how = {"run_mode": "load", "cache_dir": words.options["sessions"], "hint": command}
+    return Ready(experiment, stages, how)
+
+
+def _protocol_with_results(
+    experiment: Experiment, options: dict[str, Any], settings: Mapping[str, str]
+) -> tuple[str, list[PlannedStage]]:
+    """The protocol asked for or, if none is, the first whose stages are all computed; and its stages.
+
+    On real data before the built-in stand-ins; if nothing is complete, the one with the smallest part to go.
+    """
+    names = [options["protocol"]] if options["protocol"] else list(protocols_of(experiment))
+    grids = [(name, grid_of(experiment, name, settings)) for name in names]
+    grids += [(name, on_stand_ins(grid)) for name, grid in grids if all("architecture" in p for p in grid)]
+    missing: list[float] = []
+    plans: list[tuple[str, list[PlannedStage]]] = []
+    for name, grid in grids:
+        stages = plan_experiment(experiment, grid, settings)
+        plans.append((name, stages))
+        missing.append(
+            n_unfinished(stages, options["sessions"]) / sum(len(planned.grid) for planned in stages)
+        )
+        if not missing[-1]:
+            break
+    return plans[missing.index(min(missing))]
+
+
+def _draw(name: str, ready: Ready, folder: Path) -> bool:
+    """Draw one experiment; one that is broken or lacks results does not stop the others."""
+    try:
+        points = finished(ready.stages, **ready.how)
+        if draws_alone(ready.experiment):
+            paths = ready.experiment.visualize() or []  # type: ignore[call-arg] # as published
+        else:
+            paths = ready.experiment.visualize(evaluate(ready.experiment, points, **ready.how), folder)
+    except dj.MissingResults as error:
+        print(f"missing: {name}: {str(error).splitlines()[0]}", file=sys.stderr)
+        return False
+    except (InputError, dj.UsageError, OSError) as error:
+        print(f"error: {name}: {error}", file=sys.stderr)
+        return False
+    except Exception:
+        _say_broken(name)
+        return False
+    print(*paths, sep="\n", flush=True)
+    return True
+
+
+def _say_broken(name: str) -> None:
+    print(f"error: {name}: this is a bug of the experiment:", file=sys.stderr)
+    traceback.print_exc()

@@ -1,0 +1,249 @@
+"""Train what is missing: all experiments, some of them, or a single model."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+import platformdirs
+
+# Workers and later runs share compiled programs; to be set before JAX starts.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(platformdirs.user_cache_path("jaxrobust") / "compiled")
+)
+
+
+import datajuicer as dj
+from jaxrobust.cli import on_cluster
+from jaxrobust.cli.experiments import (
+    FOLDER,
+    Experiment,
+    configured,
+    evaluate,
+    experiment_files,
+    grid_of,
+    load_experiments,
+    plan_experiment,
+)
+from jaxrobust.cli.words import Option, columns, describe_options, read_words
+from jaxrobust.errors import InputError
+from jaxrobust.studies.parameter_noise.availability import with_available_data
+from jaxrobust.studies.parameter_noise.catalogue import FAMILIES, family_named
+from jaxrobust.studies.parameter_noise.flat_words import settings_of
+from jaxrobust.studies.stages import PlannedStage, finished, n_unfinished, side_by_side
+from jaxrobust.training.malloc import keep_freed_memory
+
+OPTIONS = {
+    "exp": Option((), "experiments to run: -exp=one,other; all if neither -exp nor -arch is given"),
+    "arch": Option("", f"train one model of an architecture: {', '.join(FAMILIES)}"),
+    "protocol": Option(
+        "published", "published, or short: less data, fewer epochs and networks, for two cores"
+    ),
+    "n_threads": Option(1, "worker processes"),
+    "models_per_job": Option(1, "models trained side by side in one program; more pay on a GPU"),
+    "status": Option(False, "say what is done, running, pending, failed, lost, missing; compute nothing"),
+    "force": Option(False, "compute again what is already there"),
+    "retry": Option(False, "compute again what failed"),
+    "sessions": Option("sessions", "folder of the results"),
+    **on_cluster.OPTIONS,
+    "help": Option(False, "this text; with -arch=name its settings"),
+}
+
+USAGE = """\
+python train.py                                     every experiment
+python train.py -exp=quickstart -n_threads=2        one experiment, two workers
+python train.py -exp=ecg_experiment -protocol=short what two cores can train
+python train.py -exp=ecg_experiment -n_epochs=30,10 a setting changed for all its models
+python train.py -exp=quickstart -status             what is done and what is missing
+python train.py -exp=ecg_experiment -data_folder=…  with data from this folder
+python train.py -arch=ecg_lsnn -beta_robustness=0.25 -seed=1
+python train.py -exp=ecg_experiment -mode=bsub      one array job on an LSF cluster; also -mode=slurm
+python train.py -arch=ecg_lsnn --help               its settings
+"""
+
+
+def main(argv: Sequence[str], folder: Path = FOLDER) -> int:
+    """Read the words, train and evaluate the experiments of a folder; return the exit status."""
+    keep_freed_memory()
+    try:
+        words = read_words(argv, OPTIONS)
+        options = words.options
+        if options["help"]:
+            print(_describe_family(options["arch"]) if options["arch"] else _help(folder))
+            return 0
+        _check(options)
+        how = {
+            "n_threads": options["n_threads"],
+            "run_mode": "force" if options["force"] else "retry" if options["retry"] else "normal",
+            "cache_dir": options["sessions"],
+            "progress": True,
+        }
+        on_cluster.check(options)
+        experiments: dict[str, Experiment] = {}
+        if options["arch"]:
+            grids = {options["arch"]: configured([family_named(options["arch"]).make()], words.settings)}
+        else:
+            experiments = load_experiments(options["exp"], folder)
+            grids = {
+                name: grid_of(experiment, options["protocol"], words.settings)
+                for name, experiment in experiments.items()
+            }
+
+        def planned(name: str, grid: list[dict[str, Any]]) -> list[PlannedStage]:
+            return plan_experiment(experiments.get(name, _ONE_NETWORK), grid, words.settings)
+
+        needs_data = _needing_data(grids, experiments, planned, options)
+        grids = _with_data(grids, needs_data, download=not _is_looking(options))
+        plans = {name: planned(name, grid) for name, grid in grids.items()}
+        stages = side_by_side(plans.values())
+        if options["status"] or options["cancel"]:
+            return (on_cluster.report if options["status"] else on_cluster.end)(stages, options)
+        if options["mode"] in on_cluster.ARRAYS:
+            label = options["arch"] or "+".join(options["exp"]) or "all"
+            return on_cluster.send(stages, label, options)
+        with on_cluster.executor(options) as executor:
+            how["executor"] = executor
+            failed = 0
+            for stage in stages:
+                failed = _compute(stage, how, options) or failed
+            for name, experiment in experiments.items():
+                failed = _evaluate(name, experiment, plans[name], how) or failed
+        return failed
+    except (InputError, dj.UsageError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, dj.Interrupted):
+        print("Stopped. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+        return 130
+
+
+def _check(options: dict[str, Any]) -> None:
+    for one, other, why in (
+        ("arch", "exp", "one model or whole experiments"),
+        ("force", "retry", "everything again or only what failed"),
+        ("status", "cancel", "to look or to end"),
+        ("status", "force", "to look or to compute"),
+        ("status", "retry", "to look or to compute"),
+    ):
+        if options[one] and options[other]:
+            raise InputError(f"Give either -{one} or -{other}, not both: {why}.")
+    if not options["sessions"]:
+        raise InputError("-sessions needs the name of a folder, as in -sessions=sessions.")
+    if options["models_per_job"] < 1:
+        raise InputError(f"-models_per_job={options['models_per_job']} must be at least 1.")
+
+
+class _OneNetwork:
+    """What -arch trains: an experiment of one stage."""
+
+    def train_grid(self) -> list[dict[str, Any]]:
+        return []
+
+    def visualize(self, grid: list[dict[str, Any]], folder: Path) -> list[Path]:
+        return []
+
+
+_ONE_NETWORK = _OneNetwork()
+
+
+def _is_looking(options: dict[str, Any]) -> bool:
+    return options["status"] or options["cancel"] or options["print_script"]
+
+
+def _needing_data(
+    grids: dict[str, list[dict[str, Any]]],
+    experiments: dict[str, Experiment],
+    planned: Callable[[str, list[dict[str, Any]]], list[PlannedStage]],
+    options: dict[str, Any],
+) -> set[str]:
+    """The experiments that need their data; results that are there need none."""
+    if options["force"]:
+        return set(grids)
+    evaluated = {} if _is_looking(options) else experiments
+    return {
+        name
+        for name, grid in grids.items()
+        if not _is_done(planned(name, grid), evaluated.get(name), options["sessions"])
+    }
+
+
+def _with_data(
+    grids: dict[str, list[dict[str, Any]]], needs_data: set[str], *, download: bool
+) -> dict[str, list[dict[str, Any]]]:
+    """The grids with their data, or the stand-ins for these where they cannot be had."""
+    flat = [name for name in grids if name in needs_data and all("architecture" in p for p in grids[name])]
+    points = [point for name in flat for point in grids[name]]
+    found = iter(with_available_data(points, notice=_notice, download=download))
+    return {name: [next(found) for _ in grid] if name in flat else grid for name, grid in grids.items()}
+
+
+def _is_done(stages: list[PlannedStage], experiment: Experiment | None, sessions: str) -> bool:
+    """Whether all stages are computed and, if an experiment is given, evaluated."""
+    if n_unfinished(stages, sessions):
+        return False
+    if experiment is None:
+        return True
+    how: dict[str, Any] = {"run_mode": "load", "cache_dir": sessions}
+    try:
+        evaluate(experiment, finished(stages, **how), **how)
+    except (dj.MissingResults, dj.RunError):
+        return False
+    return True
+
+
+def _compute(planned: PlannedStage, how: dict[str, Any], options: dict[str, Any]) -> int:
+    """Compute a stage; 0 if all went well."""
+    stage, grid = planned.stage, planned.grid
+    states = dj.status(grid, stage.compute, options["sessions"])("{*}")
+    waiting = states.waiting
+    if waiting:
+        grid = [*states.done, *states.failed, *states.running, *states.missing]
+        print(
+            f"waiting: {len(waiting)} points of stage {stage.name!r} need earlier results, which failed",
+            file=sys.stderr,
+        )
+    failed = _explained(lambda: dj.run(grid, stage.compute, batch=options["models_per_job"], **how)("{*}"))
+    return failed or (1 if waiting else 0)
+
+
+def _evaluate(name: str, experiment: Experiment, stages: list[PlannedStage], how: dict[str, Any]) -> int:
+    """Evaluate what of an experiment is computed; 0 if all went well."""
+    points = finished(stages, run_mode="load_any", cache_dir=how["cache_dir"])
+    if not points:
+        return 0
+    failed = _explained(lambda: evaluate(experiment, points, **how))
+    n_all = sum(len(planned.grid) for planned in stages)
+    if not failed and len(points) == n_all:
+        done = "trained and evaluated" if hasattr(experiment, "evaluate") else "trained"
+        print(f"{name}: {n_all} models {done}; draw them with make_figures.py -exp={name}")
+    return failed
+
+
+def _explained(compute: Callable[[], object]) -> int:
+    """Run something; each failed point is explained in a line, and the others are kept.
+
+    Gives 1 for failures of the computation, which are recorded, and 2 if all that stood in the way was
+    something that the user can mend, such as a full disk.
+    """
+    try:
+        compute()
+    except dj.RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1 if any(failure.recorded for failure in error.failures) else 2
+    return 0
+
+
+def _notice(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
+def _help(folder: Path) -> str:
+    names = fill(", ".join(experiment_files(folder)), 100, initial_indent="  ", subsequent_indent="  ")
+    return f"{__doc__}\n\n{USAGE}\nOptions:\n{describe_options(OPTIONS)}\n\nExperiments:\n{names}"
+
+
+def _describe_family(name: str) -> str:
+    about, rows = settings_of(name)
+    return f"{about}\n\nSettings and their defaults:\n{columns(rows)}"

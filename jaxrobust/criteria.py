@@ -1,0 +1,262 @@
+"""Criteria: the loss that compares a network's outputs with the labels, and the metric that belongs to it.
+
+A criterion is a setting of training, a frozen dataclass whose numbers are leaves of a tree. Its ``loss`` is
+what training minimizes; its ``score`` is what validation, the choice of the best parameters and every
+measurement of robustness report: accuracy for classes, another number (higher is better) otherwise.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+from jaxtyping import Bool, Float, Int, Shaped
+
+from jaxrobust.errors import InputError
+from jaxrobust.trees import Number, check_numbers, settings_tree, static
+
+Outputs = Float[Array, "batch *outputs"]
+Labels = Shaped[Array, "batch *labels"]
+# One number per sample, whose mean over a data set is the metric; booleans are counted in whole numbers.
+Scores = Bool[Array, " batch"] | Float[Array, " batch"]
+Score = Callable[[Outputs, Labels], Scores]
+
+
+class Criterion(Protocol):
+    """What training minimizes, and the metric that validation and measurements report.
+
+    Implementations are frozen dataclasses made a tree by ``settings_tree``. Both functions are pure, are
+    traced, keep the dtype of the outputs, and are finite for finite outputs. A sample's score depends on that
+    sample alone, so that the metric does not depend on how a data set is cut into chunks.
+
+    Example:
+        >>> @settings_tree
+        ... @dataclass(frozen=True)
+        ... class AbsoluteError:
+        ...     is_classification = False
+        ...     def loss(self, outputs, labels):
+        ...         return jnp.mean(jnp.abs(outputs - labels))
+        ...     def score(self, outputs, labels):
+        ...         return -jnp.mean(jnp.abs(outputs - labels), axis=1)
+
+    Attributes:
+        is_classification: Whether a label is the index of a class and the largest output the answer. Only
+            then do labels get checked against the number of outputs, and are there certificates.
+    """
+
+    is_classification: ClassVar[bool]
+
+    def loss(self, outputs: Outputs, labels: Labels) -> Float[Array, ""]:
+        """The mean loss of a batch."""
+        ...
+
+    def score(self, outputs: Outputs, labels: Labels) -> Scores:
+        """One number per sample, higher is better; the metric is their mean."""
+        ...
+
+
+def is_hit(outputs: Float[Array, "batch *steps classes"], labels: Int[Array, "batch *steps"]) -> Scores:
+    """Whether each sample's largest output is that of its label; with labels per time step, the fraction."""
+    hits = jnp.argmax(outputs, axis=-1) == labels
+    return hits if hits.ndim == 1 else jnp.mean(hits, axis=tuple(range(1, hits.ndim)))
+
+
+@settings_tree
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Cross-entropy of the softmax with one class per sample (or per time step); its metric is accuracy.
+
+    With smoothing ``s`` and ``C`` classes, ``(1 - s) CE(y) + s / C sum_j CE(j)``; with weights ``w`` of the
+    classes, the mean over samples weighted by ``w[y]``.
+
+    Attributes:
+        smoothing: Label smoothing between 0 and 1; None computes none.
+        class_weights: One weight per class, for unbalanced data; None for equal ones.
+    """
+
+    is_classification: ClassVar[bool] = True
+
+    smoothing: Number | None = None
+    class_weights: tuple[Number, ...] | Float[Array, " classes"] | None = None
+
+    def __post_init__(self):
+        check_numbers(self, "smoothing", maximum=1)
+        check_numbers(self, "class_weights")
+
+    def loss(self, outputs: Outputs, labels: Labels) -> Float[Array, ""]:
+        """The mean cross-entropy, in nats."""
+        losses = optax.softmax_cross_entropy_with_integer_labels(outputs, labels)
+        if self.smoothing is not None:
+            uniform = -jnp.mean(jax.nn.log_softmax(outputs), axis=-1)
+            losses = (1 - self.smoothing) * losses + self.smoothing * uniform
+        if self.class_weights is None:
+            return jnp.mean(losses)
+        weights = jnp.asarray(self.class_weights, losses.dtype)[labels]
+        return jnp.sum(weights * losses) / jnp.sum(weights)
+
+    def score(self, outputs: Outputs, labels: Labels) -> Scores:
+        """Whether the largest output is that of the label."""
+        return is_hit(outputs, labels)
+
+
+@settings_tree
+@dataclass(frozen=True)
+class Hinge:
+    """Multi-class hinge loss with a margin: ``mean (1 / C) sum_{j != y} max(0, margin - z_y + z_j)^order``.
+
+    A network with Lipschitz constant ``L`` whose margin exceeds ``sqrt(2) L eps`` cannot be fooled by an L2
+    change of ``eps``; train with at least that margin (Tsuzuku et al. 2018).
+
+    Attributes:
+        margin: How far the label's output must lie above every other one.
+        order: Power of each term.
+    """
+
+    is_classification: ClassVar[bool] = True
+
+    margin: Number
+    order: int = static(default=1)
+
+    def __post_init__(self):
+        check_numbers(self, "margin")
+        if self.order < 1:
+            raise InputError(f"The order of a hinge loss is at least 1, not {self.order!r}.")
+
+    def loss(self, outputs: Outputs, labels: Labels) -> Float[Array, ""]:
+        """The mean hinge loss."""
+        of_label = jnp.take_along_axis(outputs, labels[..., None], axis=-1)
+        terms = jax.nn.relu(self.margin - of_label + outputs) ** self.order
+        is_other = jnp.arange(outputs.shape[-1]) != labels[..., None]
+        return jnp.mean(jnp.where(is_other, terms, 0)).astype(outputs.dtype)
+
+    def score(self, outputs: Outputs, labels: Labels) -> Scores:
+        """Whether the largest output is that of the label."""
+        return is_hit(outputs, labels)
+
+
+@settings_tree
+@dataclass(frozen=True)
+class SoftTargets:
+    """Cross-entropy with the softmax of given logits, as in distillation; no factor of temperature squared.
+
+    The labels are the logits of another network, ``(batch, classes)``; the metric is the agreement of the two
+    largest outputs.
+
+    Attributes:
+        temperature: What both logits are divided by.
+    """
+
+    is_classification: ClassVar[bool] = False
+
+    temperature: Number = 1.0
+
+    def __post_init__(self):
+        check_numbers(self, "temperature", minimum=1e-6)
+
+    def loss(self, outputs: Outputs, labels: Labels) -> Float[Array, ""]:
+        """The mean cross-entropy between the two softmaxes, in nats."""
+        targets = jax.nn.softmax(labels / self.temperature)
+        log_p = jax.nn.log_softmax(outputs / self.temperature)
+        return -jnp.mean(jnp.sum(targets * log_p, axis=-1)).astype(outputs.dtype)
+
+    def score(self, outputs: Outputs, labels: Labels) -> Scores:
+        """Whether both networks give the same answer."""
+        return is_hit(outputs, jnp.argmax(labels, axis=-1))
+
+
+@settings_tree
+@dataclass(frozen=True)
+class SquaredError:
+    """Mean squared error of outputs and labels of one shape; its metric is the negative error."""
+
+    is_classification: ClassVar[bool] = False
+
+    def loss(self, outputs: Outputs, labels: Labels) -> Float[Array, ""]:
+        """The mean over samples and outputs."""
+        return -jnp.mean(self.score(outputs, labels))
+
+    def score(self, outputs: Outputs, labels: Labels) -> Scores:
+        """Minus each sample's mean squared error."""
+        if outputs.shape != labels.shape:
+            raise InputError(
+                f"A squared error needs labels of the outputs' shape {outputs.shape}, not {labels.shape}."
+            )
+        return -jnp.mean((outputs - labels) ** 2, axis=tuple(range(1, outputs.ndim)))
+
+
+@settings_tree
+@dataclass(frozen=True)
+class Critic:
+    """Wasserstein distance: raise a 1-Lipschitz network's output on real samples, lower it on generated ones.
+
+    Labels are 1 for real and 0 for generated samples, as many of each; the network has one output. The loss
+    is ``mean f(generated) - mean f(real)``, and the metric its negative, the estimated distance.
+    """
+
+    is_classification: ClassVar[bool] = False
+
+    def loss(self, outputs: Outputs, labels: Labels) -> Float[Array, ""]:
+        """The negative of the estimated distance, by the batch's own numbers of either kind."""
+        values, is_real = outputs.reshape(outputs.shape[0]), labels.reshape(labels.shape[0]) > 0
+        n_real = jnp.maximum(jnp.sum(is_real), 1)
+        n_generated = jnp.maximum(jnp.sum(~is_real), 1)
+        return jnp.sum(jnp.where(is_real, 0, values)) / n_generated - (
+            jnp.sum(jnp.where(is_real, values, 0)) / n_real
+        )
+
+    def score(self, outputs: Outputs, labels: Labels) -> Scores:
+        """Twice the output, with a minus sign for generated samples."""
+        values = outputs.reshape(outputs.shape[0])
+        return 2 * jnp.where(labels.reshape(labels.shape[0]) > 0, values, -values)
+
+
+@settings_tree
+@dataclass(frozen=True)
+class UserCriterion:
+    """A criterion made of two functions ``(outputs, labels) ->``; the same functions share a program.
+
+    Attributes:
+        loss: The mean loss of a batch.
+        score: One number per sample, higher is better.
+    """
+
+    is_classification: ClassVar[bool] = False
+
+    loss: Callable[[Outputs, Labels], Float[Array, ""]] = static()
+    score: Score = static()
+
+
+def check_labels(criterion: Criterion, labels: np.ndarray, n_outputs: int, what: str) -> None:
+    """Raise ``InputError`` for labels that are not indices of the network's outputs; for classes only.
+
+    Args:
+        criterion: With any that is not a classification, nothing is checked.
+        labels: All labels of a part of the data, on the host.
+        n_outputs: Outputs of the network.
+        what: Which labels these are, for the error.
+    """
+    if not criterion.is_classification:
+        return
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(
+            f"{type(criterion).__name__} compares classes, but {what} are {labels.dtype}; give indices of "
+            f"classes, or choose a criterion such as SquaredError."
+        )
+    if labels.size and not (labels.min() >= 0 and labels.max() < n_outputs):
+        raise InputError(
+            f"{what} reach from {labels.min()} to {labels.max()}, but the network has {n_outputs} outputs, "
+            f"for the classes 0 to {n_outputs - 1}."
+        )
+
+
+def check_classification(criterion: Criterion, what: str) -> None:
+    """Raise ``InputError`` where ``what``, such as "A certificate", has no meaning without classes."""
+    if not criterion.is_classification:
+        raise InputError(
+            f"{what} says that the largest output stays the same, which is the answer for classes only; "
+            f"{type(criterion).__name__} is no criterion for classes."
+        )

@@ -1,0 +1,113 @@
+"""Functions whose value or derivative needs care at zero, and the loop over random draws.
+
+The absolute value, the root and the norms below have a derivative of 0 where the textbook one does not exist:
+automatic differentiation would give NaN there, and one NaN spoils a whole gradient.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float, PyTree
+
+from jaxrobust.errors import InputError
+
+Result = TypeVar("Result")
+
+
+def absolute(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Return ``|x|`` with a derivative of 0 at 0, and second derivatives of 0.
+
+    Example:
+        >>> float(jax.grad(absolute)(0.0))
+        0.0
+    """
+    return x * jax.lax.stop_gradient(jnp.sign(x))
+
+
+def root(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Return ``sqrt(x)``, and 0 with a derivative of 0 where ``x`` is not positive.
+
+    Example:
+        >>> float(root(4.0)), float(jax.grad(root)(0.0))
+        (2.0, 0.0)
+    """
+    positive = jnp.asarray(x) > 0
+    # Two `where`s: the derivative of the branch not taken would otherwise be inf, and inf * 0 is NaN.
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
+
+
+def norm(x: Float[Array, "..."]) -> Float[Array, ""]:
+    """Return the Euclidean norm of an array, with a derivative of 0 at 0.
+
+    Squares below 1e-45 count as zero in float32: use ``unit`` for the direction of tiny vectors.
+    """
+    return root(jnp.sum(x**2))
+
+
+def divide(x: Float[Array, "*shape"], length: Float[Array, "..."]) -> Float[Array, "*shape"]:
+    """Return ``x / length``, and 0 where the length is 0."""
+    positive = length > 0
+    return jnp.where(positive, x / jnp.where(positive, length, 1), 0)
+
+
+def unit(tree: PyTree[Float[Array, "..."]]) -> PyTree[Float[Array, "..."]]:
+    """Return a tree divided by the Euclidean norm of all its leaves together; 0 if all of it is 0.
+
+    Gradients of 1e-30 or 1e30 have a direction too, though their squares have none in float32: the tree is
+    scaled by a power of two first, which changes no digit.
+
+    Args:
+        tree: An array or a tree of arrays; NaN counts as 0.
+
+    Example:
+        >>> [round(x, 6) for x in unit(jnp.array([3e-30, 4e-30])).tolist()]
+        [0.6, 0.8]
+    """
+    leaves, structure = jax.tree.flatten(tree)
+    if not leaves:
+        return tree
+    leaves = [jnp.nan_to_num(leaf) for leaf in leaves]
+    largest = [jnp.max(jnp.abs(leaf), initial=0) for leaf in leaves]
+    _, exponent = jnp.frexp(jnp.max(jnp.stack(largest)))
+    scaled = [jnp.ldexp(leaf, -exponent).astype(leaf.dtype) for leaf in leaves]
+    squared = jax.tree.reduce(jnp.add, [jnp.sum(leaf**2) for leaf in scaled])
+    return jax.tree.unflatten(structure, [divide(leaf, root(squared)).astype(leaf.dtype) for leaf in scaled])
+
+
+def sign(tree: PyTree[Float[Array, "..."]]) -> PyTree[Float[Array, "..."]]:
+    """Return the sign of every element: -1, 0 or 1, and 0 for NaN."""
+    return jax.tree.map(lambda leaf: jnp.where(jnp.isnan(leaf), 0, jnp.sign(leaf)), tree)
+
+
+def map_draws(
+    function: Callable[[Array], Result], key: Array, n: int, *, name: str, at_once: int = 1
+) -> Result:
+    """Return the results of ``n`` random draws, stacked along a first axis, in one program.
+
+    Draw ``i`` has the key ``fold_in(key, i)``: it depends on ``key`` and ``i`` alone, whatever ``n`` and
+    ``at_once`` are.
+
+    Args:
+        function: ``function(key) -> tree of arrays``.
+        key: PRNG key of all draws.
+        n: Number of draws, at least 1.
+        name: What is drawn, in the plural, for the error.
+        at_once: Draws computed side by side; 1 is fastest on a CPU, many on a GPU.
+
+    Raises:
+        InputError: ``n`` or ``at_once`` is below 1.
+
+    Example:
+        >>> map_draws(jax.random.normal, jax.random.key(0), 3, name="samples").shape
+        (3,)
+    """
+    if n < 1 or at_once < 1:
+        raise InputError(f"n_{name} and {name}_at_once must be at least 1, but they are {n} and {at_once}.")
+    return jax.lax.map(
+        lambda index: function(jax.random.fold_in(key, index)),
+        jnp.arange(n),
+        batch_size=None if at_once == 1 else at_once,
+    )

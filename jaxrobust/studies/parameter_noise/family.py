@@ -1,0 +1,177 @@
+"""An architecture: what can be set about a network and its training, and the cachable training itself."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+
+import datajuicer as dj
+from jaxrobust import data
+from jaxrobust.data.dataset import Dataset
+from jaxrobust.errors import InputError
+from jaxrobust.networks.network import Network
+from jaxrobust.settings import Setting, check_spelling, check_values
+from jaxrobust.studies.parameter_noise.patterns import check_patterns
+from jaxrobust.studies.parameter_noise.recipes import attack_of, method_of, optimizer_of, schedule_of
+from jaxrobust.studies.parameter_noise.shared_settings import NUMBERS
+from jaxrobust.training.augmentation import augmentation_named
+from jaxrobust.training.checkpoints import save_tree
+from jaxrobust.training.loop import CHECKPOINT, train
+from jaxrobust.training.malloc import keep_freed_memory
+from jaxrobust.training.training import Trained, Training, TrainingDiverged, TrainingStopped
+
+PARAMETERS = "parameters.safetensors"
+
+
+def dataset_of(model: Mapping[str, Any]) -> Dataset:
+    """The data set of a grid point, prepared and memory-mapped."""
+    return data.load(model["dataset"], split=model["split"] or None, folder=model.get("data_folder") or None)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkFamily:
+    """A kind of network and everything that can be set about its training.
+
+    Attributes:
+        name: As in ``train.py -arch=name``.
+        about: One line on what it is.
+        settings: Every setting; together they make up the key of a trained model.
+        network: Builds the network for a grid point and its data.
+        learns: What kind of samples it takes.
+    """
+
+    name: str
+    about: str
+    settings: Mapping[str, Setting]
+    network: Callable[[Mapping[str, Any], Dataset], Network]
+    learns: Literal["images", "sequences"]
+
+    def make(self) -> dict[str, Any]:
+        """A grid point with every default; ``data_folder`` says where to look for the data first."""
+        defaults = {name: setting.default for name, setting in self.settings.items()}
+        return {"architecture": self.name, **defaults, "data_folder": "", "train": self.train}
+
+    @property
+    def train(self) -> dj.Cachable:
+        """The training of one grid point, cached under its settings."""
+        return dj.cachable(
+            dependencies=[
+                f"model:{name}?={setting.default!r}" if setting.optional else f"model:{name}"
+                for name, setting in self.settings.items()
+            ],
+            table_name=f"train_{self.name}",
+            batched=self.train_together,
+            group=self.program_of,
+            # The function is a thin cover of the library; its own source says nothing about the result.
+            on_code_change="ignore",
+        )(self.train_one)
+
+    def check(self, model: Mapping[str, Any]) -> None:
+        """Raise ``InputError`` for a grid point that cannot be trained, without touching any data."""
+        check_values(model, self.settings, self.name)
+        check_spelling(model, [*self.settings, "data_folder"], self.name)
+        blank = data.blank(model["dataset"], split=model["split"] or None)
+        self._check_kind(blank)
+        augmentation_named(model["augmentation"], blank.train.inputs.ndim)
+        attack_of(model)
+        optimizer_of(model)
+        method_of(model)
+        schedule_of(model)
+        check_patterns(model, self.settings, self.network(model, blank))
+
+    def _check_kind(self, dataset: Dataset) -> None:
+        kind = "images" if dataset.train.inputs.ndim == 4 else "sequences"
+        if kind != self.learns:
+            raise InputError(
+                f"{self.name} learns {self.learns}, but the data set {dataset.name} holds {kind}; "
+                f"its own is {self.settings['dataset'].default}."
+            )
+
+    def program_of(self, model: Mapping[str, Any]) -> dict[str, Any]:
+        """What models must have in common to train in one program."""
+        return {name: model[name] for name in self.settings if name not in NUMBERS}
+
+    def train_one(self, model: dict[str, Any], job: dj.Job) -> dict[str, Any]:
+        """Train one grid point; see ``train_together``."""
+        (result,) = self.train_together([model], [job])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def train_together(
+        self, model: list[dict[str, Any]], job: list[dj.Job]
+    ) -> list[dict[str, Any] | Exception]:
+        """Train grid points of one program side by side.
+
+        Returns:
+            For each the best parameters (a file), validation accuracy, metrics over time, and where its data
+            came from; or the reason why it has none.
+        """
+        keep_freed_memory()
+        for point in model:
+            self.check(point)
+        dataset = dataset_of(model[0])
+        network = self.network(model[0], dataset)
+        is_image = dataset.train.inputs.ndim == 4
+        input_bounds = (0.0, 1.0) if is_image else None
+        trainings = [
+            Training(
+                network=network,
+                method=method_of(point, together_with=tuple(model), input_bounds=input_bounds),
+                schedule=schedule_of(point),
+                optimizer=optimizer_of(point),
+                batch_size=point["batch_size"],
+                seed=point["seed"],
+                eval_step_interval=point["eval_step_interval"],
+                folder=its_job.folder,
+                augmentation=augmentation_named(point["augmentation"], dataset.train.inputs.ndim),
+            )
+            for point, its_job in zip(model, job, strict=True)
+        ]
+        for its_job in job:
+            its_job.note(
+                data_source=dataset.source,
+                data_split=dataset.split,
+                data_fingerprint=dataset.fingerprint,
+                device=jax.devices()[0].device_kind,
+                models_in_program=len(model),
+            )
+
+        def progress(done: int, total: int, text: str) -> None:
+            for its_job in job:
+                its_job.progress(done, total, text)
+
+        def stop_requested() -> bool:
+            return any(its_job.stop_requested() for its_job in job)
+
+        try:
+            results = train(
+                trainings,
+                dataset.train,
+                dataset.validation,
+                progress=progress,
+                stop_requested=stop_requested,
+            )
+        except TrainingStopped as stopped:
+            raise dj.Interrupted(str(stopped)) from stopped
+        return [
+            result if isinstance(result, TrainingDiverged) else _finish(result, dataset, its_job)
+            for result, its_job in zip(results, job, strict=True)
+        ]
+
+
+def _finish(trained: Trained, dataset: Dataset, job: dj.Job) -> dict[str, Any]:
+    save_tree(job.folder / PARAMETERS, (trained.parameters, trained.statistics))
+    (job.folder / CHECKPOINT).unlink(missing_ok=True)
+    return {
+        "trained": job.key,
+        "parameters": job.artifact(PARAMETERS),
+        "validation_accuracy": trained.validation_score,
+        "best_step": trained.best_step,
+        "n_steps": trained.n_steps,
+        "history": trained.history,
+        "data_source": dataset.source,
+        "data_is_synthetic": dataset.synthetic,
+        "n_test_samples": len(dataset.test.labels),
+    }

@@ -1,0 +1,239 @@
+"""Probes: named measurements while training, as the accuracy under attack every 500 steps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float, Int, Shaped
+
+from jaxrobust.attacks.parameter_attack import ParameterAttack, static
+from jaxrobust.criteria import Criterion
+from jaxrobust.errors import InputError
+from jaxrobust.losses import Apply
+from jaxrobust.measures.full_set import in_chunks
+from jaxrobust.measures.mismatch import perturbed_accuracies
+from jaxrobust.measures.worst_case import worst_case
+from jaxrobust.networks.network import Network, Statistics
+from jaxrobust.perturbations.perturbation import Perturbation
+from jaxrobust.training.methods.adversarial_training import AttackOnInputs
+from jaxrobust.training.program import Mapping as ModelMapping
+from jaxrobust.training.program import mapped
+from jaxrobust.trees import Parameters, settings_tree
+
+# Samples computed at once.
+BATCH = 500
+# Splits the keys of probes from those of training steps, which are numbered from 0.
+_PROBE = 2**32 - 1
+
+
+class Probe(Protocol):
+    """One measurement: a frozen dataclass made a tree by ``settings_tree``.
+
+    It is compiled once for its structure; its numbers are arguments. It never changes what is trained.
+    """
+
+    def measure(
+        self,
+        apply: Apply,
+        parameters: Parameters,
+        inputs: Float[Array, "samples ..."],
+        labels: Shaped[Array, "samples ..."],
+        criterion: Criterion,
+        key: Array,
+    ) -> Float[Array, ""]:
+        """Measure one number; ``apply(parameters, inputs)`` gives the network's logits in evaluation."""
+        ...
+
+
+@settings_tree
+@dataclass(frozen=True)
+class UnderPerturbation:
+    """Mean score of devices with perturbed parameters.
+
+    Attributes:
+        perturbation: Such as ``GaussianMismatch(0.3)``.
+        n_draws: Number of devices.
+    """
+
+    perturbation: Perturbation
+    n_draws: int = static(default=10)
+
+    def measure(
+        self,
+        apply: Apply,
+        parameters: Parameters,
+        inputs: Float[Array, "samples ..."],
+        labels: Shaped[Array, "samples ..."],
+        criterion: Criterion,
+        key: Array,
+    ) -> Float[Array, ""]:
+        """The mean over devices."""
+        return jnp.mean(
+            perturbed_accuracies(
+                apply,
+                parameters,
+                inputs,
+                labels,
+                key,
+                perturb=self.perturbation.perturb,
+                n_draws=self.n_draws,
+                batch_size=BATCH,
+                score=criterion.score,
+            )
+        )
+
+
+@settings_tree
+@dataclass(frozen=True)
+class UnderParameterAttack:
+    """Score under an attack on the parameters, the lowest of some restarts.
+
+    Attributes:
+        attack: The attack; each of its steps takes the gradient over all samples.
+        loss: What it increases: ``"kl"``, another divergence, or ``"madry"`` for the cross-entropy.
+        n_restarts: Number of random starts.
+    """
+
+    attack: ParameterAttack
+    loss: str = static(default="kl")
+    n_restarts: int = static(default=1)
+
+    def measure(
+        self,
+        apply: Apply,
+        parameters: Parameters,
+        inputs: Float[Array, "samples ..."],
+        labels: Shaped[Array, "samples ..."],
+        criterion: Criterion,
+        key: Array,
+    ) -> Float[Array, ""]:
+        """The score of the worst restart."""
+        return worst_case(
+            apply,
+            parameters,
+            inputs,
+            labels,
+            key,
+            self.attack,
+            loss=self.loss,
+            n_restarts=self.n_restarts,
+            batch_size=BATCH,
+            score=criterion.score,
+        ).accuracy
+
+
+@settings_tree
+@dataclass(frozen=True)
+class UnderInputAttack:
+    """Score on attacked inputs.
+
+    Attributes:
+        attack: What changes the inputs, batch by batch, to raise the criterion with the true labels.
+    """
+
+    attack: AttackOnInputs
+
+    def measure(
+        self,
+        apply: Apply,
+        parameters: Parameters,
+        inputs: Float[Array, "samples ..."],
+        labels: Shaped[Array, "samples ..."],
+        criterion: Criterion,
+        key: Array,
+    ) -> Float[Array, ""]:
+        """The mean score on the attacked inputs."""
+        (input_chunks, label_chunks), is_real = in_chunks((inputs, labels), BATCH)
+
+        def of_chunk(chunk: tuple[Array, Array, Array, Array]) -> Array:
+            some_inputs, some_labels, some_real, index = chunk
+            attacked = self.attack(
+                lambda x: criterion.loss(apply(parameters, x), some_labels),
+                some_inputs,
+                jax.random.fold_in(key, index),
+            )
+            scores = criterion.score(apply(parameters, attacked), some_labels)
+            return jnp.sum(jnp.where(some_real, scores, 0))
+
+        chunks = (input_chunks, label_chunks, is_real, jnp.arange(len(is_real)))
+        return jnp.sum(jax.lax.map(of_chunk, chunks)) / labels.shape[0]
+
+
+@dataclass(frozen=True)
+class Probes:
+    """What is measured while training, and how often; the numbers are columns of the history.
+
+    Attributes:
+        measurements: Probes by name.
+        step_interval: Steps between measurements; the last step is measured as well.
+        n_samples: Validation samples that are measured, at even distances; 0 for all.
+
+    Example:
+        >>> Probes({"mismatch": UnderPerturbation(GaussianMismatch(0.3))}, step_interval=500)
+    """
+
+    measurements: Mapping[str, Probe] = field(default_factory=dict)
+    step_interval: int = 500
+    n_samples: int = 0
+
+    def __post_init__(self):
+        if self.step_interval < 1 or self.n_samples < 0:
+            raise InputError(
+                f"Probes need a step_interval of at least 1 and n_samples of at least 0, not "
+                f"{self.step_interval} and {self.n_samples}."
+            )
+
+    def next_step(self, step: int, total: int) -> int:
+        """The first step after ``step`` at which something is measured."""
+        if not self.measurements:
+            return total
+        return min((step // self.step_interval + 1) * self.step_interval, total)
+
+    def is_due(self, step: int, total: int) -> bool:
+        """Whether something is measured at this step."""
+        return bool(self.measurements) and (step % self.step_interval == 0 or step == total)
+
+
+@partial(jax.jit, static_argnames=("network", "mapping"))
+def run_probes(
+    network: Network,
+    mapping: ModelMapping,
+    measurements: Mapping[str, Probe],
+    criterion: Criterion,
+    parameters: Parameters,
+    statistics: Statistics,
+    key: Array,
+    step: Int[Array, ""],
+    inputs: Float[Array, "samples ..."],
+    labels: Shaped[Array, "samples ..."],
+) -> dict[str, Float[Array, "*models"]]:
+    """Measure every probe at one step of training, in one program.
+
+    Args:
+        network: The network.
+        mapping: How several models share the program; then all but the data have an axis of models.
+        measurements: Probes by name.
+        criterion: Brings the score.
+        parameters: What is measured.
+        statistics: Their running statistics.
+        key: The key of all that a training draws; probes draw nothing that its steps do.
+        step: The step.
+        inputs: Samples.
+        labels: Their labels.
+    """
+
+    def one(measurements, criterion, parameters, statistics, key: Array, step: Array) -> dict[str, Array]:
+        def apply(parameters: Parameters, inputs: Array) -> Array:
+            return network.forward(parameters, statistics, inputs).logits
+
+        key = jax.random.fold_in(jax.random.fold_in(key, jnp.uint32(_PROBE)), step)
+        return {
+            name: probe.measure(apply, parameters, inputs, labels, criterion, jax.random.fold_in(key, i))
+            for i, (name, probe) in enumerate(sorted(measurements.items()))
+        }
+
+    return mapped(one, mapping)(dict(measurements), criterion, parameters, statistics, key, step)

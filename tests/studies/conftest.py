@@ -1,0 +1,33 @@
+"""The toys, importable for tests of stages."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture
+def typed(tmp_path, monkeypatch, capsys):
+    """Types a command in a folder of its own with the toys beside it; gives output and errors."""
+    import toys
+
+    from jaxrobust.cli import figures, train
+
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in sys.modules if name.startswith("experiments")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def type_(*words: str, status: int = 0, seeds: str = "[0, 1]"):
+        folder = tmp_path / "experiments"
+        if not folder.exists():
+            toys.write(tmp_path, seeds)
+        main = figures.main if words[0] == "make_figures.py" else train.main
+        found = main(list(words[1:]), folder)
+        said = capsys.readouterr()
+        assert found == status, said
+        return said
+
+    return type_

@@ -1,0 +1,142 @@
+"""Every result that ships in sessions/ has the key that the present code gives it.
+
+Each record is reached in two ways:
+
+* Planned: every experiment is planned under each of its protocols, on its own data and on the built-in
+  stand-ins. Planning ``"train"`` gives the keys of the trainings (functions ``train_*``); `evaluate` over the
+  stored trainings gives the keys of the evaluations (all other functions). Nothing is computed.
+* Recomputed: the dependencies that a record names are turned back into values, and `result_key` of these is
+  the record's own key.
+
+A test that fails here says that shipped results (and those of users) would be computed again.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import datajuicer as dj
+from datajuicer import keys
+from datajuicer.running import run
+from datajuicer.store import values
+from jaxrobust.cli.experiments import grid_of, load_experiments, protocols_of
+from jaxrobust.perturbations import faults, perturbation, phase_change_memory
+from jaxrobust.studies.parameter_noise.availability import on_stand_ins
+
+ROOT = Path(__file__).parents[1]
+SESSIONS = ROOT / "sessions"
+
+# Results that shipped with commit e67a440, by function: 1,683 in all.
+SHIPPED = {
+    "adversarial_landscape": 18,
+    "box_corner_accuracy": 40,
+    "example_answers": 6,
+    "loss_spectrum": 18,
+    "mean_absolute_weights": 16,
+    "mismatch_accuracy": 834,
+    "neuron_activity": 8,
+    "perturbed_accuracy": 28,
+    "phase_change_accuracy": 30,
+    "quantized_accuracy": 14,
+    "random_landscape": 54,
+    "train_cifar_cnn": 17,
+    "train_cnn": 49,
+    "train_ecg_lsnn": 67,
+    "train_mnist_mlp": 8,
+    "train_resnet32": 19,
+    "train_speech_lsnn": 65,
+    "verified_test_accuracy": 48,
+    "worst_case_accuracy": 344,
+}
+
+
+def shipped_records():
+    store = dj.Store(SESSIONS)
+    return [record for name in store.functions() for record in store.records(name)]
+
+
+@pytest.fixture(scope="module")
+def records():
+    return shipped_records()
+
+
+def test_all_records_are_there(records):
+    found = Counter(record["function"] for record in records)
+    assert sum(SHIPPED.values()) == 1683
+    assert {name: found[name] for name in SHIPPED if found[name] < SHIPPED[name]} == {}
+
+
+def planned_keys(monkeypatch):
+    """(function, key) of everything that the experiments train and evaluate, under every protocol."""
+    planned = set()
+    plan = run.plan
+
+    def watched(*call):
+        items = plan(*call)
+        planned.update((item.name, item.key) for item in items)
+        return items
+
+    monkeypatch.setattr(run, "plan", watched)
+    how = {"cache_dir": SESSIONS, "run_mode": "load_any"}
+    for experiment in load_experiments([], ROOT / "experiments").values():
+        for protocol in protocols_of(experiment):
+            grid = grid_of(experiment, protocol, {})
+            for points in (grid, on_stand_ins(grid)):
+                trained = dj.run(points, "train", store_key="*", **how)("{*}")
+                if trained:
+                    experiment.evaluate(trained, **how)
+    return planned
+
+
+def test_experiments_plan_the_key_of_every_record(records, monkeypatch):
+    planned = planned_keys(monkeypatch)
+    unplanned = [(r["function"], r["key"]) for r in records if (r["function"], r["key"]) not in planned]
+    assert unplanned == []
+
+
+CLASSES = {
+    keys.lasting_name(kind): kind
+    for module in (perturbation, faults, phase_change_memory)
+    for kind in vars(module).values()
+    if isinstance(kind, type)
+}
+
+
+def as_keyed(described):
+    """The value that was keyed, from its description in a record; settings classes become objects again."""
+    if isinstance(described, dict) and "$dataclass" in described:
+        name, fields = described["$dataclass"]
+        return CLASSES[name](**{field: as_keyed(value) for field, value in fields.items()})
+    if isinstance(described, dict) and "$tuple" in described:
+        return tuple(as_keyed(item) for item in described["$tuple"])
+    return values.decode(described, {}, values.Artifact)
+
+
+def test_the_dependencies_of_every_record_give_its_key(records):
+    wrong = []
+    for record in records:
+        dependencies = {name: as_keyed(value) for name, value in record["dependencies"].items()}
+        key = keys.result_key(record["function"], as_keyed(record["version"]), dependencies)
+        if key != record["key"]:
+            wrong.append((record["function"], record["key"]))
+    assert wrong == []
+
+
+def test_four_settings_classes_are_named_in_records_by_names_of_their_own(records):
+    named = Counter(
+        name
+        for record in records
+        for value in record["dependencies"].values()
+        if isinstance(value, dict) and "$dataclass" in value
+        for name in names_in(value)
+    )
+    assert sum(1 for r in records if r["function"] == "perturbed_accuracy") == 28
+    assert set(named) <= CLASSES.keys()
+    assert {name.partition(":")[0] for name in named} == {"jaxrobust.robustness.perturbations"}
+
+
+def names_in(described):
+    name, fields = described["$dataclass"]
+    inner = [f for f in fields.values() if isinstance(f, dict) and "$dataclass" in f]
+    return [name, *(found for one in inner for found in names_in(one))]
