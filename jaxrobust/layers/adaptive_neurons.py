@@ -110,7 +110,7 @@ def trajectories(
     """Spikes and membrane potentials of every unit at every time step.
 
     Args:
-        input_currents: What comes from outside, ``(time, batch, units)``.
+        input_currents: Currents from the inputs, ``(time, batch, units)``.
         w_rec: Recurrent weights, from row to column.
         constants: The neurons' constants.
 
@@ -144,9 +144,9 @@ def mean_rates(input_currents: Currents, w_rec: Weights, constants: NeuronConsta
     ``w_rec`` as one large matrix product after the time loop.
 
     Args:
-        input_currents: What comes from outside, ``(time, batch, units)``.
+        input_currents: Currents from the inputs, ``(time, batch, units)``.
         w_rec: Recurrent weights, from row to column; the recurrent products have their precision.
-        constants: The neurons' constants, Python numbers all.
+        constants: The neurons' constants, as Python numbers.
 
     Returns:
         Spikes per time unit, ``(batch, units)``.
@@ -239,9 +239,9 @@ def spike_trains(input_currents: Currents, w_rec: Weights, constants: NeuronCons
     """Spikes of every unit at every time step, with the backward pass of ``mean_rates``.
 
     Args:
-        input_currents: What comes from outside, ``(time, batch, units)``.
+        input_currents: Currents from the inputs, ``(time, batch, units)``.
         w_rec: Recurrent weights, from row to column; the recurrent products have their precision.
-        constants: The neurons' constants, Python numbers all.
+        constants: The neurons' constants, as Python numbers.
 
     Returns:
         Spikes (0 or 1/dt), ``(time, batch, units)``.

@@ -39,7 +39,7 @@ class LinenNetwork:
     ``{"batch_stats": ...}``.
 
     Positions: ``input``, the output of every submodule by its path, as in ``Block_0/Conv_0``, and ``logits``.
-    A module called again counts: ``Dense_0#2``. Values between submodules, such as those behind
+    A module called again counts: ``Dense_0#2``. Values between submodules, such as those after
     ``nn.relu``, have positions if the module takes the argument ``tap`` and calls it::
 
         class Small(nn.Module):
@@ -178,15 +178,15 @@ def _names(path: tuple[Any, ...]) -> list[str]:
 
 
 def _live_statistics(tap: Tap, old: Statistics, new: Statistics) -> Statistics:
-    """Keep the old statistics of every layer whose output nothing needs."""
+    """Keep the old statistics of every layer whose output nothing needs, and the dtypes of all."""
 
     def choose(path: tuple[Any, ...], old: Array, new: Array) -> Array:
         names = _names(path)
         for depth in range(len(names) - 1, 0, -1):
             layer = "/".join(names[:depth])
             if MARK + layer in tap.visited:
-                return new if tap.is_live(layer) else old
-        return new
+                return new.astype(old.dtype) if tap.is_live(layer) else old
+        return new.astype(old.dtype)
 
     return jax.tree_util.tree_map_with_path(choose, old, new)
 

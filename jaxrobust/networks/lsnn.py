@@ -67,10 +67,10 @@ class LSNN(PlainKernels):
             ``1 / (1 - dropout)``; ``"published"`` by nothing.
         neuron_parameters: Which of ``tau``, ``tau_adaptation``, ``thr`` and ``beta`` are parameters, one
             value per unit, that are trained, attacked and mismatched like the weights. Time constants and
-            thresholds act as at least a thousandth of the network's, so as positive numbers. The time loop is
+            thresholds are clamped to at least 0.1 % of the network's. The time loop is
             differentiated by JAX, about twice as slow, and gives no second derivatives.
         precision: Of the products with ``w_in`` and ``w_rec``, forwards and backwards: ``"float32"``, or
-            ``"bfloat16"`` with sums, neurons and parameters in float32 still.
+            ``"bfloat16"`` with sums, neurons and parameters still in float32.
         readout: What the logits are computed from. ``"mean_rates"``: firing rates averaged over time, for one
             label per sequence, logits ``(batch, classes)``. ``"each_step"``: traces of the spikes, for one
             label per time step, logits ``(batch, time, classes)``. A trace is a low-pass filter of the
@@ -202,7 +202,7 @@ class LSNN(PlainKernels):
     def _values(
         self, tap: Tap, parameters: Parameters, currents: Array, w_rec: Array, mask: Array | float
     ) -> Float[Array, "batch units"] | Float[Array, "batch time units"]:
-        """Compute what the readout gets of each unit, of dropped ones zero."""
+        """Compute the readout's input, one value per unit; zero for dropped units."""
         w_rec = self._rounded(w_rec)
         if self.readout == "mean_rates":
             rates = self._mean_rates(parameters, currents, w_rec)

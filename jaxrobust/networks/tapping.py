@@ -25,7 +25,7 @@ def run_with_taps(
     Args:
         network: Whose positions ``taps`` may name.
         compute: ``(tap) -> (logits, new statistics)``. It calls ``tap(position, x)`` at every position and
-            ``x, new = tap.update(layer, x, old, new)`` behind every layer with running statistics.
+            ``x, new = tap.update(layer, x, old, new)`` after every layer with running statistics.
         taps: What is recorded, perturbed and replaced.
         key: PRNG key of the perturbations.
         training: Whether the statistics are updated.

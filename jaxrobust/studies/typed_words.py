@@ -96,10 +96,11 @@ def _read(word: str, text: str, declared: Any, value: Any) -> Any:
         found = _read_as(text, option)
         if found is not _UNREAD:
             return found
-    if all(option in (Any, type(value)) and option not in _NAMES for option in options):
-        if isinstance(value, bool | int | float | str) or (isinstance(value, tuple) and value):
-            return from_text(word, text, value)
+    if dataclasses.is_dataclass(value):
         raise InputError(f"-{word} is {value!r} and cannot be typed; set one of its settings: -{word}.name=…")
+    is_plain = isinstance(value, bool | int | float | str) or (isinstance(value, tuple) and value)
+    if is_plain and set(options) <= {Any, tuple}:
+        return from_text(word, text, value)
     raise InputError(f"-{word}={text}: {word} must be {' or '.join(map(_name, options))}, such as {value!r}.")
 
 

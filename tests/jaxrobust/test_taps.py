@@ -1,8 +1,6 @@
 """What taps leave out of a program, what they draw, and what they refuse."""
 
-from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,22 +14,13 @@ from jaxrobust.networks.linen import LinenNetwork
 from jaxrobust.networks.mlp import MLP
 from jaxrobust.networks.resnet import ResNet
 from jaxrobust.networks.taps import NO_TAPS, Tap, Taps
-from jaxrobust.trees import settings_tree, static
+from jaxrobust.perturbations.noise import AdditiveNoise
+from jaxrobust.perturbations.perturbation import at
 
 KEY = jax.random.key(1)
 SMALL_MLP = MLP(6, (5, 4), 3)
 SMALL_CNN = CNN(image=(12, 13, 2), n_out=3, kernels=(3, 5), dense=(6, 4))
 SMALL_RESNET = ResNet(image=(8, 8, 2), n_out=3, n_blocks=1, channels=(2, 4, 8))
-
-
-@settings_tree
-@dataclass(frozen=True)
-class Noise:
-    std: Any
-    position: str = static(default="")
-
-    def perturb(self, key, tree):
-        return jax.tree.map(lambda x: x + self.std * jax.random.normal(key, x.shape, x.dtype), tree)
 
 
 @lru_cache
@@ -143,7 +132,7 @@ def test_a_position_draws_the_same_whatever_else_is_perturbed():
     network, (parameters, statistics, x) = SMALL_MLP, variables_and_inputs(SMALL_MLP)
 
     def fc2(**stds):
-        tap = Taps(record=("fc1", "fc2"), perturb={name: Noise(std) for name, std in stds.items()})
+        tap = Taps(record=("fc1", "fc2"), perturb={name: AdditiveNoise(std) for name, std in stds.items()})
         return network.forward(parameters, statistics, x, key=KEY, tap=tap).activations
 
     plain = fc2()
@@ -157,12 +146,12 @@ def test_a_position_draws_the_same_whatever_else_is_perturbed():
     # Dropout masks draw from the same key, and are left as they are.
     dropping = MLP(6, (5, 4), 3, dropout=0.5)
     run = partial(dropping.forward, parameters, statistics, x, key=KEY, training=True)
-    np.testing.assert_array_equal(run(tap=Taps(perturb={"fc1": Noise(0.0)})).logits, run().logits)
+    np.testing.assert_array_equal(run(tap=Taps(perturb={"fc1": AdditiveNoise(0.0)})).logits, run().logits)
 
 
 def test_replace_then_perturb_then_record():
     parameters, statistics, x = variables_and_inputs(SMALL_MLP)
-    tap = Taps(record=("fc1",), perturb={"fc1": Noise(0.1)}, replace={"fc1": jnp.full((4, 5), 7.0)})
+    tap = Taps(record=("fc1",), perturb={"fc1": AdditiveNoise(0.1)}, replace={"fc1": jnp.full((4, 5), 7.0)})
     value = SMALL_MLP.forward(parameters, statistics, x, key=KEY, tap=tap).activations["fc1"]
     assert 0 < np.abs(value - 7).max() < 1
 
@@ -173,13 +162,15 @@ def test_perturbations_may_carry_their_position_and_strengths_be_an_axis():
     def logits(perturb):
         return SMALL_MLP.forward(parameters, statistics, x, key=KEY, tap=Taps(perturb=perturb)).logits
 
-    np.testing.assert_array_equal(logits((Noise(0.3, "fc2"),)), logits({"fc2": Noise(0.3)}))
+    np.testing.assert_array_equal(
+        logits((at("fc2", AdditiveNoise(0.3)),)), logits({"fc2": AdditiveNoise(0.3)})
+    )
     levels = jnp.array([0.0, 0.3])
-    many = jax.vmap(lambda std: logits((Noise(std, "fc2"),)))(levels)
-    np.testing.assert_allclose(many[1], logits({"fc2": Noise(0.3)}), atol=1e-6)
+    many = jax.vmap(lambda std: logits((at("fc2", AdditiveNoise(std)),)))(levels)
+    np.testing.assert_allclose(many[1], logits({"fc2": AdditiveNoise(0.3)}), atol=1e-6)
     np.testing.assert_allclose(many[0], logits(()), atol=1e-6)
     with pytest.raises(InputError, match="chain them"):
-        logits((Noise(0.3, "fc2"), Noise(0.1, "fc2")))
+        logits((at("fc2", AdditiveNoise(0.3)), at("fc2", AdditiveNoise(0.1))))
 
 
 def test_silent_positions_add_nothing_to_the_program():
@@ -202,7 +193,7 @@ def test_inputs_that_make_no_sense_are_refused():
         return SMALL_MLP.forward(parameters, statistics, x, tap=tap)
 
     with pytest.raises(InputError, match="pass key="):
-        run(Taps(perturb={"fc1": Noise(0.1)}))
+        run(Taps(perturb={"fc1": AdditiveNoise(0.1)}))
     with pytest.raises(InputError, match=r"'fc1' has shape \(4, 5\), its replacement \(5,\)"):
         run(Taps(replace={"fc1": jnp.zeros(5)}))
     with pytest.raises(InputError, match="must be a tuple"):
