@@ -1,0 +1,44 @@
+"""The table of networks at the full published schedule in docs/results.md, against the shipped records."""
+
+import re
+from pathlib import Path
+from statistics import mean
+
+import datajuicer as dj
+from jaxrobust.cli.experiments import load_experiments
+
+ROOT = Path(__file__).parents[1]
+METHODS = ("Standard", "Forward noise", "Beta", "Forward noise + beta", "Dropout", "AWP")
+LOAD = {"cache_dir": ROOT / "sessions", "run_mode": "load"}
+
+
+def results_of(name):
+    experiment = load_experiments([name], ROOT / "experiments")[name]
+    images = [point for point in experiment.train_grid() if point["architecture"] == "cnn"]
+    return experiment.evaluate(dj.run(images, "train", store_key="*", **LOAD)("{*}"), **LOAD)
+
+
+def rows_below(heading):
+    text = (ROOT / "docs" / "results.md").read_text()
+    section = text.split(heading, 1)[1].split("\n## ", 1)[0]
+    return [re.split(r" *\| *", line.strip("| ")) for line in section.splitlines() if line.startswith("| ")]
+
+
+def test_mismatch_at_the_full_schedule():
+    points = [point for point in results_of("mismatch_experiment") if "accuracies" in point]
+    table = {row[0]: row[1:] for row in rows_below("### Mismatch of the parameters") if row[0] != "ζ"}
+    assert set(table) == {"0", "0.1", "0.2", "0.3", "0.5", "0.7"}
+    for level, cells in table.items():
+        for method, cell in zip(METHODS, cells, strict=True):
+            found = [p["accuracies"] for p in points if p["method"] == method and p["level"] == float(level)]
+            assert len(found) == 2
+            assert cell == f"{100 * mean(mean(map(float, one)) for one in found):.1f}"
+
+
+def test_worst_case_at_the_full_schedule():
+    points = [p for p in results_of("worst_case_experiment") if p["attack_loss"] == "madry"]
+    table = {row[0]: row[1:] for row in rows_below("### Attacked parameters") if row[0] != "ζ"}
+    for size, cells in table.items():
+        for method, cell in zip((*METHODS[:4], "AWP"), cells, strict=True):
+            found = [p for p in points if p["method"] == method and p["size"] == float(size)]
+            assert cell == f"{100 * mean(float(p['worst_case']['accuracy']) for p in found):.1f}"
