@@ -20,7 +20,7 @@ def results_of(name):
 
 def rows_below(heading):
     text = (ROOT / "docs" / "results.md").read_text()
-    section = text.split(heading, 1)[1].split("\n## ", 1)[0]
+    section = text.split(heading, 1)[1].split("\n##", 1)[0]
     return [re.split(r" *\| *", line.strip("| ")) for line in section.splitlines() if line.startswith("| ")]
 
 

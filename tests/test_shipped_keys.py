@@ -21,7 +21,7 @@ from datajuicer import keys
 from datajuicer.running import run
 from datajuicer.store import values
 from jaxrobust.cli.experiments import grid_of, load_experiments, protocols_of
-from jaxrobust.perturbations import faults, perturbation, phase_change_memory
+from jaxrobust.perturbations import faults, mismatch, noise, perturbation, phase_change_memory
 from jaxrobust.studies.parameter_noise.availability import on_stand_ins
 
 ROOT = Path(__file__).parents[1]
@@ -97,7 +97,7 @@ def test_experiments_plan_the_key_of_every_record(records, monkeypatch):
 
 CLASSES = {
     keys.lasting_name(kind): kind
-    for module in (perturbation, faults, phase_change_memory)
+    for module in (perturbation, mismatch, noise, faults, phase_change_memory)
     for kind in vars(module).values()
     if isinstance(kind, type)
 }
