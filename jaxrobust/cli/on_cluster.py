@@ -15,7 +15,9 @@ from datajuicer.clusters.site import FILE, Site, read_site
 from datajuicer.clusters.submission import SubmitOptions, cancel, prepare, submit
 from datajuicer.clusters.survey import PointStatus, follow, schedulers, survey
 from datajuicer.running.plan import Call
+from datajuicer.running.provenance import EARLIER
 from datajuicer.running.states import State
+from datajuicer.running.status import made_earlier
 from jaxrobust.cli.experiments import described
 from jaxrobust.cli.words import Option
 from jaxrobust.errors import InputError
@@ -148,6 +150,9 @@ def report(stages: Sequence[PlannedStage], options: Mapping[str, Any]) -> int:
     store = dj.Store(options["sessions"])
     statuses = survey(store, _calls(stages), schedulers())
     _print_counts(statuses)
+    earlier = made_earlier(store, [one.call for one in statuses], [one.state for one in statuses])
+    if earlier:
+        print(f"{len(earlier)} of the done were {EARLIER}")
     for state in list(State)[1:]:
         for one in statuses:
             if one.state == state:

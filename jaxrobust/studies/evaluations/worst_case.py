@@ -12,6 +12,7 @@ import datajuicer as dj
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.measures.worst_case import worst_case
 from jaxrobust.studies.evaluations.trained import BATCH_SIZE, apply_of, load_trained, vmap_size
+from jaxrobust.studies.sources import evaluation
 
 # The published protocol (figure 3).
 ATTACK_SIZES = (0.0, 0.005, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
@@ -44,7 +45,7 @@ def _worst_case(
     return found.accuracies, found.losses
 
 
-@dj.cachable(
+@evaluation(
     dependencies=[
         "model:trained",
         "size",
@@ -55,7 +56,6 @@ def _worst_case(
         "n_samples?=0",
         "absolute_size?=0.0",
     ],
-    on_code_change="ignore",
     table_name="worst_case_accuracy",
 )
 def worst_case_accuracy(
