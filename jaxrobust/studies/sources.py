@@ -9,11 +9,9 @@ lines do not count, nor does where a module lies.
 To make more code count, list it here; results from before are then reported as made by earlier code.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import datajuicer as dj
 from jaxrobust import data
 from jaxrobust.data.dataset import Dataset
 from jaxrobust.errors import InputError
@@ -92,33 +90,27 @@ def _once(
         return always  # the call itself raises the same, with a sentence
 
 
-def evaluation(dependencies: Sequence[str], table_name: str) -> Callable[[Callable[..., Any]], dj.Cachable]:
-    """Mark an evaluation of trained grid points (its argument ``model``) as cachable.
+def evaluation_code(
+    function: Callable[..., Any],
+    build: BuildNetwork,
+    names: Iterable[str],
+    model: Settings,
+    arguments: Mapping[str, Any],
+) -> tuple[Any, ...]:
+    """The objects whose code counts for an evaluation of a grid point.
 
     Args:
-        dependencies: As for ``datajuicer.cachable``.
-        table_name: Its name in the store.
+        function: The evaluation.
+        build: Builds the network of a grid point.
+        names: All settings of the grid point.
+        model: The grid point.
+        arguments: The other arguments of the evaluation, by name.
     """
-
-    def mark(function: Callable[..., Any]) -> dj.Cachable:
-        return dj.cachable(
-            dependencies,
-            table_name=table_name,
-            code_of=partial(_evaluation_code, function),
-            code_within=WITHIN,
-        )(function)
-
-    return mark
-
-
-def _evaluation_code(function: Callable[..., Any], /, model: Settings, **arguments: Any) -> tuple[Any, ...]:
-    from jaxrobust.studies.parameter_noise.catalogue import family_of, network_of  # which need this module
 
     def parts() -> list[Any]:
         blank = data.blank(model["dataset"], split=model["split"] or None)
-        return [network_of(model, blank), *_reader_of(model)]
+        return [build(model, blank), *_reader_of(model)]
 
-    names = ("architecture", *family_of(model).settings)
     found = _once(function, names, model, parts, (function,))
     others = [value for value in arguments.values() if not isinstance(value, int | float | str)]
     return (*found, *others) if others else found

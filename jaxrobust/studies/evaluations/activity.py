@@ -7,8 +7,8 @@ import numpy as np
 
 from jaxrobust.errors import InputError
 from jaxrobust.networks.lsnn import LSNN
+from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import load_trained
-from jaxrobust.studies.sources import evaluation
 
 
 @evaluation(

@@ -10,9 +10,9 @@ import numpy as np
 from jax import Array
 
 from jaxrobust.perturbations.mismatch import GaussianMismatch
+from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import apply_of, load_trained
 from jaxrobust.studies.parameter_noise.family import dataset_of
-from jaxrobust.studies.sources import evaluation
 
 
 @partial(jax.jit, static_argnames="network")

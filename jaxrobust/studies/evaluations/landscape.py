@@ -12,8 +12,8 @@ import datajuicer as dj
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.measures.full_set import cross_entropy
 from jaxrobust.measures.landscape import adversarial_landscapes, mean_slope, random_landscapes
+from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import BATCH_SIZE, apply_of, load_trained
-from jaxrobust.studies.sources import evaluation
 
 
 @partial(jax.jit, static_argnames=("network", "n_repeats"))

@@ -16,8 +16,8 @@ from jaxrobust.perturbations.faults import Quantization
 from jaxrobust.perturbations.mismatch import NOISE_MODES, BoxCorner, GaussianMismatch
 from jaxrobust.perturbations.perturbation import Matching, Perturbation
 from jaxrobust.perturbations.phase_change_memory import PUBLISHED_CLIP, TIMES, PhaseChangeMemory
+from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import BATCH_SIZE, Trained, apply_of, load_trained, vmap_size
-from jaxrobust.studies.sources import evaluation
 
 # The published protocol: 100 devices a level (table 1).
 MISMATCH_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)

@@ -9,8 +9,8 @@ from jax import Array
 from jaxrobust.errors import InputError
 from jaxrobust.measures.full_set import cross_entropy
 from jaxrobust.measures.spectra import Spectrum, hessian_spectrum, top_eigenvalue
+from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import BATCH_SIZE, apply_of, load_trained
-from jaxrobust.studies.sources import evaluation
 
 
 @partial(jax.jit, static_argnames=("network", "n_steps", "n_probes"))

@@ -13,8 +13,8 @@ from jaxrobust.certificates.propagation import output_bounds
 from jaxrobust.certificates.verification import box_around, verified_accuracy
 from jaxrobust.errors import InputError
 from jaxrobust.networks.lsnn import LSNN
+from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import apply_of, load_trained
-from jaxrobust.studies.sources import evaluation
 
 # The published levels (figure S9) and batch size.
 BOX_SIZES = (0.0, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3)

@@ -4,8 +4,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import load_trained
-from jaxrobust.studies.sources import evaluation
 
 
 @evaluation(dependencies=["model:trained"], table_name="mean_absolute_weights")

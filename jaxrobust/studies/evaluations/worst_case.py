@@ -11,8 +11,8 @@ from jax import Array
 import datajuicer as dj
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.measures.worst_case import worst_case
+from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import BATCH_SIZE, apply_of, load_trained, vmap_size
-from jaxrobust.studies.sources import evaluation
 
 # The published protocol (figure 3).
 ATTACK_SIZES = (0.0, 0.005, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
