@@ -18,13 +18,7 @@ from jaxrobust.perturbations.noise import AdditiveNoise, AdditiveUniform, Combin
 from jaxrobust.perturbations.perturbation import Chain, Matching, Perturbation, Selected, at
 from jaxrobust.perturbations.phase_change_memory import PhaseChangeMemory
 
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """These programs run once on tiny arrays: compiling them is all that takes time."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 class Attacking(NamedTuple):

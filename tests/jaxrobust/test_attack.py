@@ -15,12 +15,7 @@ INPUTS = np.random.default_rng(0).standard_normal((6, 3))
 LABELS = np.array([0, 1, 2, 3, 0, 1])
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """These programs run once on tiny arrays: compiling them is all that takes time."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def apply(parameters, inputs):
