@@ -126,10 +126,19 @@ def send(stages: Sequence[PlannedStage], label: str, options: Mapping[str, Any])
     store = dj.Store(options["sessions"])
     known = schedulers()
     scheduler: Scheduler = known[ARRAYS[options["mode"]]]
-    how = SubmitOptions(scheduler, site_of(options), label, options["models_per_job"], options["retry"])
+    chained = {(c.name, c.id) for one in stages if one.stage.chained for c in one.calls()}
+    how = SubmitOptions(
+        scheduler,
+        site_of(options),
+        label,
+        options["models_per_job"],
+        options["retry"],
+        chained=lambda call: (call.name, call.id) in chained,
+    )
     calls = _calls(stages)
     if options["print_script"]:
-        scripts = [prepared.script for prepared in prepare(store, survey(store, calls, known), how)]
+        prepared = prepare(store, survey(store, calls, known), how)
+        scripts = [one.script(store, scheduler) for one in prepared]
         print("\n".join(scripts) if scripts else "nothing would be submitted")
         return 0
     for campaign in submit(store, calls, how, known):
