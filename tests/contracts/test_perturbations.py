@@ -101,6 +101,16 @@ CASES = {
     "attack, norm 2": Case(
         Attacking(ParameterAttack(norm="2", n_steps=3)), lambda p: 0.2 * np.abs(p), lambda p, q: q / p
     ),
+    "attack from a point of the box": Case(
+        Attacking(ParameterAttack(n_steps=5, start="box", halving=True, momentum=0.25, keep="best")),
+        lambda p: 0.2 * np.abs(p),
+        lambda p, q: q / p,
+    ),
+    "attack from a corner, norm 2": Case(
+        Attacking(ParameterAttack(n_steps=2, start="corner", norm="2", step=0.5)),
+        lambda p: 0.2 * np.abs(p),
+        lambda p, q: q / p,
+    ),
     "attack by layer": Case(
         Attacking(ParameterAttack(relative_size=PER_LEAF, n_steps=2)),
         lambda p: 0.3 * np.abs(p),

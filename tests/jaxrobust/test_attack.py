@@ -127,7 +127,7 @@ def test_equals_slow_numpy(norm, project):
         def loss(w):
             return -jnp.mean(jax.nn.log_softmax(x @ w)[np.arange(7), y])
 
-        found, losses = attack(loss, jnp.asarray(w), key, settings)
+        found, losses, *_ = attack(loss, jnp.asarray(w), key, settings)
         r1, r2 = map(np.asarray, drawn(jnp.asarray(w), key))
 
     star, seen = w + np.abs(w) * 0.2 * r1 + 0.03 * r2, []
