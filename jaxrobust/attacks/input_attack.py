@@ -6,7 +6,7 @@ training method (``climb_inputs``: any loss).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, NamedTuple, get_args
 
@@ -15,7 +15,17 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int
 
-from jaxrobust.attacks.ascent import Ascended, Keep, Objective, Steps, Value, ascend, better_of, from_restarts
+from jaxrobust.attacks.ascent import (
+    Ascended,
+    Keep,
+    Objective,
+    Steps,
+    Value,
+    ascend,
+    better_of,
+    from_restarts,
+    loss_alone,
+)
 from jaxrobust.attacks.logit_losses import logit_loss
 from jaxrobust.errors import InputError
 from jaxrobust.numerics import divide, norm, sign, unit
@@ -39,7 +49,7 @@ class InputAttack:
 
     Attributes:
         size: Radius of the ball, in the unit of the inputs.
-        n_steps: Number of steps; 0 gives the start.
+        n_steps: Number of steps, at least 1; fractions are cut off.
         bounds: Range to which inputs are clipped, (0, 1) for images; numbers or arrays that broadcast over a
             batch (one per channel of a normalized image). None for no bounds.
         step: Length of the (first) step; None for ``size / n_steps``.
@@ -70,11 +80,10 @@ class InputAttack:
     n_restarts: int = static(default=1)
 
     def __post_init__(self):
-        check_numbers(self, "size", "step", "n_steps")
+        check_numbers(self, "n_steps", minimum=1)
+        check_numbers(self, "size", "step")
         check_numbers(self, "momentum", maximum=1)
         check_numbers(self, "bounds", minimum=_LOWEST)
-        if isinstance(self.n_steps, float):
-            raise InputError(f"n_steps of InputAttack must be a whole number, not {self.n_steps!r}.")
         for name, values in (("norm", Norm), ("start", Start), ("labels", Labels), ("keep", Keep)):
             if getattr(self, name) not in get_args(values):
                 raise InputError(
@@ -86,6 +95,14 @@ class InputAttack:
             raise InputError(
                 f"n_restarts of InputAttack is at least 1, and 1 with keep='last', not {self.n_restarts}."
             )
+
+    def __call__(self, loss: Callable[[Inputs], Float[Array, ""]], inputs: Inputs, key: Array) -> Inputs:
+        """Return inputs with a larger ``loss`` of the whole batch, as training methods ask for them.
+
+        Without restarts this is the last point, which spares an evaluation; constant in any gradient.
+        """
+        settings = replace(self, keep="last") if self.n_restarts == 1 else self
+        return climb_inputs(loss_alone(loss), inputs, key, settings).point
 
     def project(self, x: Inputs, clean: Inputs) -> Inputs:
         """Lead back into the ball around ``clean`` and into the bounds."""
@@ -148,13 +165,11 @@ def pgd(
     Example:
         >>> tickets = pgd(0.3, n_steps=10, step=0.05, labels="predicted", keep="last")
         >>> stitching = pgd(8 / 255, n_steps=10, step=2 / 255, start="clean", keep="last")
-        >>> lipschitz = pgd(1.5, n_steps=200, step=0.01, norm="2", loss="margin", start="cube")
+        >>> lipschitz = pgd(1.5, 200, 0.01, norm="2", loss="margin", start="cube")
         >>> lipschitz.norm
         '2'
     """
-    if step is None:
-        step = 2.5 * size / n_steps if n_steps else size
-    return InputAttack(size, n_steps, bounds, step, **settings)
+    return InputAttack(size, n_steps, bounds, 2.5 * size / n_steps if step is None else step, **settings)
 
 
 def apgd(
@@ -187,7 +202,7 @@ def climb_inputs(objective: Objective, inputs: Inputs, key: Array, settings: Inp
         The attacked inputs as ``point``, constant in any gradient.
     """
     clean = jax.lax.stop_gradient(inputs)
-    step = settings.size / jnp.maximum(settings.n_steps, 1) if settings.step is None else settings.step
+    step = settings.size / settings.n_steps if settings.step is None else settings.step
     steps = Steps(settings.n_steps, step, settings.momentum, settings.halving, settings.keep)
 
     def run(restart_key: Array) -> Ascended:
