@@ -20,10 +20,12 @@ from jaxrobust.studies.parameter_noise.recipes import method_of, optimizer_of
 from jaxrobust.training.augmentation import augmentation_named
 from jaxrobust.training.loop import train
 from jaxrobust.training.schedule import Schedule
+from jaxrobust.training.training import Training
 
 WITHIN = (
     "jaxrobust.attacks",
     "jaxrobust.certificates",
+    "jaxrobust.criteria",
     "jaxrobust.data",
     "jaxrobust.layers",
     "jaxrobust.losses",
@@ -41,12 +43,14 @@ WITHIN = (
     "jaxrobust.training.optimizers.block_coordinate",
     "jaxrobust.training.optimizers.entropy_sgd",
     "jaxrobust.training.optimizers.optimizer",
+    "jaxrobust.training.optimizers.projections",
     "jaxrobust.training.optimizers.sgd",
-    "jaxrobust.training.optimizers.weight_clipping",
     "jaxrobust.training.program",
+    "jaxrobust.training.trainable",
+    "jaxrobust.training.training",
     "jaxrobust.trees",
 )
-LOOP = (train, Schedule)
+LOOP = (train, Training, Schedule)
 
 Settings = Mapping[str, Any]
 BuildNetwork = Callable[[Settings, Dataset], Network]

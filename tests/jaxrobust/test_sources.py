@@ -75,7 +75,7 @@ def test_every_room_that_counts_is_there():
         (Adam, "step", "Adam"),
         (jaxrobust.attacks.robust_loss, "robust_loss", "robust_loss"),
         (jaxrobust.layers.adaptive_neurons, "at_rest", "at_rest"),
-        (jaxrobust.training.loop, "_keys", "_keys"),
+        (jaxrobust.training.loop, "_block_inputs", "_block_inputs"),
         (jaxrobust.training.loop, "MAX_BLOCK", "MAX_BLOCK"),
         (generated_ecg, "build", "build"),
     ],
@@ -116,7 +116,7 @@ def test_settings_that_name_other_classes_make_other_code_count():
         (jaxrobust.measures.mismatch, "perturbed_accuracies", True),
         (GaussianMismatch, "perturb", True),
         (Adam, "step", False),
-        (jaxrobust.training.loop, "_keys", False),
+        (jaxrobust.training.loop, "_block_inputs", False),
     ],
 )
 def test_an_evaluation_counts_itself_its_network_and_its_perturbation(owner, name, is_told, monkeypatch):
