@@ -28,15 +28,15 @@ def absolute(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def root(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Return ``sqrt(x)``, and 0 with a derivative of 0 where ``x`` is not positive.
+    """Return ``sqrt(x)``, and 0 with a derivative of 0 where ``x`` is not positive; NaN stays NaN.
 
     Example:
         >>> float(root(4.0)), float(jax.grad(root)(0.0))
         (2.0, 0.0)
     """
-    positive = jnp.asarray(x) > 0
+    is_zero = jnp.asarray(x) <= 0
     # Two `where`s: the derivative of the branch not taken would otherwise be inf, and inf * 0 is NaN.
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
+    return jnp.where(is_zero, 0, jnp.sqrt(jnp.where(is_zero, 1, x)))
 
 
 def norm(x: Float[Array, "..."]) -> Float[Array, ""]:
@@ -48,9 +48,9 @@ def norm(x: Float[Array, "..."]) -> Float[Array, ""]:
 
 
 def divide(x: Float[Array, "*shape"], length: Float[Array, "..."]) -> Float[Array, "*shape"]:
-    """Return ``x / length``, and 0 where the length is 0."""
-    positive = length > 0
-    return jnp.where(positive, x / jnp.where(positive, length, 1), 0)
+    """Return ``x / length``, and 0 where the length is 0; NaN stays NaN."""
+    is_zero = length == 0
+    return jnp.where(is_zero, 0, x / jnp.where(is_zero, 1, length))
 
 
 def unit(tree: PyTree[Float[Array, "..."]]) -> PyTree[Float[Array, "..."]]:

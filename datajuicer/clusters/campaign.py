@@ -85,9 +85,15 @@ class Campaign:
 
 @dataclass(frozen=True)
 class Chunk:
-    """What one element computes."""
+    """What one element computes: calls in steps, each of which needs results of those before."""
 
     calls: tuple[Call, ...]
+    steps: tuple[int, ...] = ()  # by call; empty: one step
+
+    def places(self) -> list[list[int]]:
+        """The places of the calls, by step."""
+        steps = self.steps or (0,) * len(self.calls)
+        return [[i for i, step in enumerate(steps) if step == one] for one in sorted(set(steps))]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import replace
@@ -32,6 +32,7 @@ from datajuicer.running.options import RunOptions
 from datajuicer.running.plan import Call
 from datajuicer.running.results import Outcome, Result
 from datajuicer.running.schedule import compute_all
+from datajuicer.running.status import unfinished_parents
 from datajuicer.store.store import Store
 from datajuicer.workers.local import LocalExecutor
 
@@ -136,11 +137,11 @@ def _compute(
     place: Path, campaign: Campaign, chunk: Chunk, scheduler: Scheduler, here: Place, trace: Trace
 ) -> int:
     store = place_store(place)
-    steps = [0]
+    progress: dict[str, int] = {}  # by key: steps of its training
 
     def on_event(worker: int, kind: str, *content: Any) -> None:
         if kind == "progress":
-            steps[0] = max(steps[0], content[1])
+            progress[content[0]] = max(progress.get(content[0], 0), content[1])
 
     def leave(**changes: Any) -> None:
         campaigns.write_trace(place, here.index, replace(trace, **changes))
@@ -149,8 +150,8 @@ def _compute(
         leave(notes={call.id: f"it {_too_long(campaign)}" for call in chunk.calls})
 
     executor = LocalExecutor(1, on_event, main=campaign.main)
-    function = chunk.calls[0].function
-    can_stop = isinstance(function, Cachable) and function.takes_job
+    functions = [call.function for call in chunk.calls]
+    can_stop = all(isinstance(function, Cachable) and function.takes_job for function in functions)
     is_cancelled = campaigns.cancel_mark(store, campaign.name).exists
     computing = _Computing(store, campaign, chunk, executor)
     finished: set[int] = set()
@@ -162,6 +163,8 @@ def _compute(
     watch.listen()
     watch.compute(computing.run)
     stopped = set(range(len(chunk.calls))) - computing.finished()
+    # of the call that was stopped alone: in a chain, what finished before had steps of its own
+    steps = max((progress.get(chunk.calls[i].id, 0) for i in stopped), default=0)
     results = computing.results
     notes = {chunk.calls[i].id: r.error for i, r in results.items() if r.outcome is Outcome.REFUSED}
     if watch.ended or (watch.warned and stopped and not can_stop and not is_cancelled()):
@@ -170,12 +173,12 @@ def _compute(
         leave(notes={"": f"{type(error).__name__}: {error}"})
         raise error
     elif stopped and watch.warned and not is_cancelled():
-        if trace.steps is not None and steps[0] <= trace.steps:
+        if trace.steps is not None and steps <= trace.steps and not computing.finished_now:
             count_finished()
             again = f"in two wall times of {campaign.site.time}; give it more"
-            _record(store, chunk, f"was ended: it came no further than step {steps[0]} {again}", finished)
+            _record(store, chunk, f"was ended: it came no further than step {steps} {again}", finished)
         else:
-            leave(notes=notes, steps=steps[0])
+            leave(notes=notes, steps=steps)
             return _queue_again(scheduler, here, leave)
     elif stopped:
         notes |= {chunk.calls[i].id: "it was told to end" for i in stopped}
@@ -203,6 +206,7 @@ class _Computing:
         self.executor = executor
         self.results: dict[int, Result] = {}  # by place in the chunk
         self.error: BaseException | None = None  # what ended the run itself
+        self.finished_now = False  # whether a call got its result since this process started
 
     def finished(self) -> set[int]:
         """Return the places that have a result, other than being stopped."""
@@ -210,22 +214,37 @@ class _Computing:
 
     def run(self) -> None:
         """Compute what is left of the chunk."""
+        try:
+            for places in self.chunk.places():
+                self._compute(places)
+                if any(i not in self.finished() for i in places):
+                    return  # told to end
+        except BaseException as error:
+            self.error = error
+
+    def _compute(self, places: Sequence[int]) -> None:
+        """Compute one step of the chunk; a call whose parents have no result is refused in one sentence."""
         calls = self.chunk.calls
-        for i, call in enumerate(calls):
-            if _failed_since(self.store, self.campaign, call):
+        for i in places:
+            if self.store.path(calls[i].name, calls[i].id).exists() and calls[i].replaces is None:
+                self.results[i] = Result(Outcome.DONE)
+            elif _failed_since(self.store, self.campaign, calls[i]):
                 self.results[i] = Result(Outcome.FAILED)
-        left = [i for i in range(len(calls)) if i not in self.results]
+            elif unfinished := unfinished_parents(self.store, calls[i]):
+                labels = ", ".join(parent.label for parent in unfinished)
+                sentence = f"it was not computed, because {labels} has no result: see why there"
+                print(f"{calls[i].name}: {sentence}", flush=True)
+                self.results[i] = Result(Outcome.REFUSED, error=sentence)
+        left = [i for i in places if i not in self.results]
         if not left:
             return
         options = RunOptions(
             executor=self.executor, batch=len(left), progress=True, retry=self.campaign.retry
         )
-        try:
-            with closing(compute_all(self.store, [calls[i] for i in left], options)) as results:
-                for place, result in results:
-                    self.results[left[place]] = result
-        except BaseException as error:
-            self.error = error
+        with closing(compute_all(self.store, [calls[i] for i in left], options)) as results:
+            for place, result in results:
+                self.results[left[place]] = result
+                self.finished_now |= result.outcome is Outcome.DONE
 
 
 def _failed_since(store: Store, campaign: Campaign, call: Call) -> bool:

@@ -38,7 +38,7 @@ class Lsf:
     patience: float = PATIENCE
     name: str = "lsf"
 
-    def head(self, name: str, elements: int, site: Site, logs: Path) -> list[str]:
+    def head(self, name: str, elements: int, site: Site, logs: Path, after: Sequence[str] = ()) -> list[str]:
         """#BSUB lines."""
         at_once = f"%{site.max_running}" if site.max_running else ""
         lines = [
@@ -50,6 +50,8 @@ class Lsf:
             f"-wt {site.warning} -wa USR2",
             f'-Q "{QUEUE_AGAIN}"',
         ]
+        if after:
+            lines.append(f'-w "{" && ".join(f"ended({job})" for job in after)}"')
         if site.gpus:
             lines.append(f'-gpu "num={site.gpus}"')
         if site.queue:

@@ -63,8 +63,16 @@ class Scheduler(Protocol):
         """As in a plan: "lsf" or "slurm"."""
         ...
 
-    def head(self, name: str, elements: int, site: Site, logs: Path) -> list[str]:
-        """The lines of a script that tell the scheduler what its array job needs."""
+    def head(self, name: str, elements: int, site: Site, logs: Path, after: Sequence[str] = ()) -> list[str]:
+        """The lines of a script that tell the scheduler what its array job needs.
+
+        Args:
+            name: the name of the job.
+            elements: the size of the array.
+            site: the site's settings.
+            logs: the folder of the elements' output.
+            after: ids of jobs that have to end before this one starts, however they end.
+        """
         ...
 
     def submit(self, script: str) -> Submission:

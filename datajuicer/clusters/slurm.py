@@ -39,7 +39,7 @@ class Slurm:
     patience: float = PATIENCE
     name: str = "slurm"
 
-    def head(self, name: str, elements: int, site: Site, logs: Path) -> list[str]:
+    def head(self, name: str, elements: int, site: Site, logs: Path, after: Sequence[str] = ()) -> list[str]:
         """#SBATCH lines."""
         at_once = f"%{site.max_running}" if site.max_running else ""
         lines = [
@@ -54,6 +54,8 @@ class Slurm:
             "--requeue",
             f"--signal=B:USR1@{60 * minutes(site.warning)}",
         ]
+        if after:
+            lines.append(f"--dependency=afterany:{':'.join(after)}")
         if site.gpus:
             lines.append(f"--gpus={site.gpus}")
         if site.queue:

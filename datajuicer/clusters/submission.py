@@ -12,11 +12,12 @@ import shlex
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 
 import datajuicer
 from datajuicer.clusters import campaign as campaigns
@@ -29,6 +30,7 @@ from datajuicer.clusters.survey import PointStatus, Schedulers, job_of, survey
 from datajuicer.errors import UsageError
 from datajuicer.keys import module_name
 from datajuicer.running.cachable import Cachable
+from datajuicer.running.parent import Parent
 from datajuicer.running.plan import Call, batches
 from datajuicer.running.provenance import Codes
 from datajuicer.running.states import State
@@ -49,6 +51,7 @@ class SubmitOptions:
     label: str  # the beginning of the campaign's name
     batch: int = 1  # points of one group that share an element
     retry: bool = False  # failed and lost points too
+    chained: Callable[[Call], bool] = lambda call: False  # computed by the element that computes its parent
 
     @property
     def states(self) -> tuple[State, ...]:
@@ -62,11 +65,20 @@ class Prepared:
 
     campaign: Campaign
     tasks: bytes
-    script: str
+    after: tuple[str, ...] = ()  # campaigns that compute parents of its points
+
+    def script(
+        self, store: Store, scheduler: Scheduler, jobs: Mapping[str, str] = MappingProxyType({})
+    ) -> str:
+        """Return the job script; `jobs` are ids by campaign, and the name stands for an unknown one."""
+        return script(store, self.campaign, scheduler, [jobs.get(name, f"<{name}>") for name in self.after])
 
 
 def submit(store: Store, calls: Sequence[Call], options: SubmitOptions, known: Schedulers) -> list[Campaign]:
     """Submit the points that are missing, and with `retry` those that failed or got lost; queued points stay.
+
+    Points that wait for parents are submitted if all of these are queued or submitted now, as array jobs that
+    start after those of the parents. Parents come before the points that need them.
 
     Raises:
         UsageError: the scheduler refused, or does not answer so that it is not known what is under way.
@@ -107,15 +119,22 @@ def settle(store: Store, calls: Sequence[Call], known: Schedulers) -> list[Point
 
 def prepare(store: Store, statuses: Sequence[PointStatus], options: SubmitOptions) -> list[Prepared]:
     """Return the campaigns that would be sent for points with these statuses."""
-    calls = [status.call for status in statuses if status.state in options.states]
-    chunks = [
-        Chunk(tuple(_replacing(store, calls[place]) for place in places))
-        for places in batches(calls, options.batch)
-    ]
     number = max((campaign.number for campaign in campaigns.read_all(store)), default=0)
     limit = options.site.array_limit
-    parts = [chunks[start : start + limit] for start in range(0, len(chunks), limit)]
-    return [_prepared(store, part, number + place, options) for place, part in enumerate(parts, 1)]
+    holders = {
+        (s.call.name, s.call.id): s.campaign.name for s in statuses if s.campaign and s.state in QUEUED
+    }
+    prepared: list[Prepared] = []
+    for chunks in arrays(statuses, options):
+        for start in range(0, len(chunks), limit):
+            part = [_replacing(store, chunk) for chunk in chunks[start : start + limit]]
+            own = {(call.name, call.id) for chunk in part for call in chunk.calls}
+            parents = {_id(parent) for chunk in part for call in chunk.calls for parent in call.parents} - own
+            after = tuple(sorted({holders[parent] for parent in parents if parent in holders}))
+            one = _prepared(part, number + len(prepared) + 1, after, options)
+            prepared.append(one)
+            holders |= dict.fromkeys(own, one.campaign.name)
+    return prepared
 
 
 def cancel(store: Store, statuses: Sequence[PointStatus], known: Schedulers) -> list[Campaign]:
@@ -137,7 +156,57 @@ def cancel(store: Store, statuses: Sequence[PointStatus], known: Schedulers) -> 
     return list(ended.values())
 
 
-def _replacing(store: Store, call: Call) -> Call:
+def arrays(statuses: Sequence[PointStatus], options: SubmitOptions) -> list[list[Chunk]]:
+    """Return the elements of each array job; an array comes after those that compute its parents."""
+    queued = {(s.call.name, s.call.id) for s in statuses if s.state in QUEUED}
+    depths: dict[tuple[str, str], int] = {}  # by call: the array that computes it
+    calls: dict[int, list[Call]] = {}
+    followers: dict[tuple[str, str], list[Call]] = {}  # by call: the calls that its element computes after it
+    heads: dict[tuple[str, str], tuple[tuple[str, str], int]] = {}  # by follower: whom it follows, its step
+    for status in statuses:
+        call, own = status.call, (status.call.name, status.call.id)
+        needed = [_id(parent) for parent in call.parents]
+        sent = [parent for parent in needed if parent in depths]
+        if status.state is State.WAITING:
+            unfinished = [_id(parent) for parent in status.unfinished]
+            if not all(parent in depths or parent in queued for parent in unfinished):
+                continue
+        elif status.state not in options.states:
+            continue
+        if options.chained(call) and len(sent) == 1 and not queued.intersection(needed):
+            head, step = heads.get(sent[0], (sent[0], 0))
+            heads[own] = (head, step + 1)
+            depths[own] = depths[head]
+            followers.setdefault(head, []).append(call)
+            continue
+        depths[own] = 1 + max((depths[parent] for parent in sent), default=-1)
+        calls.setdefault(depths[own], []).append(call)
+    return [
+        [_chunk([calls[depth][place] for place in places], followers, heads) for places in groups]
+        for depth in sorted(calls)
+        for groups in [list(batches(calls[depth], options.batch))]
+    ]
+
+
+def _chunk(
+    first: Sequence[Call],
+    followers: Mapping[tuple[str, str], Sequence[Call]],
+    heads: Mapping[tuple[str, str], tuple[tuple[str, str], int]],
+) -> Chunk:
+    later = [call for head in first for call in followers.get((head.name, head.id), ())]
+    steps = [0] * len(first) + [heads[call.name, call.id][1] for call in later]
+    return Chunk((*first, *later), tuple(steps))
+
+
+def _id(parent: Parent) -> tuple[str, str]:
+    return parent.function.table_name, parent.key
+
+
+def _replacing(store: Store, chunk: Chunk) -> Chunk:
+    return replace(chunk, calls=tuple(_replacing_one(store, call) for call in chunk.calls))
+
+
+def _replacing_one(store: Store, call: Call) -> Call:
     assert isinstance(call.function, Cachable)
     function, codes = call.function, Codes()
     record = store.read(call.name, call.id)
@@ -150,7 +219,9 @@ def _replacing(store: Store, call: Call) -> Call:
     return call
 
 
-def _prepared(store: Store, chunks: Sequence[Chunk], number: int, options: SubmitOptions) -> Prepared:
+def _prepared(
+    chunks: Sequence[Chunk], number: int, after: tuple[str, ...], options: SubmitOptions
+) -> Prepared:
     tasks, elements = campaigns.pickle_chunks(chunks)
     functions = [call.function for chunk in chunks for call in chunk.calls]
     label = re.sub(r"[^A-Za-z0-9_.\-]+", "_", options.label).strip("_.-") or "campaign"
@@ -166,10 +237,10 @@ def _prepared(store: Store, chunks: Sequence[Chunk], number: int, options: Submi
         site=options.site,
         elements=elements,
     )
-    return Prepared(campaign, tasks, script(store, campaign, options.scheduler))
+    return Prepared(campaign, tasks, after)
 
 
-def script(store: Store, campaign: Campaign, scheduler: Scheduler) -> str:
+def script(store: Store, campaign: Campaign, scheduler: Scheduler, after: Sequence[str] = ()) -> str:
     """The job script: what the scheduler reads, the site's set-up, and one line that computes an element.
 
     `exec` puts the worker in the shell's place, so that the scheduler's warning reaches it.
@@ -181,7 +252,7 @@ def script(store: Store, campaign: Campaign, scheduler: Scheduler) -> str:
     threads = " ".join(f"{name}={campaign.site.cores}" for name in THREAD_SETTINGS)
     lines = [
         "#!/bin/bash",
-        *scheduler.head(campaign.name, len(campaign.elements), campaign.site, place / "logs"),
+        *scheduler.head(campaign.name, len(campaign.elements), campaign.site, place / "logs", after),
         "",
         *campaign.site.set_up,
         f"export {threads}",
@@ -199,9 +270,11 @@ def script(store: Store, campaign: Campaign, scheduler: Scheduler) -> str:
 
 def _send(store: Store, prepared: Prepared, scheduler: Scheduler) -> None:
     campaign = prepared.campaign
-    campaigns.write(store, campaign.name, campaign.to_bytes(), prepared.tasks, prepared.script)
+    known = {one.name: campaigns.known_job(store, one) for one in campaigns.read_all(store)}
+    script = prepared.script(store, scheduler, known)
+    campaigns.write(store, campaign.name, campaign.to_bytes(), prepared.tasks, script)
     try:
-        reply = scheduler.submit(prepared.script)
+        reply = scheduler.submit(script)
     except NoAnswer as error:
         if _job_surely(store, campaign, scheduler):
             return

@@ -18,9 +18,10 @@ from datajuicer.clusters.slurm import Slurm
 from datajuicer.clusters.states import QUEUED, Evidence, state_of
 from datajuicer.errors import UsageError
 from datajuicer.running.omitted import settle_all
+from datajuicer.running.parent import Parent
 from datajuicer.running.plan import Call
 from datajuicer.running.states import State
-from datajuicer.running.status import states_of
+from datajuicer.running.status import states_of, unfinished_parents
 from datajuicer.store.store import Store
 
 SECOND_LOOK = 3.0  # seconds between the two questions
@@ -43,6 +44,7 @@ class PointStatus:
     reason: str = ""
     campaign: Campaign | None = None
     index: int = 0
+    unfinished: tuple[Parent, ...] = ()  # its parents without a result
 
 
 def survey(store: Store, calls: Sequence[Call], known: Schedulers) -> list[PointStatus]:
@@ -68,7 +70,16 @@ def survey(store: Store, calls: Sequence[Call], known: Schedulers) -> list[Point
         ]
         if not any(status.state is State.LOST for status in statuses):
             break
-    return statuses
+    return [_with_parents(store, status) for status in statuses]
+
+
+def _with_parents(store: Store, status: PointStatus) -> PointStatus:
+    """Add the parents without a result to a point that waits, and say which they are."""
+    if status.state is not State.WAITING:
+        return status
+    unfinished = unfinished_parents(store, status.call)
+    labels = ", ".join(parent.label for parent in unfinished)
+    return replace(status, unfinished=unfinished, reason=status.reason or f"for {labels}")
 
 
 def follow(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import types
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -42,7 +43,7 @@ def functions_of(member: Any) -> Iterator[types.FunctionType]:
 def is_generated(found: type, attribute: str, function: types.FunctionType) -> bool:
     """Whether a method was written by dataclass or namedtuple."""
     makers = {"__dataclass_fields__", "_fields"}
-    is_from_file = not function.__code__.co_filename.startswith("<")
+    is_from_file = not inspect.unwrap(function).__code__.co_filename.startswith("<")
     return attribute.startswith("__") and not is_from_file and bool(makers & vars(found).keys())
 
 

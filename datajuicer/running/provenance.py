@@ -6,8 +6,9 @@ that stands behind it, by name. Records from before hold a digest of the functio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -54,6 +55,7 @@ class Codes:
     def __init__(self, *, mutable: bool = True):
         self.mutable = mutable
         self.known: dict[tuple[int, ...], tuple[Any, Code]] = {}
+        self.listed: dict[int, tuple[tuple[Any, ...], tuple[Any, ...]]] = {}
         self.legacy: dict[int, str | None] = {}
 
     def of(self, function: Cachable, arguments: Mapping[str, Any]) -> Code:
@@ -62,12 +64,28 @@ class Codes:
         Raises:
             UsageError: `code_of` of the function does not work.
         """
-        listed = _listed(function, arguments) if function.code_of is not None else ()
+        listed = self._listed(function, arguments) if function.code_of is not None else ()
         key = (id(function), *map(id, listed))
         if key not in self.known:
             # what is kept keeps its id
             self.known[key] = (function, listed), self._find(function, listed)
         return self.known[key][1]
+
+    def _listed(self, function: Cachable, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The functions, classes and modules that `code_of` names; the same tuple again names the same."""
+        assert function.code_of is not None
+        try:
+            named = function.code_of(**arguments)
+            named = named if isinstance(named, tuple) else tuple(named)
+        except Exception as error:
+            raise UsageError(
+                f"code_of of {function.table_name} must return functions, classes or objects, but raised "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        known = self.listed.get(id(named))
+        if known is None or known[0] is not named:
+            known = self.listed[id(named)] = named, _distinct_code(function, named)
+        return known[1]
 
     def _find(self, function: Cachable, listed: tuple[Any, ...]) -> Code:
         home = home_of(function.function)
@@ -175,19 +193,11 @@ def check_code(
     return code, text if refuses else f"{text}. The records tell what ran", refuses
 
 
-def _listed(function: Cachable, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The functions, classes and modules that `code_of` names, each once."""
-    assert function.code_of is not None
-    try:
-        listed = list(function.code_of(**arguments))
-    except Exception as error:
-        raise UsageError(
-            f"code_of of {function.table_name} must return functions, classes or objects, but raised "
-            f"{type(error).__name__}: {error}"
-        ) from error
+def _distinct_code(function: Cachable, named: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The functions, classes and modules in what `code_of` names, each once, without those of libraries."""
     packages = home_of(function.function) | {top(prefix) for prefix in function.code_within or ()}
     found: dict[int, Any] = {}
-    for value in listed:
+    for value in named:
         for code in _code_in(value):
             module = _module_of(code)
             if top(module) in packages or not is_library(module):
@@ -201,23 +211,24 @@ def _code_in(value: Any) -> Iterator[Any]:
         return
     if isinstance(value, type | FunctionType | ModuleType) or hasattr(value, "__wrapped__"):
         yield value
-    elif isinstance(value, MethodType):
-        yield value.__func__
-        yield from _code_in(value.__self__)
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _code_in(inner)
-    elif type(value) in (tuple, list, set, frozenset):
-        for inner in value:
-            yield from _code_in(inner)
     else:
         yield type(value)
-        if is_dataclass(value):
-            for field in fields(value):
-                yield from _code_in(getattr(value, field.name, None))
-        elif isinstance(value, tuple):
-            for inner in value:
-                yield from _code_in(inner)
+        for inner in _inside(value):
+            yield from _code_in(inner)
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, partial):
+        return value.func, value.args, value.keywords
+    if isinstance(value, MethodType):
+        return value.__func__, value.__self__
+    if isinstance(value, Mapping):
+        return value.values()
+    if isinstance(value, tuple | list | set | frozenset):
+        return value
+    if is_dataclass(value):
+        return [getattr(value, field.name, None) for field in fields(value)]
+    return ()
 
 
 def _module_of(found: Any) -> str:

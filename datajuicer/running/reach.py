@@ -27,9 +27,6 @@ _MUTATORS = {"add", "append", "appendleft", "clear", "discard", "extend", "inser
 _MUTATORS |= {"popleft", "remove", "setdefault", "update"}
 _LEAVES = (bool, int, float, complex, str, bytes, type(None))
 _CONTAINERS = (list, tuple, dict, set, frozenset, types.MappingProxyType)
-_DESCRIPTORS = (types.MemberDescriptorType, types.GetSetDescriptorType)
-
-
 ITSELF = "itself"
 
 
@@ -43,6 +40,10 @@ class Part(NamedTuple):
 
     digest: Digest
     is_mutable: bool = False
+
+
+_FIELD = type(Part.digest)  # of a namedtuple
+_DESCRIPTORS = (types.MemberDescriptorType, types.GetSetDescriptorType, _FIELD)
 
 
 def reach(
@@ -263,10 +264,19 @@ class _Walk:
                     pieces.append(of_text(f"{attribute} {text}"))
             is_own = attribute.startswith("__") or isinstance(member, _DESCRIPTORS)
             if not functions and not is_own:
-                self.take(member, f"{name}.{attribute}", (id(found), attribute))
+                pieces += self.member(member, name, attribute, (id(found), attribute))
         for field, default in defaults_of(found):
-            self.take(default, f"{name}.{field}", None)
+            pieces += self.member(default, name, field, None)
         self.parts.append((name, Part(combined(pieces) if pieces else of_text("")), None))
+
+    def member(
+        self, value: Any, owner: str, attribute: str, variable: tuple[int, str] | None
+    ) -> list[Digest]:
+        """The digest of a class's attribute; one that changes in place is a part by itself."""
+        text, is_mutable = self.token(value)
+        if is_mutable:
+            self.take(value, f"{owner}.{attribute}", variable)
+        return [] if text is None or is_mutable else [of_text(f"{attribute} {text}")]
 
 
 class _Telling:

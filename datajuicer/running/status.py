@@ -12,6 +12,7 @@ from datajuicer.grids.grid import Grid
 from datajuicer.grids.points import as_points
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.omitted import settle_all
+from datajuicer.running.parent import Parent
 from datajuicer.running.plan import Call, plan
 from datajuicer.running.provenance import EARLIER, Codes
 from datajuicer.running.states import State
@@ -116,6 +117,17 @@ def states_of(store: Store, calls: Sequence[Call]) -> list[State]:
             state = State.WAITING
         states.append(state)
     return states
+
+
+def unfinished_parents(store: Store, call: Call) -> tuple[Parent, ...]:
+    """Return the parents of a call that have no result."""
+    named: dict[str, dict[str, str]] = {}
+    codes = Codes()
+    return tuple(
+        parent
+        for parent in call.parents
+        if _named_state(store, parent.function, parent.key, None, named, codes) is not State.DONE
+    )
 
 
 def _named_state(

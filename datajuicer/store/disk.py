@@ -97,6 +97,8 @@ def make_folder(path: Path, root: Path | None = None) -> None:
     shared = above & stat.S_IWGRP and (root not in missing or above & stat.S_ISGID)
     for folder in reversed(missing):
         folder.mkdir(mode=0o777 if shared else FOLDER_MODE, exist_ok=True)
+        info = folder.stat()
+        _synced.discard((info.st_dev, info.st_ino))  # the number may be that of one that was removed
 
 
 def unique() -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from datajuicer.errors import UsageError
-from datajuicer.store.disk import sync_file
+from datajuicer.store.disk import sync_file, sync_folder
 from datajuicer.store.reading import file_digest
 from datajuicer.store.values import Artifact
 
@@ -94,4 +94,8 @@ class Job:
         if not path.is_file():
             raise UsageError(f"there is no file {path}; write it before calling job.artifact({filename!r})")
         sync_file(path)
+        for parent in path.parents:  # the names too, or the file is lost with the power
+            sync_folder(parent)
+            if parent == self.folder:
+                break
         return Artifact(filename, file_digest(path), path.stat().st_size, self.folder)

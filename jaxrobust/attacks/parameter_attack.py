@@ -1,6 +1,7 @@
 """The attack on the parameters of a network: gradient ascent inside a box around them.
 
-From a random start close to the parameters, ``n_steps`` steps of the same length go uphill on a loss::
+The published protocol: from a random start close to the parameters, ``n_steps`` steps of the same length go
+uphill on a loss::
 
     theta*_0 = theta + |theta| s0 R1 + c0 R2                  R1, R2 ~ N(0, 1)
     theta*  <- theta* + (size |theta| + size_c) / n_steps * direction(gradient of the loss at theta*)
@@ -9,10 +10,14 @@ where the direction is the sign of the gradient (norm ``"inf"``) or the gradient
 tensor by tensor (norm ``"2"``). The result is projected onto the box ``|theta* - theta| <= size |theta| +
 size_c``, which the published code announces and leaves out.
 
-The sum of the directions is all that a loop must carry. As the sign has no derivative, the derivative of the
-whole attack is elementwise and known in closed form, ``1 + sign(theta) (s0 R1 + size / n_steps * sum of
+The sum of the directions is all that the loop must carry. As the sign has no derivative, the derivative of
+the whole attack is elementwise and known in closed form, ``1 + sign(theta) (s0 R1 + size / n_steps * sum of
 directions)``; no graph of the loop is kept. Under norm ``"2"`` the directions are held constant as well.
 At ``theta = 0`` the derivative of ``|theta|`` is taken as 0.
+
+Other starts, momentum and step halving search the same box in its own coordinates, ``theta* = theta + u (size
+|theta| + size_c)`` with ``u`` in [-1, 1]; the derivative is ``1 + sign(theta) size u``. Both are settings of
+``ascent.ascend``.
 """
 
 from collections.abc import Callable
@@ -23,15 +28,17 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
+from jaxrobust.attacks.ascent import Keep, Steps, Value, ascend, is_better
 from jaxrobust.errors import InputError
-from jaxrobust.numerics import absolute, sign, unit
+from jaxrobust.numerics import absolute, divide, sign, unit
 from jaxrobust.path_rules import assign
-from jaxrobust.trees import Parameters, PerLeaf, for_every_leaf, settings_tree, static
+from jaxrobust.trees import Number, Parameters, PerLeaf, check_numbers, for_every_leaf, settings_tree, static
 
 Size = PerLeaf
 Norm = Literal["inf", "2"]
+Start = Literal["near", "box", "corner"]
 
 
 @settings_tree
@@ -51,6 +58,14 @@ class ParameterAttack:
         project: Whether the result is clipped to the box; only the random start can leave it otherwise.
         factors: First-match rules (``path_rules``): a regular expression for whole paths of parameters, and
             the factor of both sizes and of the random start there. Without rules every factor is 1.
+        start: ``"near"`` the parameters, as published; ``"box"``, uniform in the box; or a random
+            ``"corner"`` of it. The last two do without the initial standard deviations.
+        step: Length of the (first) step, relative to half the width of the box; None for ``1 / n_steps``, and
+            for 2 with halving. Only with another start than ``"near"``, momentum or halving.
+        momentum: Weight of the last move in the next one, 0.25 in APGD; None for none.
+        halving: Whether the step is halved at checkpoints, as in APGD (``halving.StepHalving``).
+        keep: The ``"last"`` parameters, as published, or the ``"best"`` of everything seen, the unattacked
+            parameters included; the latter takes two evaluations more.
     """
 
     relative_size: Size = 0.2
@@ -61,6 +76,11 @@ class ParameterAttack:
     norm: Norm = static(default="inf")
     project: bool = static(default=True)
     factors: tuple[tuple[str, float], ...] = static(default=())
+    start: Start = static(default="near")
+    step: Number | None = None
+    momentum: Number | None = None
+    halving: bool = static(default=False)
+    keep: Keep = static(default="last")
 
     def __post_init__(self):
         if self.norm not in get_args(Norm):
@@ -71,11 +91,27 @@ class ParameterAttack:
             sizes = jax.tree.leaves(getattr(self, name))
             if any(isinstance(size, int | float) and not 0 <= size < float("inf") for size in sizes):
                 raise InputError(f"{name} of an attack must be a finite number of at least 0, not {sizes}.")
+        if self.start not in get_args(Start) or self.keep not in get_args(Keep):
+            raise InputError(
+                f"start of an attack is one of {', '.join(get_args(Start))} and keep one of "
+                f"{', '.join(get_args(Keep))}, not {self.start!r} and {self.keep!r}."
+            )
+        check_numbers(self, "step", "momentum")
+        if self.step is not None and self.is_published:
+            raise InputError(
+                "step of an attack needs start='box' or 'corner', momentum or halving; the published attack "
+                "takes n_steps steps that cross half the box together."
+            )
         for rule, factor in self.factors:
             if not 0 <= factor < float("inf"):
                 raise InputError(
                     f"The factor of an attack on {rule!r} must be finite and at least 0, not {factor!r}."
                 )
+
+    @property
+    def is_published(self) -> bool:
+        """Whether directions are summed from a start near the parameters, without momentum or halving."""
+        return self.start == "near" and self.momentum is None and not self.halving
 
     def at(self, parameters: Parameters, name: str) -> Parameters:
         """The size or start ``name`` of every tensor, its factor included.
@@ -95,11 +131,20 @@ class Attacked(NamedTuple):
 
     Attributes:
         parameters: The attacked parameters; differentiable with respect to the parameters they came from.
-        losses: The loss before each step, ``(n_steps,)``; carries no gradient.
+        losses: The loss before each step, ``(n_steps,)``; carries no gradient, like all that follows.
+        value: Loss and failure at the attacked parameters with ``keep="best"``, else None.
+        moved: Whether any parameter differs from the unattacked one.
+        has_gradient: Whether any gradient on the way was not zero. An attack without one found nothing: the
+            network may only look robust.
+        is_finite: Whether every loss on the way was finite.
     """
 
     parameters: Parameters
     losses: Float[Array, " n_steps"]
+    value: Value | None
+    moved: Bool[Array, ""]
+    has_gradient: Bool[Array, ""]
+    is_finite: Bool[Array, ""]
 
 
 class _Box(NamedTuple):
@@ -131,8 +176,8 @@ def _box(parameters: Parameters, theta: Float[Array, " size"], key: Array, setti
     )
 
 
-def _direction(gradient: Array, norm: str) -> Array:
-    return sign(gradient) if norm == "inf" else unit(gradient)
+def _radius(theta: Float[Array, " size"], box: _Box) -> Float[Array, " size"]:
+    return box.relative_size * absolute(theta) + box.absolute_size
 
 
 def _displace(
@@ -146,8 +191,47 @@ def _displace(
     return (theta + shift).astype(theta.dtype)
 
 
+class _Frame(NamedTuple):
+    """The coordinates in which the box is searched.
+
+    Attributes:
+        start: Where to begin.
+        place: ``place(theta, coordinates)``: the attacked parameters, as one vector.
+        project: Leads back into the region.
+        step: Length of the first step.
+    """
+
+    start: Float[Array, " size"]
+    place: Callable[[Array, Array], Array]
+    project: Callable[[Array], Array]
+    step: Number
+
+
+def _frame(theta: Float[Array, " size"], box: _Box, key: Array, settings: ParameterAttack) -> _Frame:
+    if settings.is_published:
+        return _Frame(
+            start=jnp.zeros_like(theta),
+            place=lambda theta, directions: _displace(theta, box, directions, settings),
+            project=lambda directions: directions,
+            step=1.0,
+        )
+    radius = _radius(theta, box)
+    start = {
+        "near": lambda: divide(absolute(theta) * box.start_relative + box.start_absolute, radius),
+        "box": lambda: jax.random.uniform(key, theta.shape, theta.dtype, -1, 1),
+        "corner": lambda: jax.random.rademacher(key, theta.shape, theta.dtype),
+    }[settings.start]()
+    default = 2.0 if settings.halving else 1 / settings.n_steps
+    return _Frame(
+        start=jnp.clip(start, -1, 1).astype(theta.dtype),
+        place=lambda theta, u: (theta + u * _radius(theta, box)).astype(theta.dtype),
+        project=lambda u: jnp.clip(u, -1, 1),
+        step=default if settings.step is None else settings.step,
+    )
+
+
 def attack(
-    loss: Callable[[Parameters], Float[Array, ""]],
+    loss: Callable[[Parameters], Float[Array, ""]] | Callable[[Parameters], Value],
     parameters: Parameters,
     key: Array,
     settings: ParameterAttack,
@@ -155,24 +239,50 @@ def attack(
     """Search the box around the parameters for those with the largest loss.
 
     Args:
-        loss: What the attack increases, a function of the parameters alone.
+        loss: What the attack increases, a function of the parameters alone: a number, or an
+            ``ascent.Value`` of a loss and the share of wrong answers, which then counts first.
         parameters: Any tree of floating-point arrays.
         key: PRNG key of the random start.
         settings: Sizes, steps and norm.
 
     Returns:
         The attacked parameters, whose derivative with respect to ``parameters`` is the closed form above,
-        and the losses along the way. Use ``jax.lax.stop_gradient`` on the result to treat it as constant.
+        the losses along the way, and whether anything was found. Use ``jax.lax.stop_gradient`` on the result
+        to treat it as constant.
+
+    Example:
+        >>> found = attack(lambda p: jnp.sum(p), jnp.ones(2), jax.random.key(0), ParameterAttack(0.5))
+        >>> found.parameters.tolist(), bool(found.has_gradient)
+        ([1.5, 1.5], True)
     """
+
+    def objective(point: Parameters) -> Value:
+        value = loss(point)
+        return value if isinstance(value, Value) else Value(value, jnp.zeros_like(value))
+
     theta, as_tree = ravel_pytree(parameters)
-    box = _box(parameters, theta, key, settings)
     fixed = jax.lax.stop_gradient(theta)
+    box = _box(parameters, theta, key, settings)
+    frame = _frame(fixed, box, key, settings)
 
-    def climb(directions, _):
-        value, gradient = jax.value_and_grad(loss)(as_tree(_displace(fixed, box, directions, settings)))
-        step, _ = ravel_pytree(jax.tree.map(lambda g: _direction(g, settings.norm), gradient))
-        return directions + step, value
+    def direction(gradient: Parameters) -> Float[Array, " size"]:
+        return ravel_pytree(sign(gradient) if settings.norm == "inf" else jax.tree.map(unit, gradient))[0]
 
-    directions, losses = jax.lax.scan(climb, jnp.zeros_like(theta), length=settings.n_steps)
-    directions, losses = jax.lax.stop_gradient((directions, losses))
-    return Attacked(as_tree(_displace(theta, box, directions, settings)), losses)
+    found = ascend(
+        objective,
+        frame.start,
+        Steps(settings.n_steps, frame.step, settings.momentum, settings.halving, settings.keep),
+        direction=direction,
+        project=frame.project,
+        place=lambda coordinates: as_tree(frame.place(fixed, coordinates)),
+        record=True,
+    )
+    attacked, value = frame.place(theta, found.point), found.value
+    if value is not None:
+        # The parameters themselves were seen too: a random start may lie below them.
+        nominal = jax.lax.stop_gradient(objective(as_tree(fixed)))
+        stays = is_better(nominal, value)
+        attacked = jnp.where(stays, theta, attacked)
+        value = Value(*(jnp.where(stays, a, b) for a, b in zip(nominal, value, strict=True)))
+    moved = jnp.any(jax.lax.stop_gradient(attacked) != fixed)
+    return Attacked(as_tree(attacked), found.losses, value, moved, found.has_gradient, found.is_finite)

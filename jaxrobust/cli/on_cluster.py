@@ -15,7 +15,9 @@ from datajuicer.clusters.site import FILE, Site, read_site
 from datajuicer.clusters.submission import SubmitOptions, cancel, prepare, submit
 from datajuicer.clusters.survey import PointStatus, follow, schedulers, survey
 from datajuicer.running.plan import Call
+from datajuicer.running.provenance import EARLIER
 from datajuicer.running.states import State
+from datajuicer.running.status import made_earlier
 from jaxrobust.cli.experiments import described
 from jaxrobust.cli.words import Option
 from jaxrobust.errors import InputError
@@ -124,10 +126,19 @@ def send(stages: Sequence[PlannedStage], label: str, options: Mapping[str, Any])
     store = dj.Store(options["sessions"])
     known = schedulers()
     scheduler: Scheduler = known[ARRAYS[options["mode"]]]
-    how = SubmitOptions(scheduler, site_of(options), label, options["models_per_job"], options["retry"])
+    chained = {(c.name, c.id) for one in stages if one.stage.chained for c in one.calls()}
+    how = SubmitOptions(
+        scheduler,
+        site_of(options),
+        label,
+        options["models_per_job"],
+        options["retry"],
+        chained=lambda call: (call.name, call.id) in chained,
+    )
     calls = _calls(stages)
     if options["print_script"]:
-        scripts = [prepared.script for prepared in prepare(store, survey(store, calls, known), how)]
+        prepared = prepare(store, survey(store, calls, known), how)
+        scripts = [one.script(store, scheduler) for one in prepared]
         print("\n".join(scripts) if scripts else "nothing would be submitted")
         return 0
     for campaign in submit(store, calls, how, known):
@@ -148,6 +159,9 @@ def report(stages: Sequence[PlannedStage], options: Mapping[str, Any]) -> int:
     store = dj.Store(options["sessions"])
     statuses = survey(store, _calls(stages), schedulers())
     _print_counts(statuses)
+    earlier = made_earlier(store, [one.call for one in statuses], [one.state for one in statuses])
+    if earlier:
+        print(f"{len(earlier)} of the done were {EARLIER}")
     for state in list(State)[1:]:
         for one in statuses:
             if one.state == state:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from jaxrobust.attacks.parameter_attack import ParameterAttack, attack
 from jaxrobust.criteria import Score, is_hit
@@ -31,6 +31,7 @@ class WorstCase(NamedTuple):
         accuracy: The smallest of them.
         loss: Loss of that restart after its last step.
         parameters: Its attacked parameters.
+        has_gradient: Whether each restart met any gradient that is not zero; without one it found nothing.
     """
 
     losses: Float[Array, "restarts steps_and_start"]
@@ -38,6 +39,7 @@ class WorstCase(NamedTuple):
     accuracy: Float[Array, ""]
     loss: Float[Array, ""]
     parameters: Parameters
+    has_gradient: Bool[Array, " restarts"]
 
 
 def evaluation_loss(
@@ -109,12 +111,13 @@ def worst_case(
     """
     loss_of = evaluation_loss(apply, parameters, inputs, labels, loss, batch_size=batch_size)
 
-    def of_restart(restart_key: Array) -> tuple[Array, Array, Parameters]:
-        attacked, losses = attack(loss_of, parameters, restart_key, settings)
-        reached = accuracy(apply, attacked, inputs, labels, batch_size=batch_size, score=score)
-        return jnp.append(losses, loss_of(attacked)), reached, attacked
+    def of_restart(restart_key: Array) -> tuple[Array, Array, Parameters, Array]:
+        found = attack(loss_of, parameters, restart_key, settings)
+        reached = accuracy(apply, found.parameters, inputs, labels, batch_size=batch_size, score=score)
+        losses = jnp.append(found.losses, loss_of(found.parameters))
+        return losses, reached, found.parameters, found.has_gradient
 
-    losses, accuracies, attacked = map_draws(
+    losses, accuracies, attacked, has_gradient = map_draws(
         of_restart, key, n_restarts, name="restarts", at_once=restarts_at_once
     )
     worst = jnp.argmin(accuracies)
@@ -124,4 +127,5 @@ def worst_case(
         accuracy=accuracies[worst],
         loss=losses[worst, -1],
         parameters=jax.tree.map(lambda leaf: leaf[worst], attacked),
+        has_gradient=has_gradient,
     )

@@ -382,7 +382,7 @@ def test_retry_computes_failures_again_and_batches_share_an_element(lsf, store, 
 def test_what_would_be_sent_is_shown_without_writing_anything(closed, store, points):
     calls = calls_of(points.twenty, 0, 1)
     (one,) = prepare(store, survey.survey(store, calls, KNOWN), SubmitOptions(Lsf(), SITE, "my grid!"))
-    assert '#BSUB -J "my_grid-' in one.script
+    assert '#BSUB -J "my_grid-' in one.script(store, Lsf())
     assert not store.root.exists()
     assert not (closed / "log").exists()
 

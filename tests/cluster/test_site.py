@@ -103,11 +103,12 @@ def test_scripts(scheduler, kind, site, tmp_path, importable):
     store = dj.Store(tmp_path / "store")
     items = plan(points.GRID, points.twenty, ("{n}",), {})
     (one,) = prepare(store, survey(store, items, {}), SubmitOptions(scheduler, site, "mismatch_experiment"))
-    script = re.sub(r"mismatch_experiment-[0-9a-f]{6}", "mismatch_experiment-123abc", one.script)
+    text = one.script(store, scheduler)
+    script = re.sub(r"mismatch_experiment-[0-9a-f]{6}", "mismatch_experiment-123abc", text)
     script = script.replace(str(tmp_path), "/home/me/project").replace(str(ROOT), "/home/me/project")
     script = re.sub(r"exec \S+", "exec python", re.sub(r"\b[0-9a-f]{64}\b", "DIGEST", script))
     assert script == (HERE / "golden" / f"{scheduler.name}_{kind}.sh").read_text()
-    assert subprocess.run(["bash", "-n"], input=one.script, text=True, check=False).returncode == 0
+    assert subprocess.run(["bash", "-n"], input=text, text=True, check=False).returncode == 0
 
 
 def test_jobs_of_dask_ask_for_the_same(tmp_path, lsf):

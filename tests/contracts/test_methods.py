@@ -13,7 +13,8 @@ from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.criteria import SquaredError
 from jaxrobust.errors import InputError
 from jaxrobust.networks.mlp import MLP
-from jaxrobust.perturbations.noise import WeightRangeNoise
+from jaxrobust.perturbations.mismatch import WeightRangeNoise
+from jaxrobust.perturbations.noise import AdditiveNoise
 from jaxrobust.training import methods, optimizers
 from jaxrobust.training.methods import (
     AdversarialTraining,
@@ -26,6 +27,7 @@ from jaxrobust.training.methods import (
     InputAttack,
     Method,
     ModelPerturbation,
+    NoisyActivations,
     NormPenalty,
     Objective,
     ParameterAttackTraining,
@@ -83,6 +85,7 @@ METHODS = {
     "l2 squared": NormPenalty(Standard(), 0.001),
     "contractive": ContractivePenalty(Standard(), 0.01),
     "weight magnitude": WeightMagnitude(Standard(), 0.1, parameters=("w1",)),
+    "noisy activations": NoisyActivations(Standard(), {"relu1": AdditiveNoise(0.1)}),
     "firing rates": FiringRates(Standard(), 0.1),
     "of this file": InputGradientPenalty(Standard(), 0.1),
 }
@@ -108,13 +111,17 @@ def data(n=24):
 
 
 @partial(jax.jit, static_argnums=0)
-def step(network, parameters, method, key, epoch=LATER):
+def compiled_step(network, parameters, method, key, epoch):
     """Loss, logits and gradient; one program per network and structure of method."""
     objective = Objective(network, {}, data(), epoch=epoch)
     (loss, outputs), gradient = jax.value_and_grad(lambda p: method.loss(objective, p, key), has_aux=True)(
         parameters
     )
     return loss, outputs.logits, gradient
+
+
+def step(network, parameters, method, key, epoch=LATER):
+    return compiled_step(network, parameters, method, key, epoch)
 
 
 def numbers(method):
@@ -162,10 +169,10 @@ def test_the_gradient_has_shapes_and_dtypes_of_the_parameters_and_is_not_zero(na
 def test_the_same_key_gives_the_same_bits_and_other_numbers_compile_nothing(name):
     network, method, parameters, first = case(name)
     close(step(network, parameters, method, KEY), first, tolerance=0)
-    compiled = step._cache_size()
+    compiled = compiled_step._cache_size()
     other = jax.tree.map(lambda number: number * 1.5, method)
     step(network, parameters, other, jax.random.key(4), jnp.float32(0.0))
-    assert step._cache_size() == compiled
+    assert compiled_step._cache_size() == compiled
 
 
 @every_method
@@ -247,6 +254,18 @@ def test_adversarial_training_is_the_mean_over_clean_and_attacked_inputs():
     attacked = jnp.clip(moved, objective.inputs - 0.3, objective.inputs + 0.3)
     np.testing.assert_allclose(loss, 0.75 * task(objective.inputs) + 0.25 * task(attacked), rtol=1e-5)
     np.testing.assert_array_equal(outputs.logits, PLAIN.forward(parameters, {}, objective.inputs).logits)
+
+
+def test_activations_are_noisy_in_training_only():
+    parameters, _ = PLAIN.init(jax.random.key(1))
+    objective = Objective(PLAIN, {}, data())
+    method = NoisyActivations(Standard(), {"relu1": AdditiveNoise(1.0)})
+    losses = {float(method.loss(objective, parameters, jax.random.key(i))[0]) for i in range(3)}
+    assert len(losses) == 3
+    silent = NoisyActivations(Standard(), {"relu1": AdditiveNoise(0.0)})
+    np.testing.assert_allclose(
+        silent.loss(objective, parameters, KEY)[0], objective.loss(parameters, KEY)[0], rtol=1e-6
+    )
 
 
 def test_terms_of_the_task_loss_need_spikes():

@@ -18,13 +18,7 @@ from jaxrobust.perturbations.noise import AdditiveNoise, AdditiveUniform, Combin
 from jaxrobust.perturbations.perturbation import Chain, Matching, Perturbation, Selected, at
 from jaxrobust.perturbations.phase_change_memory import PhaseChangeMemory
 
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """These programs run once on tiny arrays: compiling them is all that takes time."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 class Attacking(NamedTuple):
@@ -106,6 +100,16 @@ CASES = {
     ),
     "attack, norm 2": Case(
         Attacking(ParameterAttack(norm="2", n_steps=3)), lambda p: 0.2 * np.abs(p), lambda p, q: q / p
+    ),
+    "attack from a point of the box": Case(
+        Attacking(ParameterAttack(n_steps=5, start="box", halving=True, momentum=0.25, keep="best")),
+        lambda p: 0.2 * np.abs(p),
+        lambda p, q: q / p,
+    ),
+    "attack from a corner, norm 2": Case(
+        Attacking(ParameterAttack(n_steps=2, start="corner", norm="2", step=0.5)),
+        lambda p: 0.2 * np.abs(p),
+        lambda p, q: q / p,
     ),
     "attack by layer": Case(
         Attacking(ParameterAttack(relative_size=PER_LEAF, n_steps=2)),

@@ -460,7 +460,7 @@ def f(name, x):
     with pytest.warns(StoreWarning, match="changed: rate"):
         run(make(5))
     records = [json.loads(path.read_text()) for path in (tmp_path / "s").glob("f/*/*.json")]
-    assert sorted(sorted(record["reached"]) for record in records) == [["A", "A.size", "rate"], ["B", "rate"]]
+    assert sorted(sorted(record["reached"]) for record in records) == [["A", "rate"], ["B", "rate"]]
 
 
 def test_code_of_that_does_not_work_is_told(tmp_path):

@@ -14,13 +14,7 @@ from jaxrobust.attacks.robust_loss import robust_loss
 from jaxrobust.errors import InputError
 from jaxrobust.losses import DIVERGENCES, kl
 
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """These programs run once on tiny arrays: compiling them is all that takes time."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def softmax(x):

@@ -20,12 +20,7 @@ LSNN_SMALL = LSNN(n_in=3, n_out=4, n_hidden=12)
 MLP_SMALL = MLP(n_in=6, n_hidden=(8, 7), n_out=3)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """These programs run once on tiny arrays: compiling them is all that takes time."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def apply_mlp(parameters, inputs):

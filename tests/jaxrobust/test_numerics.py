@@ -49,6 +49,12 @@ def test_nothing_and_no_number_have_no_direction():
     np.testing.assert_array_equal(unit(jnp.array([jnp.inf, 2.0])), [1, 0])
 
 
+def test_nan_does_not_fall_into_the_branch_for_zero():
+    assert np.isnan(root(jnp.nan))
+    assert np.isnan(norm(jnp.array([jnp.nan, 1.0])))
+    assert np.isnan(divide(jnp.float32(1), jnp.float32(jnp.nan)))
+
+
 def test_draws_depend_on_their_index_alone():
     def draw(n, at_once):
         return map_draws(jax.random.normal, jax.random.key(0), n, name="samples", at_once=at_once)

@@ -15,17 +15,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrobust import data
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.data.dataset import Examples
 from jaxrobust.errors import InputError
 from jaxrobust.networks.lsnn import LSNN
 from jaxrobust.networks.mlp import MLP
+from jaxrobust.perturbations.mismatch import GaussianMismatch
+from jaxrobust.studies.parameter_noise.catalogue import digits_mlp
+from jaxrobust.studies.parameter_noise.recipes import method_of
 from jaxrobust.training.batches import batch_indices
 from jaxrobust.training.checkpoints import load_tree, save_tree
 from jaxrobust.training.loop import CHECKPOINT, METRICS, train
 from jaxrobust.training.methods import FiringRates, ForwardNoise, ParameterAttackTraining, Standard
 from jaxrobust.training.metrics import MetricsLog
 from jaxrobust.training.optimizers import Step
+from jaxrobust.training.probes import Probes, UnderPerturbation
 from jaxrobust.training.schedule import Phases
 from jaxrobust.training.training import Training, TrainingDiverged, TrainingStopped
 
@@ -120,6 +125,26 @@ def test_first_step_of_adam_equals_the_textbook(tmp_path):
     assert_same(trained.parameters, expected, tolerance=1e-6)
 
 
+GOLDEN_LOSSES = [2.836811065673828, 2.530311346054077]
+
+
+def test_the_numbers_of_the_settings_are_those_of_the_first_version(tmp_path):
+    """The default method of digits_mlp with seed 3, as computed before criteria became settings."""
+    point = digits_mlp.make()
+    dataset = data.load("digits")
+    training = a_training(
+        tmp_path,
+        network=digits_mlp.network(point, dataset),
+        method=method_of(point),
+        schedule=Phases((1.0,), (0.001,)),
+        batch_size=100,
+        seed=3,
+    )
+    (trained,) = train([training], dataset.train, dataset.validation)
+    assert trained.history["step"] == [10, 13]
+    np.testing.assert_allclose(trained.history["loss"], GOLDEN_LOSSES, rtol=1e-5)
+
+
 # --- metrics and checkpoints ---
 
 
@@ -165,13 +190,15 @@ def test_stopped_and_resumed_training_ends_with_the_same_bits(tmp_path):
     assert resumed.history == whole.history
 
 
+PROBES = Probes({"mismatch": UnderPerturbation(GaussianMismatch(0.3), n_draws=2)}, step_interval=3)
+KILLED_OPTIONS = {"method": ROBUST, "eval_step_interval": 2, "probes": PROBES, "keep_steps": (0, 2, 7, 40)}
 KILLED = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from test_training import ROBUST, a_training, run
+from test_training import KILLED_OPTIONS, a_training, run
 run(
-    a_training(Path(sys.argv[2]), method=ROBUST, eval_step_interval=2),
+    a_training(Path(sys.argv[2]), **KILLED_OPTIONS),
     checkpoint_seconds=0.0,
     progress=lambda *_: time.sleep(0.2),
 )
@@ -191,11 +218,13 @@ def test_killed_training_resumes_and_ends_with_the_same_bits(tmp_path):
 
     lines = (folder / METRICS).read_text().splitlines()
     assert len(lines) < 22
-    training = a_training(folder, method=ROBUST, eval_step_interval=2)
+    training = a_training(folder, **KILLED_OPTIONS)
     (resumed,) = run(training)
     (whole,) = run(replace(training, folder=tmp_path / "whole"))
-    assert_same(resumed.parameters, whole.parameters)
+    assert_same((resumed.parameters, resumed.kept), (whole.parameters, whole.kept))
+    assert set(resumed.kept) == {0, 2, 7, 40}
     assert resumed.history == whole.history
+    assert sum(value is not None for value in resumed.history["mismatch"]) == 15  # 3, 6, ..., 42 and 43
     assert resumed.best_step == whole.best_step
 
 

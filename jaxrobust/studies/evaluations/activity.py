@@ -5,15 +5,14 @@ from typing import Any
 import jax
 import numpy as np
 
-import datajuicer as dj
 from jaxrobust.errors import InputError
 from jaxrobust.networks.lsnn import LSNN
+from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import load_trained
 
 
-@dj.cachable(
+@evaluation(
     dependencies=["model:trained", "n_samples", "n_bins", "lowest"],
-    on_code_change="ignore",
     table_name="neuron_activity",
 )
 def neuron_activity(

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-import datajuicer as dj
 from jaxrobust.perturbations.mismatch import GaussianMismatch
+from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import apply_of, load_trained
 from jaxrobust.studies.parameter_noise.family import dataset_of
 
@@ -21,9 +21,8 @@ def _answers(network, variables, inputs, key: Array, mismatch: GaussianMismatch)
     return jnp.argmax(apply_of(network, variables)(device, inputs), axis=-1)
 
 
-@dj.cachable(
+@evaluation(
     dependencies=["model:trained", "level", "n_examples", "seed"],
-    on_code_change="ignore",
     table_name="example_answers",
 )
 def example_answers(

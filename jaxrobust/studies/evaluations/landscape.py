@@ -12,6 +12,7 @@ import datajuicer as dj
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.measures.full_set import cross_entropy
 from jaxrobust.measures.landscape import adversarial_landscapes, mean_slope, random_landscapes
+from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import BATCH_SIZE, apply_of, load_trained
 
 
@@ -41,9 +42,8 @@ def _adversarial(
     return curves, mean_slope(curves, alphas)
 
 
-@dj.cachable(
+@evaluation(
     dependencies=["model:trained", "std", "reach", "n_points", "n_repeats", "part", "seed", "n_samples?=0"],
-    on_code_change="ignore",
     table_name="random_landscape",
 )
 def random_landscape(
@@ -78,7 +78,7 @@ def random_landscape(
     return {"alphas": alphas.tolist(), "losses": losses.tolist(), "slope": float(slope)}
 
 
-@dj.cachable(
+@evaluation(
     dependencies=[
         "model:trained",
         "size",
@@ -90,7 +90,6 @@ def random_landscape(
         "seed",
         "n_samples?=0",
     ],
-    on_code_change="ignore",
     table_name="adversarial_landscape",
 )
 def adversarial_landscape(

@@ -16,6 +16,7 @@ from jaxrobust.perturbations.faults import Quantization
 from jaxrobust.perturbations.mismatch import NOISE_MODES, BoxCorner, GaussianMismatch
 from jaxrobust.perturbations.perturbation import Matching, Perturbation
 from jaxrobust.perturbations.phase_change_memory import PUBLISHED_CLIP, TIMES, PhaseChangeMemory
+from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import BATCH_SIZE, Trained, apply_of, load_trained, vmap_size
 
 # The published protocol: 100 devices a level (table 1).
@@ -54,9 +55,8 @@ def accuracies_under(trained: Trained, perturbation: Perturbation, *, n_draws: i
     return _accuracies(*trained, key, numbers, n_draws, vmap_size(n_draws)).tolist()
 
 
-@dj.cachable(
+@evaluation(
     dependencies=["model:trained", "level", "n_draws", "seed", "n_samples?=0"],
-    on_code_change="ignore",
     table_name="mismatch_accuracy",
 )
 def mismatch_accuracy(
@@ -81,9 +81,8 @@ def mismatch_accuracy(
     )
 
 
-@dj.cachable(
+@evaluation(
     dependencies=["model:trained", "size", "n_draws", "seed", "n_samples?=0"],
-    on_code_change="ignore",
     table_name="box_corner_accuracy",
 )
 def box_corner_accuracy(
@@ -104,9 +103,8 @@ def box_corner_accuracy(
     )
 
 
-@dj.cachable(
+@evaluation(
     dependencies=["model:trained", "perturbation", "n_draws", "seed", "n_samples?=0"],
-    on_code_change="ignore",
     table_name="perturbed_accuracy",
 )
 def perturbed_accuracy(
@@ -131,9 +129,8 @@ def perturbed_accuracy(
     )
 
 
-@dj.cachable(
+@evaluation(
     dependencies=["model:trained", "bits", "n_samples?=0"],
-    on_code_change="ignore",
     table_name="quantized_accuracy",
 )
 def quantized_accuracy(model: dict[str, Any], bits: int, n_samples: int = 0) -> float:
@@ -142,9 +139,8 @@ def quantized_accuracy(model: dict[str, Any], bits: int, n_samples: int = 0) -> 
     return accuracies_under(trained, Quantization(bits), n_draws=1, seed=0)[0]
 
 
-@dj.cachable(
+@evaluation(
     dependencies=["model:trained", "time", "n_draws", "seed", "n_samples?=0", "clip?=0.0"],
-    on_code_change="ignore",
     table_name="phase_change_accuracy",
 )
 def phase_change_accuracy(

@@ -6,10 +6,10 @@ from typing import Any
 import jax
 from jax import Array
 
-import datajuicer as dj
 from jaxrobust.errors import InputError
 from jaxrobust.measures.full_set import cross_entropy
 from jaxrobust.measures.spectra import Spectrum, hessian_spectrum, top_eigenvalue
+from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import BATCH_SIZE, apply_of, load_trained
 
 
@@ -19,9 +19,8 @@ def _spectrum(network, variables, inputs, labels, key: Array, n_steps: int, n_pr
     return hessian_spectrum(loss, variables.parameters, key, n_steps=n_steps, n_probes=n_probes)
 
 
-@dj.cachable(
+@evaluation(
     dependencies=["model:trained", "n_samples", "n_steps", "n_probes", "seed"],
-    on_code_change="ignore",
     table_name="loss_spectrum",
 )
 def loss_spectrum(

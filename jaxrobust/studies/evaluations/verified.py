@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-import datajuicer as dj
 from jaxrobust.certificates.lsnn_intervals import lsnn_bounds
 from jaxrobust.certificates.propagation import output_bounds
 from jaxrobust.certificates.verification import box_around, verified_accuracy
 from jaxrobust.errors import InputError
 from jaxrobust.networks.lsnn import LSNN
+from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import apply_of, load_trained
 
 # The published levels (figure S9) and batch size.
@@ -31,9 +31,8 @@ def _verified(network, variables, inputs, labels, size: Array) -> Float[Array, "
     return verified_accuracy(bounds_of, box, inputs, labels, batch_size=BATCH_SIZE)
 
 
-@dj.cachable(
+@evaluation(
     dependencies=["model:trained", "size", "n_samples?=0"],
-    on_code_change="ignore",
     table_name="verified_test_accuracy",
 )
 def verified_test_accuracy(model: dict[str, Any], size: float, n_samples: int = 0) -> float:

@@ -4,11 +4,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
-import datajuicer as dj
+from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import load_trained
 
 
-@dj.cachable(dependencies=["model:trained"], on_code_change="ignore", table_name="mean_absolute_weights")
+@evaluation(dependencies=["model:trained"], table_name="mean_absolute_weights")
 def mean_absolute_weights(model: dict[str, Any]) -> dict[str, float]:
     """Mean absolute value of every tensor at the top of the parameters, by name.
 

@@ -11,6 +11,7 @@ from jax import Array
 import datajuicer as dj
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.measures.worst_case import worst_case
+from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import BATCH_SIZE, apply_of, load_trained, vmap_size
 
 # The published protocol (figure 3).
@@ -44,7 +45,7 @@ def _worst_case(
     return found.accuracies, found.losses
 
 
-@dj.cachable(
+@evaluation(
     dependencies=[
         "model:trained",
         "size",
@@ -55,7 +56,6 @@ def _worst_case(
         "n_samples?=0",
         "absolute_size?=0.0",
     ],
-    on_code_change="ignore",
     table_name="worst_case_accuracy",
 )
 def worst_case_accuracy(

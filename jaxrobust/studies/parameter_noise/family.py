@@ -15,6 +15,7 @@ from jaxrobust.settings import Setting, check_spelling, check_values
 from jaxrobust.studies.parameter_noise.patterns import check_patterns
 from jaxrobust.studies.parameter_noise.recipes import attack_of, method_of, optimizer_of, schedule_of
 from jaxrobust.studies.parameter_noise.shared_settings import NUMBERS
+from jaxrobust.studies.sources import WITHIN, training_code
 from jaxrobust.training.augmentation import augmentation_named
 from jaxrobust.training.checkpoints import save_tree
 from jaxrobust.training.loop import CHECKPOINT, train
@@ -63,9 +64,13 @@ class NetworkFamily:
             table_name=f"train_{self.name}",
             batched=self.train_together,
             group=self.program_of,
-            # The function is a thin cover of the library; its own source says nothing about the result.
-            on_code_change="ignore",
+            code_of=self.code_of,
+            code_within=WITHIN,
         )(self.train_one)
+
+    def code_of(self, model: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The code that the training of a grid point depends on; ``train_one`` only puts it together."""
+        return training_code(self.network, self.settings, model)
 
     def check(self, model: Mapping[str, Any]) -> None:
         """Raise ``InputError`` for a grid point that cannot be trained, without touching any data."""

@@ -13,6 +13,7 @@ from jaxrobust.training.methods.firing_rates import FiringRates
 from jaxrobust.training.methods.forward_noise import ForwardNoise
 from jaxrobust.training.methods.gradient_difference import GradientDifference
 from jaxrobust.training.methods.model_perturbation import ModelPerturbation
+from jaxrobust.training.methods.noisy_activations import NoisyActivations
 from jaxrobust.training.methods.norm_penalty import NormPenalty
 from jaxrobust.training.methods.objective import Batch, Method, Number, Objective
 from jaxrobust.training.methods.parameter_attack import ParameterAttackTraining
@@ -33,6 +34,7 @@ __all__ = [
     "InputAttack",
     "Method",
     "ModelPerturbation",
+    "NoisyActivations",
     "NormPenalty",
     "Number",
     "Objective",

@@ -1,56 +1,14 @@
 """Adversarial weight perturbation (Wu et al. 2020), with or without an attack on the inputs."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
 
-from jaxrobust.attacks.parameter_attack import ParameterAttack, attack, static
-from jaxrobust.errors import InputError
+from jaxrobust.attacks.input_attack import InputAttack
+from jaxrobust.attacks.parameter_attack import ParameterAttack, attack
 from jaxrobust.training.methods.objective import Loss, Method, Objective, after_warmup, keys_of
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
-
-
-@settings_tree
-@dataclass(frozen=True)
-class InputAttack:
-    """Gradient ascent on the inputs inside the box of half-width ``size`` around them.
-
-    Attributes:
-        size: Largest change of an input value, in the unit of the inputs; the start is drawn uniformly.
-        n_steps: Steps along the sign of the gradient, each of ``size / n_steps``.
-        bounds: Range that every input is clipped to, as (0, 1) for images; None for no bounds.
-    """
-
-    size: Number
-    n_steps: int = static(default=3)
-    bounds: tuple[float, float] | None = static(default=None)
-
-    def __post_init__(self):
-        check_numbers(self, "size")
-        if not isinstance(self.n_steps, int) or self.n_steps < 1:
-            raise InputError(f"An attack takes at least one step, but n_steps is {self.n_steps!r}.")
-
-    def __call__(
-        self, loss: Callable[[Array], Array], inputs: Float[Array, "batch ..."], key: Array
-    ) -> Float[Array, "batch ..."]:
-        """Inputs inside the box with a larger ``loss``; constant in any gradient."""
-        inputs = jax.lax.stop_gradient(inputs)
-
-        def inside(x: Array) -> Array:
-            x = jnp.clip(x, inputs - self.size, inputs + self.size)
-            return x if self.bounds is None else jnp.clip(x, *self.bounds)
-
-        def climb(x: Array, _) -> tuple[Array, None]:
-            step = self.size / self.n_steps * jnp.sign(jax.grad(loss)(x))
-            return inside(x + step).astype(x.dtype), None
-
-        start = inputs + self.size * jax.random.uniform(key, inputs.shape, inputs.dtype, -1, 1)
-        found, _ = jax.lax.scan(climb, inside(start).astype(inputs.dtype), length=self.n_steps)
-        return jax.lax.stop_gradient(found)
 
 
 @settings_tree

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Shaped
 
 from jaxrobust.criteria import Criterion, CrossEntropy
 from jaxrobust.networks.network import Network, Outputs, Statistics
+from jaxrobust.networks.taps import NO_TAPS, Taps
 from jaxrobust.trees import Number, Parameters
 
 Loss = tuple[Float[Array, ""], Outputs]
@@ -52,6 +53,7 @@ class Objective(NamedTuple):
         criterion: What compares outputs with labels.
         epoch: Epochs trained so far, with fractions.
         terms: What is added to the criterion, as the firing-rate term.
+        taps: What is done to the network's activations in training.
     """
 
     network: Network
@@ -60,6 +62,7 @@ class Objective(NamedTuple):
     criterion: Criterion = CrossEntropy()
     epoch: Number = 0.0
     terms: tuple[Term, ...] = ()
+    taps: Taps = NO_TAPS
 
     @property
     def inputs(self) -> Float[Array, "batch ..."]:
@@ -77,8 +80,9 @@ class Objective(NamedTuple):
 
     def forward(self, parameters: Parameters, inputs: Float[Array, "batch ..."], key: Array) -> Outputs:
         """Compute the network in training; the same key of a step gives the same dropout mask."""
+        dropout = keys_of(key).dropout
         return self.network.forward(
-            parameters, self.statistics, inputs, key=keys_of(key).dropout, training=True
+            parameters, self.statistics, inputs, key=dropout, training=True, tap=self.taps
         )
 
     def evaluate(self, parameters: Parameters, inputs: Float[Array, "batch ..."]) -> Outputs:

@@ -84,6 +84,7 @@ def bsub(words):
         "signal": values["-wa"],
         "again": [int(code) for code in values.get("-Q", "").split()],
         "output": values["-o"],
+        "after": re.findall(r"ended\((\d+)\)", values.get("-w", "")),
     }
     (folder / "job.json").write_text(json.dumps(job))
     for index in range(1, int(count) + 1):
@@ -224,12 +225,21 @@ def descendants(pid):
     return found
 
 
+def has_ended(number):
+    folder = HOME / "jobs" / number
+    count = json.loads((folder / "job.json").read_text())["count"]
+    states = [(folder / str(index)).read_text().split("|")[0] for index in range(1, count + 1)]
+    return not {"PEND", "RUN"}.intersection(states)
+
+
 def keeper(number):
     """Run the elements of an array until all have ended."""
     folder = HOME / "jobs" / number
     job = json.loads((folder / "job.json").read_text())
     indices = range(1, job["count"] + 1)
     running = {}
+    while not (folder / "killed").exists() and not all(map(has_ended, job["after"])):
+        time.sleep(TICK)
     while True:
         killed = (folder / "killed").exists()
         if (victim := fault(f"kills_{number}")) is not None and int(victim) in running:
