@@ -1,7 +1,8 @@
 """An architecture: what can be set about a network and its training, and the cachable training itself."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import jax
@@ -14,13 +15,18 @@ from jaxrobust.networks.network import Network
 from jaxrobust.settings import Setting, check_spelling, check_values
 from jaxrobust.studies.parameter_noise.patterns import check_patterns
 from jaxrobust.studies.parameter_noise.recipes import attack_of, method_of, optimizer_of, schedule_of
-from jaxrobust.studies.parameter_noise.shared_settings import NUMBERS
 from jaxrobust.studies.sources import WITHIN, training_code
 from jaxrobust.training.augmentation import augmentation_named
 from jaxrobust.training.checkpoints import save_tree
 from jaxrobust.training.loop import CHECKPOINT, train
 from jaxrobust.training.malloc import keep_freed_memory
-from jaxrobust.training.training import Trained, Training, TrainingDiverged, TrainingStopped
+from jaxrobust.training.training import (
+    Trained,
+    Training,
+    TrainingDiverged,
+    TrainingStopped,
+    program_structure,
+)
 
 PARAMETERS = "parameters.safetensors"
 
@@ -93,9 +99,38 @@ class NetworkFamily:
                 f"its own is {self.settings['dataset'].default}."
             )
 
-    def program_of(self, model: Mapping[str, Any]) -> dict[str, Any]:
-        """What models must have in common to train in one program."""
-        return {name: model[name] for name in self.settings if name not in NUMBERS}
+    def program_of(self, model: Mapping[str, Any]) -> str:
+        """What points must have in common to train in one program, read off the training as it is built.
+
+        Parts of weight zero count as there: beside a point that has them they are computed too.
+        """
+        dataset = data.blank(model["dataset"], split=model["split"] or None)
+        everything = {**model, "beta_robustness": 1.0, "noisy_forward_std": 1.0}
+        training = self._training(model, self.network(model, dataset), dataset, [everything], Path())
+        data_set = (model["dataset"], model["split"], model.get("data_folder", ""))
+        return repr((data_set, program_structure(training)))
+
+    def _training(
+        self,
+        model: Mapping[str, Any],
+        network: Network,
+        dataset: Dataset,
+        together_with: Sequence[Mapping[str, Any]],
+        folder: Path,
+    ) -> Training:
+        is_image = dataset.train.inputs.ndim == 4
+        input_bounds = (0.0, 1.0) if is_image else None
+        return Training(
+            network=network,
+            method=method_of(model, together_with=tuple(together_with), input_bounds=input_bounds),
+            schedule=schedule_of(model),
+            optimizer=optimizer_of(model),
+            batch_size=model["batch_size"],
+            seed=model["seed"],
+            eval_step_interval=model["eval_step_interval"],
+            folder=folder,
+            augmentation=augmentation_named(model["augmentation"], dataset.train.inputs.ndim),
+        )
 
     def train_one(self, model: dict[str, Any], job: dj.Job) -> dict[str, Any]:
         """Train one grid point; see ``train_together``."""
@@ -118,20 +153,8 @@ class NetworkFamily:
             self.check(point)
         dataset = dataset_of(model[0])
         network = self.network(model[0], dataset)
-        is_image = dataset.train.inputs.ndim == 4
-        input_bounds = (0.0, 1.0) if is_image else None
         trainings = [
-            Training(
-                network=network,
-                method=method_of(point, together_with=tuple(model), input_bounds=input_bounds),
-                schedule=schedule_of(point),
-                optimizer=optimizer_of(point),
-                batch_size=point["batch_size"],
-                seed=point["seed"],
-                eval_step_interval=point["eval_step_interval"],
-                folder=its_job.folder,
-                augmentation=augmentation_named(point["augmentation"], dataset.train.inputs.ndim),
-            )
+            self._training(point, network, dataset, model, its_job.folder)
             for point, its_job in zip(model, job, strict=True)
         ]
         for its_job in job:

@@ -103,18 +103,3 @@ NEURONS = {
         OneOf(get_args(Precision)),
     ),
 }
-
-# Settings that are numbers inside one compiled program; models that differ in these alone train together.
-NUMBERS = {
-    "seed",
-    "reg",
-    "beta_robustness",
-    "attack_size_mismatch",
-    "attack_size_constant",
-    "initial_std_mismatch",
-    "initial_std_constant",
-    "noisy_forward_std",
-    "warmup",
-    "awp_gamma",
-    "abcd_etaA",
-}
