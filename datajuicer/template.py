@@ -202,6 +202,30 @@ def _look_up(point: Point, name: Any) -> Any:
     return _MISSING
 
 
+def put(point: Point, name: Any, value: Any) -> dict[Any, Any]:
+    """Return a copy of a point with a key set where `get` reads it.
+
+    A path `a.b` whose head is a dict in the point sets the entry in a copy of that dict; the key itself, if
+    the point has it, comes first, and a path that leads into no dict is a key of its own.
+    """
+    if isinstance(name, str) and name not in point:
+        head, dot, rest = name.partition(".")
+        if dot and isinstance(inner := point.get(head, _MISSING), Mapping):
+            return {**point, head: put(inner, rest, value)}
+        if name.removeprefix("-").isdecimal() and int(name) in point:
+            return {**point, int(name): value}
+    return {**point, name: value}
+
+
+def drop(point: Point, name: Any) -> dict[Any, Any]:
+    """Return a copy of a point without a key, taken out where `get` reads it; dicts inside are copied."""
+    if isinstance(name, str) and name not in point:
+        head, dot, rest = name.partition(".")
+        if dot and isinstance(inner := point.get(head, _MISSING), Mapping):
+            return {**point, head: drop(inner, rest)}
+    return {key: value for key, value in point.items() if key != name}
+
+
 def _missing(point: Point, name: Any, template: str = "") -> MissingKey:
     from difflib import get_close_matches
 

@@ -11,18 +11,22 @@ Each record is reached in two ways:
 A test that fails here says that shipped results (and those of users) would be computed again.
 """
 
+import importlib
+import pkgutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 import datajuicer as dj
+import jaxrobust.perturbations
 from datajuicer import keys
 from datajuicer.running import run
 from datajuicer.store import values
 from jaxrobust.cli.experiments import grid_of, load_experiments, protocols_of
-from jaxrobust.perturbations import faults, mismatch, noise, perturbation, phase_change_memory
+from jaxrobust.studies.earlier_defaults import EARLIER
 from jaxrobust.studies.parameter_noise.availability import on_stand_ins
+from jaxrobust.studies.parameter_noise.catalogue import family_named
 
 ROOT = Path(__file__).parents[1]
 SESSIONS = ROOT / "sessions"
@@ -97,7 +101,8 @@ def test_experiments_plan_the_key_of_every_record(records, monkeypatch):
 
 CLASSES = {
     keys.lasting_name(kind): kind
-    for module in (perturbation, mismatch, noise, faults, phase_change_memory)
+    for found in pkgutil.iter_modules(jaxrobust.perturbations.__path__, "jaxrobust.perturbations.")
+    for module in [importlib.import_module(found.name)]
     for kind in vars(module).values()
     if isinstance(kind, type)
 }
@@ -140,3 +145,11 @@ def names_in(described):
     name, fields = described["$dataclass"]
     inner = [f for f in fields.values() if isinstance(f, dict) and "$dataclass" in f]
     return [name, *(found for one in inner for found in names_in(one))]
+
+
+def test_records_that_name_no_defaults_have_those_of_the_golden_file(records):
+    golden = {name: {text.partition("?=")[0] for text in texts} for name, texts in EARLIER.items()}
+    without = {"example_answers", "loss_spectrum", "mean_absolute_weights", "neuron_activity"}
+    assert {r["function"] for r in records if "omitted" not in r} - golden.keys() <= without
+    assert golden["phase_change_accuracy"] == {"n_samples", "clip"}
+    assert family_named("cnn").train.earlier_defaults_described["model:warmup"] == 0.0

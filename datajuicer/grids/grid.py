@@ -8,7 +8,7 @@ from typing import Any
 from datajuicer.errors import MissingKey, UsageError
 from datajuicer.grids.points import Point, as_points
 from datajuicer.keys import identity
-from datajuicer.template import get
+from datajuicer.template import drop, get, put
 
 Where = Mapping[Any, Any] | Callable[[Point], Any] | None
 Reduction = Callable[[list[Any]], Any] | Mapping[str, Callable[[list[Any]], Any]]
@@ -32,7 +32,7 @@ def split(grid: Any, key: Any, values: Iterable[Any], where: Where = None) -> Gr
 
     Args:
         grid: the points.
-        key: the key to set.
+        key: the key to set; `"opt.lr"` sets the entry of the dict `opt` where a point has one.
         values: its values, in order; all copies of a point stay together.
         where: which points (see `matches`); the others are copied through.
     """
@@ -41,7 +41,7 @@ def split(grid: Any, key: Any, values: Iterable[Any], where: Where = None) -> Gr
     values = list(values)
     found = Grid()
     for point in as_points(grid):
-        found += [{**point, key: value} for value in values] if matches(point, where) else [dict(point)]
+        found += [put(point, key, value) for value in values] if matches(point, where) else [dict(point)]
     return found
 
 
@@ -55,9 +55,13 @@ def configure(grid: Any, dictionary: Mapping[Any, Any], where: Where = None) -> 
     """
     if not isinstance(dictionary, Mapping):
         raise UsageError(f"configure needs a dict of keys and values, not {type(dictionary).__qualname__}")
-    return Grid(
-        {**point, **dictionary} if matches(point, where) else dict(point) for point in as_points(grid)
-    )
+    found = Grid()
+    for point in as_points(grid):
+        made = dict(point)
+        for key, value in dictionary.items() if matches(point, where) else ():
+            made = put(made, key, value)
+        found.append(made)
+    return found
 
 
 def matches(point: Point, where: Where) -> bool:
@@ -65,11 +69,12 @@ def matches(point: Point, where: Where) -> bool:
 
     Args:
         point: the point.
-        where: a function of the point; or a dict of keys and what their values must be: a value, or a
-            predicate.
+        where: a function of the point; or a dict of keys and what their values must be: an equal value, or a
+            predicate that returns True or False for it.
 
     Raises:
         MissingKey: the point lacks a key that the condition names.
+        UsageError: a predicate returns neither True nor False.
     """
     if where is None:
         return True
@@ -77,10 +82,26 @@ def matches(point: Point, where: Where) -> bool:
         return bool(where(point))
     for key, wanted in where.items():
         value = get(point, key)
-        fits = wanted(value) if callable(wanted) and wanted is not value else _equal(value, wanted)
-        if not fits:
+        if not (_equal(value, wanted) or (callable(wanted) and _holds(wanted, value, key))):
             return False
     return True
+
+
+def _holds(predicate: Callable[[Any], Any], value: Any, key: Any) -> bool:
+    """Whether a predicate holds; a function among functions is a value, which only equals itself."""
+    try:
+        result = predicate(value)
+    except Exception:
+        if callable(value):
+            return False
+        raise
+    if isinstance(result, bool) or type(result).__name__ == "bool":  # numpy's too
+        return bool(result)
+    if callable(value):
+        return False
+    raise UsageError(
+        f"the condition on {key!r} returned {result!r} for {value!r}; a predicate must return True or False"
+    )
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -188,12 +209,15 @@ def reduce_keys(
     keys = [keys] if isinstance(keys, (str, int)) else list(keys)
     points = [point for point in as_points(grid) if matches(point, where)]
     if group_by is None:
-        others = {key: None for point in points for key in point if key not in keys}
-        groups = _groups([{k: p.get(k) for k in others} | {"\0point": p} for p in points], list(others))
-        groups = [
-            ({k: m[0][k] for k in others if k in m[0]["\0point"]}, [q["\0point"] for q in m])
-            for _, m in groups
-        ]
+        grouped: dict[str, tuple[dict[Any, Any], list[Point]]] = {}
+        for point in points:
+            rest: dict[Any, Any] = dict(point)
+            for key in keys:
+                rest = drop(rest, key)
+            resolved = {key: get(point, key) if key in point else value for key, value in rest.items()}
+            resolved |= {key: rest[key] for key in rest if isinstance(rest[key], Mapping)}
+            grouped.setdefault(identity(resolved), (resolved, []))[1].append(point)
+        groups = list(grouped.values())
     else:
         group_keys = [group_by] if isinstance(group_by, (str, int)) else list(group_by)
         groups = [(dict(zip(group_keys, n, strict=True)), m) for n, m in _groups(points, group_keys)]
@@ -205,7 +229,7 @@ def reduce_keys(
             if isinstance(reduction, Mapping):
                 point |= {f"{key}_{name}": value for name, value in reduced.items()}
             else:
-                point[key] = reduced
+                point = put(point, key, reduced)
         found.append(point)
     return found
 

@@ -124,3 +124,43 @@ def test_a_grid_is_a_list_and_shows_as_a_table():
 def test_what_is_no_grid_is_told(mistake):
     with pytest.raises(UsageError):
         mistake()
+
+
+def test_a_path_is_set_where_it_is_read():
+    point = {"opt": {"lr": 1.0, "name": "sgd"}, "a.b": 1}
+    grid = dj.split([point], "opt.lr", [0.1, 0.2])
+    assert grid == [{"opt": {"lr": lr, "name": "sgd"}, "a.b": 1} for lr in (0.1, 0.2)]
+    assert point["opt"]["lr"] == 1.0
+    assert dj.query(grid, "opt.lr") == [0.1, 0.2]
+    assert dj.configure(grid, {"opt.lr": 0.3}, where={"opt.lr": 0.1})[0]["opt"] == {"lr": 0.3, "name": "sgd"}
+    assert dj.configure([point], {"a.b": 2, "new.key": 3}) == [{**point, "a.b": 2, "new.key": 3}]
+
+
+def test_a_path_is_reduced_where_it_is_read():
+    grid = [{"opt": {"lr": lr, "name": "sgd"}, "seed": 0} for lr in (1.0, 3.0)]
+    assert dj.reduce_keys(grid, "opt.lr", sum) == [{"opt": {"name": "sgd", "lr": 4.0}, "seed": 0}]
+
+
+def test_none_is_a_value_and_not_a_missing_key():
+    grid = [{"s": 0, "opt": None, "acc": 1.0}, {"s": 0, "acc": 3.0}, {"s": 0, "acc": 5.0}]
+    assert dj.reduce_keys(grid, "acc", max) == [{"s": 0, "opt": None, "acc": 1.0}, {"s": 0, "acc": 5.0}]
+
+
+def l1(x):
+    return 1
+
+
+def l2(x):
+    return 0
+
+
+def test_a_function_in_a_condition_equals_itself_before_it_is_a_predicate():
+    grid = dj.split([{}], "loss", [l1, l2])
+    assert dj.query(grid, "loss", where={"loss": l1}) == [l1]
+    assert dj.query(grid, "loss", where={"loss": lambda f: f.__name__ == "l2"}) == [l2]
+    assert dj.query(dj.split([{}], "b", [0, 1]), "b", where={"b": lambda b: b > 0}) == [1]
+
+
+def test_a_predicate_must_return_a_bool():
+    with pytest.raises(dj.UsageError, match=r"the condition on 't' returned '1' for 1"):
+        dj.query(dj.split([{}], "t", [1, str]), "t", where={"t": str})

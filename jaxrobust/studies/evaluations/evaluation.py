@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import datajuicer as dj
+from jaxrobust.studies.earlier_defaults import EARLIER
 from jaxrobust.studies.parameter_noise.catalogue import family_of
 from jaxrobust.studies.sources import WITHIN, evaluation_code
 
@@ -19,7 +20,11 @@ def evaluation(dependencies: Sequence[str], table_name: str) -> Callable[[Callab
 
     def mark(function: Callable[..., Any]) -> dj.Cachable:
         return dj.cachable(
-            dependencies, table_name=table_name, code_of=partial(_code_of, function), code_within=WITHIN
+            dependencies,
+            table_name=table_name,
+            code_of=partial(_code_of, function),
+            code_within=WITHIN,
+            earlier_defaults=EARLIER.get(table_name, ()),
         )(function)
 
     return mark

@@ -13,6 +13,7 @@ from jaxrobust.data.dataset import Dataset
 from jaxrobust.errors import InputError
 from jaxrobust.networks.network import Network
 from jaxrobust.settings import Setting, check_spelling, check_values
+from jaxrobust.studies.earlier_defaults import EARLIER
 from jaxrobust.studies.parameter_noise.patterns import check_patterns
 from jaxrobust.studies.parameter_noise.recipes import attack_of, method_of, optimizer_of, schedule_of
 from jaxrobust.studies.sources import WITHIN, training_code
@@ -68,6 +69,7 @@ class NetworkFamily:
                 for name, setting in self.settings.items()
             ],
             table_name=f"train_{self.name}",
+            earlier_defaults=EARLIER.get(f"train_{self.name}", ()),
             batched=self.train_together,
             group=self.program_of,
             code_of=self.code_of,
