@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxrobust.attacks.parameter_attack import static
+from jaxrobust.numerics import absolute
 from jaxrobust.training.methods.objective import Loss, Method, Objective
 from jaxrobust.training.methods.selection import selected
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
@@ -41,7 +42,5 @@ class ContractivePenalty:
 
         (loss, forward), gradient = jax.value_and_grad(of, has_aux=True)(parameters)
         # The sign is constant, with 0 at 0, where the derivative of an absolute value is no number.
-        largest = [
-            jnp.max(g * jax.lax.stop_gradient(jnp.sign(g))) for g in selected(self.parameters, gradient)
-        ]
+        largest = [jnp.max(absolute(g)) for g in selected(self.parameters, gradient)]
         return loss + self.weight * sum(largest), forward

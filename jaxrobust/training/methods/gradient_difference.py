@@ -10,6 +10,7 @@ from jax import Array
 from jaxrobust.attacks.parameter_attack import ParameterAttack, attack, static
 from jaxrobust.attacks.robust_loss import BoundaryLoss, check_boundary_loss
 from jaxrobust.losses import DIVERGENCES
+from jaxrobust.numerics import root
 from jaxrobust.training.methods.objective import Loss, Method, Objective, after_warmup, keys_of
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
@@ -65,6 +66,6 @@ class GradientDifference:
             )
             squared = jax.tree.reduce(jnp.add, difference)
             # The root has no finite derivative at 0, where the gradients agree: there it is taken as 0.
-            return jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
+            return root(squared)
 
         return loss + self.beta * after_warmup(objective, self.warmup, robust, jnp.zeros_like(loss)), forward

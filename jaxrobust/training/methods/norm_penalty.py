@@ -3,31 +3,26 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxrobust.attacks.parameter_attack import static
 from jaxrobust.errors import InputError
+from jaxrobust.numerics import absolute, norm
 from jaxrobust.training.methods.objective import Loss, Method, Objective
 from jaxrobust.training.methods.selection import selected
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
 
 def _l1(x: Array) -> Array:
-    return jnp.sum(x * jax.lax.stop_gradient(jnp.sign(x)))  # a derivative of 0 at 0
+    return jnp.sum(absolute(x))  # a derivative of 0 at 0
 
 
 def _l2_squared(x: Array) -> Array:
     return jnp.sum(x**2)
 
 
-def _l2(x: Array) -> Array:
-    squared = jnp.sum(x**2)
-    return jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
-
-
-NORMS = {"l1": _l1, "l2": _l2, "l2_squared": _l2_squared}
+NORMS = {"l1": _l1, "l2": norm, "l2_squared": _l2_squared}
 
 
 @settings_tree

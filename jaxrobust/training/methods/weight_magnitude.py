@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxrobust.attacks.parameter_attack import static
+from jaxrobust.numerics import absolute
 from jaxrobust.training.methods.objective import Loss, Method, Objective
 from jaxrobust.training.methods.selection import selected
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
@@ -40,7 +41,5 @@ class WeightMagnitude:
     def loss(self, objective: Objective, parameters: Parameters, key: Array) -> Loss:
         """The base loss plus the penalty."""
         loss, forward = self.base.loss(objective, parameters, key)
-        magnitude = sum(
-            jnp.mean(w * jax.lax.stop_gradient(jnp.sign(w))) for w in selected(self.parameters, parameters)
-        )
+        magnitude = sum(jnp.mean(absolute(w)) for w in selected(self.parameters, parameters))
         return loss + self.weight * jax.nn.relu(self.target - magnitude), forward
