@@ -41,7 +41,7 @@ def cachable(calls, factor):
     def f(n, job):
         note(calls, n)
         file = os.open(job.folder / "file.bin", os.O_WRONLY | os.O_CREAT, 0o644)
-        os.write(file, bytes([n, factor]))
+        REAL["write"](file, bytes([n, factor]))  # what a function's own write loses is its own fault
         os.close(file)
         return {"n": n, "w": np.full(50, n * factor + factor), "file": job.artifact("file.bin")}
 
