@@ -2,10 +2,12 @@
 
 from datajuicer.keys.encoding import (
     DIGEST_SIZE,
+    MANY,
     Encoder,
     Encoders,
     as_array,
     digest,
+    encoding_once,
     identity,
     key_and_omitted,
     result_key,
@@ -14,10 +16,12 @@ from datajuicer.keys.names import function_name, lasting_name, leads_back, modul
 
 __all__ = [
     "DIGEST_SIZE",
+    "MANY",
     "Encoder",
     "Encoders",
     "as_array",
     "digest",
+    "encoding_once",
     "function_name",
     "identity",
     "key_and_omitted",

@@ -33,8 +33,9 @@ import enum
 import functools
 import sys
 import types
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from hashlib import blake2b
 from math import isnan
 from pathlib import PurePath
@@ -50,6 +51,10 @@ DIGEST_SIZE = 20  # bytes; 160 bits
 
 Encoders = Mapping[type, Callable[[Any], Any]]
 Fallback = Callable[[Any, str], Any]
+
+MANY = 512  # items of a list or bytes of an array from which a value is encoded once per plan
+
+_ENCODED: ContextVar[dict[Any, tuple[Any, bytes]] | None] = ContextVar("encoded", default=None)
 
 _NAN = pack(">d", float("nan"))
 
@@ -104,6 +109,22 @@ def digest(value: Any, encoders: Encoders | None = None) -> str:
     return blake2b(Encoder(encoders)(value, ""), digest_size=DIGEST_SIZE).hexdigest()
 
 
+@contextmanager
+def encoding_once(encoded: dict[Any, Any] | None = None) -> Iterator[None]:
+    """Encode each large object once while the body runs, which must not change any of them.
+
+    Without it an array that all points of a grid share would be hashed once per point.
+
+    Args:
+        encoded: what was encoded before, to be continued; None: nothing.
+    """
+    token = _ENCODED.set({} if encoded is None else encoded)
+    try:
+        yield
+    finally:
+        _ENCODED.reset(token)
+
+
 def identity(value: Any) -> str:
     """Like `digest`, but total: what cannot be keyed is told apart by its code, or else by being the same
     object.
@@ -151,11 +172,28 @@ class Encoder:
         if value is None:
             return b"N"
         if kind is dict:
-            return self._dict(value, where)
+            return self._dict(value, where) if len(value) < MANY else self._once(self._dict, value, where)
         if kind is list or kind is tuple:
-            items = [self(item, f"{where}[{i}]") for i, item in enumerate(value)]
-            return b"%b%d:%b" % (b"l" if kind is list else b"t", len(items), b"".join(items))
+            return self._list(value, where) if len(value) < MANY else self._once(self._list, value, where)
         return self._rare(value, kind, where)
+
+    def _list(self, value: Any, where: str) -> bytes:
+        items = [self(item, f"{where}[{i}]") for i, item in enumerate(value)]
+        return b"%b%d:%b" % (b"l" if type(value) is list else b"t", len(items), b"".join(items))
+
+    def _once(self, encode: Callable[[Any, str], bytes], value: Any, where: str) -> bytes:
+        """Encode a large value, or return its bytes if it was encoded before within `encoding_once`."""
+        known = _ENCODED.get()
+        if known is None:
+            return encode(value, where)
+        name = (id(value), self.fallback, self.omitted is None, *self.encoders.items())
+        if name in known:
+            return known[name][1]
+        before = sum(map(len, self.omitted.values())) if self.omitted else 0
+        encoded = encode(value, where)
+        if (sum(map(len, self.omitted.values())) if self.omitted else 0) == before:  # nothing more to omit
+            known[name] = value, encoded  # the value too: its id stays its own
+        return encoded
 
     def _dict(self, value: dict[Any, Any], where: str) -> bytes:
         items = [self(k, where) + self(v, f"{where}.{k}" if where else str(k)) for k, v in value.items()]
@@ -214,7 +252,9 @@ class Encoder:
         if (form := canonical(value)) is not None:
             return self._tagged(b"Z", *form, where=where)
         if (array := as_array(value, where)) is not None:
-            return _array(array, where)
+            if getattr(array, "nbytes", 0) < MANY:
+                return _array(array, where)
+            return self._once(lambda *_: _array(array, where), value, where)
         return self._tagged(b"?", self.fallback(value, where), where=where)
 
     def _with_state(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from datajuicer.errors import RunError, UsageError
+from datajuicer.errors import Failure, RunError, UsageError
 from datajuicer.running.arrange import as_data
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.lookup import look_up
@@ -19,31 +20,70 @@ from datajuicer.running.plan import make_call
 from datajuicer.store.store import Store
 
 
-def cached(function: Cachable, cache_dir: str | os.PathLike[str] = "sessions") -> Callable[..., Any]:
-    """A cachable function bound to a store: called, it looks there first and keeps what it computes.
+class Cached:
+    """A function bound to a store; made by `cached`. It can be pickled."""
 
-    A grid of one, made fast. Text among the arguments is taken as it is, not as a template. A failure that
-    was recorded earlier is raised as a RunError.
+    def __init__(self, function: Cachable, store: Store):
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._store = store
 
-    Args:
-        function: made by `cachable`.
-        cache_dir: the folder of the store.
-    """
-    if not isinstance(function, Cachable):
-        raise UsageError(f"{function!r} is not cachable; put @cachable() above it")
-    store = Store(Path(cache_dir))
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        keyed = make_call(function, as_data(args), as_data(kwargs), {}, 0)
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the stored result, or compute and keep it."""
+        function, store = self._function, self._store
+        try:
+            keyed = make_call(function, as_data(args), as_data(kwargs), {}, 0)
+        except RecursionError:
+            raise UsageError(
+                f"an argument of {function.table_name} contains itself and cannot be keyed; leave it out"
+            ) from None
         results = look_up(store, [replace(keyed, args=args, kwargs=kwargs)], "normal")
         if results.pending:
             results = results.then(compute_pending(store, store, results.pending, RunOptions(progress=False)))
             if results.cause is not None and not results.values:
                 raise results.cause
         if results.failures:
-            raise RunError(
+            failed = RunError(
                 describe_failures(results.failures, [{}]), [results.values.get(0)], list(results.failures)
             )
+            original = _original(results.failures[0])
+            raise failed if original is None else original from failed
         return results.values[0]
 
-    return call
+    def __repr__(self) -> str:
+        return f"<cached {self._function.table_name} in {self._store.root}>"
+
+    def __reduce__(self) -> Any:
+        return cached, (self._function, self._store.root)
+
+
+def cached(function: Cachable, cache_dir: str | os.PathLike[str] = "sessions") -> Cached:
+    """Bind a cachable function to a store: called, it looks there first and keeps what it computes.
+
+    A grid of one, made fast. Text among the arguments is taken as it is, not as a template. A failure that
+    was recorded earlier is raised as an exception of its type, with its message; as a RunError where that
+    type cannot be made from a message.
+
+    Args:
+        function: made by `cachable`.
+        cache_dir: the folder of the store.
+
+    Raises:
+        UsageError: the function is not cachable.
+    """
+    if not isinstance(function, Cachable):
+        raise UsageError(f"{function!r} is not cachable; put @cachable() above it")
+    return Cached(function, Store(Path(cache_dir)))
+
+
+def _original(failure: Failure) -> Exception | None:
+    """Return an exception of the type that a recorded failure names in its first word, if there is one."""
+    name, _, message = failure.error.partition(": ")
+    module, _, qualname = name.rpartition(".")
+    kind = getattr(sys.modules.get(module or "builtins"), qualname, None)
+    if not failure.recorded or not (isinstance(kind, type) and issubclass(kind, Exception)):
+        return None
+    try:
+        return kind(message) if message else kind()
+    except Exception:
+        return None

@@ -7,7 +7,6 @@ only say how it went. Failures are recorded too, with their traceback, unless a 
 from __future__ import annotations
 
 import inspect
-import pickle
 import shutil
 import tempfile
 import time
@@ -17,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from datajuicer.errors import UsageError
+from datajuicer.running.arguments import Copier, is_data
 from datajuicer.running.cachable import JOB, Cachable
+from datajuicer.running.describe import with_description
 from datajuicer.running.keep import Attempt, Raised, error_line, is_transient, keep, record_failure, tail
 from datajuicer.running.lint import watch
 from datajuicer.running.parent import ParentMissing
@@ -29,6 +30,7 @@ from datajuicer.store.disk import make_folder
 from datajuicer.store.replacing import folder_for
 from datajuicer.store.store import LOG, Store
 from datajuicer.workers.job import LINK, Job, Link
+from datajuicer.workers.shared import loads
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,20 @@ class Task:
     lint: bool = False
     provenance: dict[str, Any] = field(default_factory=dict)
 
-    def without_points(self) -> Task:
-        """Return the task without what only the run itself needs, to be sent to another process."""
-        return replace(self, calls=tuple(replace(call, point={}) for call in self.calls))
+    def to_send(self) -> Task:
+        """Return the task without what another process does not need."""
+        return replace(self, calls=tuple(map(_to_send, self.calls)))
+
+
+def _to_send(call: Call) -> Call:
+    # `_check_unchanged` needs the dependencies if some are not data
+    needed = call.described is None or not all(map(is_data, call.dependencies.values()))
+    return replace(call, point={}, dependencies=call.dependencies if needed else {})
 
 
 def compute_pickled(payload: bytes) -> list[Result]:
     """`compute` for another process; cloudpickle carries functions of __main__ and of notebooks."""
-    return [_sendable(result) for result in compute(pickle.loads(payload))]
+    return [_sendable(result) for result in compute(loads(payload))]
 
 
 def _sendable(result: Result) -> Result:
@@ -63,8 +71,17 @@ def _sendable(result: Result) -> Result:
     return replace(result, exception=None)
 
 
-def compute(task: Task) -> list[Result]:
-    """Compute a task and store its results; return one result per call, in order."""
+def compute(task: Task, copier: Copier | None = None) -> list[Result]:
+    """Compute a task and store its results; return one result per call, in order.
+
+    Args:
+        task: what to compute.
+        copier: copies the arguments; None if they were made for this task alone.
+    """
+    if task.store is not None:
+        task = replace(task, calls=tuple(map(with_description, task.calls)))
+    if copier is not None or len(task.calls) > 1:
+        task = _with_copies(task, copier or Copier())
     link = LINK.get(Link())
     task, texts, results = _with_code_that_runs(task)
     held: list[claims.Claim] = []
@@ -109,6 +126,19 @@ def _with_code_that_runs(task: Task) -> tuple[Task, dict[int, str], dict[int, Re
         elif text:
             texts[place] = text
     return replace(task, calls=tuple(calls)), texts, refused
+
+
+def _with_copies(task: Task, copier: Copier) -> Task:
+    """Return the task with arguments that its calls may change."""
+    calls = []
+    for call in task.calls:
+        if len(task.calls) > 1:  # the batched form is called with the bound arguments
+            _, arguments = copier.copy((), call.arguments)
+            calls.append(replace(call, arguments=arguments))
+        else:
+            args, kwargs = copier.copy(call.args, call.kwargs)
+            calls.append(replace(call, args=args, kwargs=kwargs))
+    return replace(task, calls=tuple(calls))
 
 
 def _claim(task: Task, call: Call, held: list[claims.Claim]) -> Result | Path:
@@ -181,6 +211,7 @@ def _compute_claimed(task: Task, calls: Sequence[Call], folders: Sequence[Path],
                 values = [value]
         if values is None:
             return [Result(Outcome.ALONE)] * len(calls)
+        values = [_check_unchanged(call, value) for call, value in zip(calls, values, strict=True)]
         seconds = time.time() - started
         attempts = [
             Attempt(call, job, started, seconds, len(task.calls), task.provenance)
@@ -216,6 +247,29 @@ def _call(task: Task, call: Call, job: Job, takes_job: bool) -> tuple[Any, tuple
     except BaseException as error:
         value = Raised(error)
     return value, tuple(seen.undeclared()) if seen else ()
+
+
+def _check_unchanged(call: Call, value: Any) -> Any:
+    """Return the value; `Raised` if the call changed an object that its key was made of.
+
+    Data is copied before each call. What remains are objects of other classes, which have a key by an encoder
+    or their own `__datajuicer_key__`.
+    """
+    if not isinstance(call.function, Cachable) or all(map(is_data, call.dependencies.values())):
+        return value
+    try:
+        key = call.function.key(call.dependencies)
+    except Exception:
+        key = ""
+    if key == call.key:
+        return value
+    names = [name for name, dependency in call.dependencies.items() if not is_data(dependency)]
+    return Raised(
+        UsageError(
+            f"{call.name} changes its argument {', '.join(names)}, which its other points and the key of its "
+            "result share: change a copy instead (copy.deepcopy)"
+        )
+    )
 
 
 def _with_job(

@@ -47,36 +47,76 @@ def explain(
 
     def report(*args: Any, **kwargs: Any) -> list[Explanation]:
         store = Store(cache_dir)
-        records: dict[str, list[Record]] = {}
+        indexes: dict[str, _Index] = {}
         found, codes = [], Codes()
         calls = settle_all(store, plan(as_points(grid), func, args, kwargs))
         for call, state in zip(calls, states_of(store, calls), strict=True):
             if state in (State.DONE, State.FAILED):
                 continue
-            if call.name not in records:
-                records[call.name] = list(store.records(call.name))
-            found.append(_explain(call, records[call.name], codes))
+            if call.name not in indexes:
+                indexes[call.name] = _Index(list(store.records(call.name)))
+            found.append(_explain(call, indexes[call.name], codes))
         return found
 
     return report
 
 
-def _explain(call: Call, records: list[Record], codes: Codes) -> Explanation:
+class _Index:
+    """The records of a function as one array per name, so that a point is compared with all of them at once.
+
+    Comparing every missing point with every record in Python would take minutes for thousands of each.
+    """
+
+    def __init__(self, records: list[Record]):
+        import numpy as np
+
+        self.records = records
+        self.described = [{**r["dependencies"], "(version)": r["version"]} for r in records]
+        self.names = list(dict.fromkeys(name for one in self.described for name in one))
+        self.texts: dict[str, dict[str, int]] = {name: {} for name in self.names}  # the code of each value
+        codes = np.full((len(self.names), len(records)), -1)  # -1: not there
+        numbers = np.full(codes.shape, np.nan)
+        for row, name in enumerate(self.names):
+            texts = self.texts[name]
+            for column, one in enumerate(self.described):
+                if name in one:
+                    codes[row, column] = texts.setdefault(_text(one[name]), len(texts))
+                    if _is_number(one[name]):
+                        numbers[row, column] = one[name]
+        self.codes, self.numbers = codes, numbers
+
+    def nearest(self, wanted: dict[str, Any]) -> int:
+        """Return the place of the record that differs in the fewest names, and then least in its numbers."""
+        import numpy as np
+
+        count = np.full(len(self.records), len(wanted.keys() - set(self.names)))
+        off = count.astype(float)
+        for row, name in enumerate(self.names):
+            code = self.texts[name].get(_text(wanted[name]), -2) if name in wanted else -1
+            differs = self.codes[row] != code
+            count += differs
+            distance = np.ones(len(self.records))
+            if name in wanted and _is_number(wanted[name]):
+                number, numbers = float(wanted[name]), self.numbers[row]
+                size = abs(number) + np.abs(numbers)
+                relative = np.abs(numbers - number) / np.where(size == 0, 1, size)
+                distance = np.where(np.isnan(relative), 1, relative)
+            off += np.where(differs, distance, 0)
+        off[count > count.min()] = np.inf
+        return int(off.argmin())
+
+
+def _explain(call: Call, index: _Index, codes: Codes) -> Explanation:
     wanted = {name: values.describe(value) for name, value in call.dependencies.items()}
     wanted["(version)"] = values.describe(getattr(call.function, "version", None))
-
-    def differing(record: Record) -> list[str]:
-        stored = {**record["dependencies"], "(version)": record["version"]}
-        names = dict.fromkeys([*wanted, *stored])
-        return [name for name in names if not _same(wanted.get(name, NOT_THERE), stored.get(name, NOT_THERE))]
-
-    if not records:
+    if not index.records:
         return Explanation(call.point, None)
-    nearest = min(records, key=lambda record: _distance(wanted, record["dependencies"], differing(record)))
-    stored = {**nearest["dependencies"], "(version)": nearest["version"]}
+    place = index.nearest(wanted)
+    nearest, stored = index.records[place], index.described[place]
     differences: list[tuple[str, Any, Any]] = [
         (name, _readable(wanted.get(name, NOT_THERE)), _readable(stored.get(name, NOT_THERE)))
-        for name in differing(nearest)
+        for name in dict.fromkeys([*wanted, *stored])
+        if _text(wanted.get(name, NOT_THERE)) != _text(stored.get(name, NOT_THERE))
     ]
     assert isinstance(call.function, Cachable)
     if changed := codes.changes(call.function, call.arguments, nearest):
@@ -84,22 +124,14 @@ def _explain(call: Call, records: list[Record], codes: Codes) -> Explanation:
     return Explanation(call.point, nearest["key"], tuple(differences))
 
 
-def _distance(wanted: dict[str, Any], stored: dict[str, Any], names: list[str]) -> tuple[int, float]:
-    """In how many things a result differs, and among results equal in that, how far its numbers are off."""
-    off = 0.0
-    for name in names:
-        one, other = wanted.get(name), stored.get(name)
-        if isinstance(one, (int, float)) and isinstance(other, (int, float)):
-            off += abs(one - other) / (abs(one) + abs(other) or 1)
-        else:
-            off += 1
-    return len(names), off
+def _is_number(described: Any) -> bool:
+    return isinstance(described, float) or (isinstance(described, int) and abs(described) < 1 << 512)
 
 
-def _same(one: Any, other: Any) -> bool:
+def _text(described: Any) -> str:
     import json
 
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)  # typed: 1 is not 1.0 there
+    return json.dumps(described, sort_keys=True)  # typed: 1 is not 1.0 there
 
 
 def _readable(described: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 from datajuicer.errors import UsageError
 from datajuicer.running.cachable import Cachable
+from datajuicer.running.describe import describe_safely, with_description
 from datajuicer.running.plan import Call
 from datajuicer.running.results import Outcome, Result
 from datajuicer.store import values
@@ -22,7 +23,8 @@ from datajuicer.store.record import FORMAT, PLAIN_FORMAT, Record
 from datajuicer.store.store import Store
 from datajuicer.workers.job import Job
 
-CONTEXT_LIMIT = 4000  # characters of other arguments that a record keeps
+MAX_ERROR = 10_000  # characters of an error that a record keeps
+MAX_TRACEBACK = 100_000
 
 
 class Raised:
@@ -75,7 +77,7 @@ def _keep_value(store: Store, attempt: Attempt, value: Any) -> str:
 
 
 def _keep_failure(store: Store | None, attempt: Attempt, error: BaseException) -> Result:
-    text = "".join(traceback.format_exception(error))
+    text = shorten("".join(traceback.format_exception(error)), MAX_TRACEBACK)
     if isinstance(error, StoreFull):
         return _refuse_all(error)
     if store is not None and is_full(error):  # the function's own files found no room
@@ -110,6 +112,14 @@ def tail(path: Path, size: int = 3000) -> str:
         return ""
 
 
+def shorten(text: str, limit: int) -> str:
+    """Return a text of at most about `limit` characters, without its middle if it is longer."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether a retry may succeed: the cause lies in the circumstances, not in the call."""
     circumstances = (OSError, MemoryError, KeyboardInterrupt, UsageError)
@@ -118,9 +128,9 @@ def is_transient(error: BaseException) -> bool:
 
 def error_line(error: BaseException) -> str:
     """Return an exception as one line."""
-    if isinstance(error, UsageError):
-        return str(error)
-    return "".join(traceback.format_exception_only(error)).strip()
+    is_ours = isinstance(error, UsageError)
+    text = str(error) if is_ours else "".join(traceback.format_exception_only(error)).strip()
+    return shorten(text, MAX_ERROR)
 
 
 def _record(attempt: Attempt, outcome: str) -> Record:
@@ -133,10 +143,9 @@ def _record(attempt: Attempt, outcome: str) -> Record:
         "version": values.describe(getattr(call.function, "version", None)),
         "key": call.id,
         "outcome": outcome,
-        "dependencies": {name: values.describe(value) for name, value in call.dependencies.items()},
+        **(with_description(call).described or {}),
         "omitted": call.omitted,
-        "context": _context(call),
-        "notes": {name: _describe(fact) for name, fact in attempt.job.facts.items()},
+        "notes": {name: describe_safely(fact) for name, fact in attempt.job.facts.items()},
         "started": datetime.fromtimestamp(attempt.started, UTC).isoformat(timespec="milliseconds"),
         "seconds": attempt.seconds and round(attempt.seconds, 6),
         "host": socket.gethostname(),
@@ -148,36 +157,3 @@ def _record(attempt: Attempt, outcome: str) -> Record:
         record["batch"] = attempt.batch
     code = attempt.call.code
     return record | attempt.provenance | ({} if code is None else code.fields())
-
-
-def _context(call: Call) -> dict[str, Any]:
-    """Return the arguments that are no dependencies, up to a total size."""
-    function = call.function
-    whole = (
-        {d.parameter for d in function.dependencies if d.key is None}
-        if isinstance(function, Cachable)
-        else set()
-    )
-    context: dict[str, Any] = {}
-    room = CONTEXT_LIMIT
-    for name, value in call.arguments.items():
-        if name in whole:
-            continue
-        items = value.items() if isinstance(value, dict) else [(None, value)]
-        for key, inner in items:
-            if f"{name}:{key}" in call.dependencies:
-                continue
-            described = _describe(inner)
-            size = len(str(described)) + len(str(key))
-            if size <= room:
-                room -= size
-                context[name if key is None else f"{name}:{key}"] = described
-    return context
-
-
-def _describe(value: Any) -> Any:
-    """Describe a value that only people read: this must never cost a result."""
-    try:
-        return values.describe(value)
-    except Exception:
-        return {"$unknown": f"{type(value).__module__}.{type(value).__qualname__}"}

@@ -37,6 +37,17 @@ def short_label(point: Mapping[Any, Any], limit: int = 100, keys: Sequence[Any] 
     return text if len(text) <= limit else text[:limit].rpartition(",")[0] + ", …"
 
 
+def shared_label(failing: Sequence[Mapping[Any, Any]], others: Sequence[Mapping[Any, Any]]) -> str:
+    """Return the settings that all failing points share and not all others have, as a label; maybe empty."""
+    texts = {key: text for key, value in failing[0].items() if (text := _plain_text(value)) is not None}
+
+    def share(points: Sequence[Mapping[Any, Any]], key: Any) -> bool:
+        return all(key in point and _plain_text(point[key]) == texts[key] for point in points)
+
+    chosen = [key for key in texts if share(failing[1:], key) and not share(others, key)] if others else []
+    return short_label({key: failing[0][key] for key in chosen}) if chosen else ""
+
+
 def _plain_text(value: Any) -> str | None:
     """Return the text of a plain value that is short enough, None for anything else."""
     if not isinstance(value, bool | int | float | str | tuple):

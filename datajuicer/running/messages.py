@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from datajuicer.errors import Failure, MissingResults
 from datajuicer.grids.points import Point
-from datajuicer.running.labels import distinguishing_keys, short_label
+from datajuicer.running.keep import shorten
+from datajuicer.running.labels import distinguishing_keys, shared_label, short_label
 
 MAX_LISTED = 10  # failures that a message lists
+MAX_SHOWN = 2000  # characters of an error that a message shows
 
 
 def nothing_stored(points: Sequence[Point], missing: Sequence[int], hint: str) -> MissingResults:
@@ -25,13 +27,20 @@ def nothing_stored(points: Sequence[Point], missing: Sequence[int], hint: str) -
 
 def describe_failures(failures: Sequence[Failure], points: Sequence[Point]) -> str:
     """Return the message of a `RunError`: how many points failed, which, why, and what a retry does."""
-    count = sum(len(f.indices) for f in failures)
-    lines = [f"{count} of {len(points)} points failed; the results of the others are kept (and in .results)"]
+    failed = {index for failure in failures for index in failure.indices}
+    others = [point for index, point in enumerate(points) if index not in failed]
+    label = shared_label([points[index] for index in sorted(failed)], others)
+    shared = f", all with {label}" if label else ""
+    lines = [
+        f"{len(failed)} of {len(points)} points failed{shared}; the results of the others are kept (and in "
+        ".results)"
+    ]
     keys = distinguishing_keys([failure.point for failure in failures])
     for failure in failures[:MAX_LISTED]:
         places = ", ".join(map(str, failure.indices))
         log = f" (log: {failure.log})" if failure.log else ""
-        lines.append(f"  point {places} ({short_label(failure.point, keys=keys)}): {failure.error}{log}")
+        error = shorten(failure.error, MAX_SHOWN)
+        lines.append(f"  point {places} ({short_label(failure.point, keys=keys)}): {error}{log}")
     if len(failures) > MAX_LISTED:
         lines.append(f"  … and {len(failures) - MAX_LISTED} more (in .failures)")
     if any(f.recorded for f in failures):

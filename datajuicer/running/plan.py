@@ -29,6 +29,7 @@ class Call:
         omitted: what tells the result from others of the same key, for its record; see `omitted`.
         replaces: what this call replaces, see `datajuicer.store.replacing`.
         code: the code behind the call: first where it was planned, then where it is made.
+        described: what the record says of the arguments; made before the call, which may change them.
     """
 
     function: Callable[..., Any]
@@ -42,6 +43,7 @@ class Call:
     omitted: dict[str, Any] = field(default_factory=dict)
     replaces: str | None = None
     code: Code | None = None
+    described: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -93,6 +95,11 @@ def plan(points: Sequence[Point], func: Any, args: Sequence[Any], kwargs: Mappin
     Raises:
         UsageError: an argument, a template or a dependency does not work; the message names the point.
     """
+    with keys.encoding_once():
+        return _plan(points, func, args, kwargs)
+
+
+def _plan(points: Sequence[Point], func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Call]:
     calls: list[Call] = []
     shared: dict[int, list[int]] = {}  # the indices of calls that several points share
     by_key: dict[tuple[str, str], list[int]] = {}

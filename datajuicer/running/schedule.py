@@ -20,9 +20,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from datajuicer import keys
 from datajuicer.errors import Interrupted, WorkerDied
+from datajuicer.running.arguments import Copier, shared_objects
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.compute import Task, compute, compute_pickled, record_death
+from datajuicer.running.describe import with_description
 from datajuicer.running.labels import distinguishing_keys, short_label
 from datajuicer.running.options import RunOptions
 from datajuicer.running.plan import Call, batches
@@ -34,6 +37,7 @@ from datajuicer.store import claims
 from datajuicer.store.pickled import check_ours
 from datajuicer.store.store import Store
 from datajuicer.workers.local import InProcess, LocalExecutor
+from datajuicer.workers.shared import SharedObjects
 
 MAX_UNSTORABLE = 3  # values of one function that could not be stored, after which it is not called again
 POLL_INTERVAL = 0.2  # seconds between two looks at what another process computes
@@ -55,8 +59,8 @@ def compute_all(
         for name in {call.name for call in calls if getattr(call.function, "loader", None) == "pickle"}:
             check_ours(keep.root, keep.root)
             check_ours(keep.root / name, keep.root)
-    keys = distinguishing_keys([call.point for call in calls])
-    labels = [f"{call.name} {short_label(call.point, 80, keys)}".strip() for call in calls]
+    names = distinguishing_keys([call.point for call in calls])
+    labels = [f"{call.name} {short_label(call.point, 80, names)}".strip() for call in calls]
     display = make_progress(_shows_progress(options), zip([c.id for c in calls], labels, strict=True))
     stop = Stop()
     executor = options.executor or _make_executor(len(calls), options, display, stop)
@@ -108,6 +112,17 @@ class _Schedule:
     # function → how many of its values could not be stored, and why
     unstorable: dict[str, tuple[int, str]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        shared = shared_objects((call.args, call.kwargs) for call in self.calls)
+        self.copier = Copier(shared)
+        self.encoded: dict[Any, Any] = {}
+        self.shared = SharedObjects()
+        if isinstance(self.executor, LocalExecutor):
+            for function in {id(call.function): call.function for call in self.calls}.values():
+                self.shared.add(function, immutable=True)
+            for value in shared:
+                self.shared.add(value, immutable=False)
+
     def interrupted(self) -> Interrupted:
         """Return what a run that was stopped raises."""
         total = len(self.calls)
@@ -140,15 +155,14 @@ class _Schedule:
         return len(self.running) < 2 * self.options.n_threads  # one waiting task per worker
 
     def _submit(self, places: tuple[int, ...], provenance: dict[str, Any]) -> Future[Any]:
-        calls = tuple(map(self._with_code, places))
+        with keys.encoding_once(self.encoded):
+            calls = tuple(with_description(self._with_code(place)) for place in places)
         keep = self.keep if isinstance(calls[0].function, Cachable) else None
         task = Task(calls, keep, self.options.retry, self.options.lint, provenance)
         if isinstance(self.executor, InProcess):
-            return self.executor.submit(compute, task)
-        import cloudpickle
-
+            return self.executor.submit(compute, task, self.copier)
         try:
-            payload = cloudpickle.dumps(task.without_points())
+            payload, needed = self.shared.dumps(task.to_send())
         except Exception as error:
             unsent: Future[Any] = Future()
             if len(places) > 1:  # tried alone, each shows whether it was the one
@@ -156,6 +170,8 @@ class _Schedule:
             else:
                 unsent.set_exception(error)
             return unsent
+        if isinstance(self.executor, LocalExecutor):
+            return self.executor.submit_sharing(self.shared, needed, compute_pickled, payload)
         return self.executor.submit(compute_pickled, payload)
 
     def _collect(self, pending: deque[tuple[int, ...]]) -> Iterator[tuple[int, Result]]:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from datajuicer.errors import Interrupted, WorkerDied
 from datajuicer.keys import module_name
 from datajuicer.workers.frames import STOPPED, receive, send
 from datajuicer.workers.job import LINK, Link
+from datajuicer.workers.shared import SharedObjects
 
 THREAD_SETTINGS = (
     "OMP_NUM_THREADS",
@@ -62,6 +63,16 @@ class _Slot:
     read: Any = None
     write: Any = None
     writing: threading.Lock = field(default_factory=threading.Lock)
+    sent: set[str] = field(default_factory=set)  # names of shared objects that the process has
+
+    def close(self) -> None:
+        """Close the pipes of a process that has ended."""
+        with self.writing:
+            for pipe in (self.read, self.write):
+                if pipe is not None:
+                    with suppress(OSError):
+                        pipe.close()
+            self.read = self.write = None
 
 
 class _Limit:
@@ -137,7 +148,19 @@ class LocalExecutor(Executor):
         if self._closed:
             raise RuntimeError("the executor is shut down")
         future: Future[Any] = Future()
-        self._queue.put((future, cloudpickle.dumps((fn, args, kwargs))))
+        self._queue.put((future, cloudpickle.dumps((fn, args, kwargs)), None, ()))
+        return future
+
+    def submit_sharing(
+        self, shared: SharedObjects, needed: Iterable[str], fn: Callable[..., Any], /, *args: Any
+    ) -> Future[Any]:
+        """Queue a task that needs shared objects; a worker gets each of them once."""
+        import cloudpickle
+
+        if self._closed:
+            raise RuntimeError("the executor is shut down")
+        future: Future[Any] = Future()
+        self._queue.put((future, cloudpickle.dumps((fn, args, {})), shared, needed))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -169,12 +192,12 @@ class LocalExecutor(Executor):
 
     def _serve(self, slot: _Slot) -> None:
         while (waiting := self._queue.get()) is not None:
-            future, payload = waiting
+            future, payload, shared, needed = waiting
             if self._stopping:
                 future.cancel()
             if future.set_running_or_notify_cancel():
                 try:
-                    worked, answer = self._ask(slot, payload)
+                    worked, answer = self._ask(slot, payload, shared, needed)
                     if worked:
                         future.set_result(pickle.loads(answer))
                     else:
@@ -186,10 +209,16 @@ class LocalExecutor(Executor):
             slot.process.wait()
             slot.read.close()
 
-    def _ask(self, slot: _Slot, payload: bytes) -> tuple[bool, bytes]:
+    def _ask(
+        self, slot: _Slot, payload: bytes, shared: SharedObjects | None, needed: Iterable[str]
+    ) -> tuple[bool, bytes]:
         if slot.process is None or slot.process.poll() is not None:
             self._start(slot)
         assert slot.process is not None
+        for name in needed:
+            if shared is not None and name not in slot.sent:
+                self._tell(slot, ("shared", (name, shared.blobs[name])))
+                slot.sent.add(name)
         self._tell(slot, ("task", payload))
         if self._stopping:  # asked for while this worker was started, which may not have heard it
             self._tell(slot, ("stop", None))
@@ -207,6 +236,7 @@ class LocalExecutor(Executor):
             except (EOFError, OSError):
                 status = slot.process.wait()
                 slot.process = None
+                slot.close()
                 if status == STOPPED:
                     raise Interrupted("the worker process was asked to stop") from None
                 raise WorkerDied(limit.message() or describe_exit(status)) from None
@@ -217,10 +247,7 @@ class LocalExecutor(Executor):
             self.on_event(slot.number, kind, *content)
 
     def _start(self, slot: _Slot) -> None:
-        for pipe in (slot.read, slot.write):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
+        slot.close()
         their_read, our_write = os.pipe()
         our_read, their_write = os.pipe()
         processors = ",".join(map(str, slot.processors))
@@ -232,6 +259,7 @@ class LocalExecutor(Executor):
             str(their_write),
             processors,
         ]
+        slot.sent = set()
         slot.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 
 from datajuicer.workers.frames import STOPPED, receive, send
 from datajuicer.workers.job import LINK, Link
+from datajuicer.workers.shared import RECEIVED
 
 PROGRESS_EVERY = 0.1  # seconds; a function may report every step
 ORPHAN_GRACE = 60.0  # seconds for a last checkpoint after the parent died
@@ -50,9 +51,13 @@ class Worker:
         sys.modules["__main__"].__spec__ = ModuleSpec(setup["main"], None)
         LINK.set(Link(self.progress, self.stop.is_set, log_to, self.started))
         threading.Thread(target=self.listen, daemon=True).start()
-        while (payload := self.tasks.get()) is not None:
+        while (message := self.tasks.get()) is not None:
+            kind, content = message
+            if kind == "shared":
+                RECEIVED.add(*content)
+                continue
             self.can_stop = True
-            self.tell("result", *run(payload))
+            self.tell("result", *run(content))
 
     def listen(self) -> None:
         """Take messages while the main thread computes."""
@@ -67,7 +72,7 @@ class Worker:
             if kind == "stop":
                 self.request_stop()
             else:
-                self.tasks.put(payload)
+                self.tasks.put((kind, payload))
 
     def request_stop(self, *_: Any) -> None:
         """Ask the running function for a checkpoint; one that cannot be asked has none, so it ends here."""
