@@ -2,17 +2,16 @@
 
 from datajuicer.keys.encoding import (
     DIGEST_SIZE,
-    MANY,
     Encoder,
     Encoders,
     as_array,
     digest,
-    encoding_once,
     identity,
     key_and_omitted,
     result_key,
 )
 from datajuicer.keys.names import function_name, lasting_name, leads_back, module_name, vars_of
+from datajuicer.keys.once import MANY, encoding_once
 
 __all__ = [
     "DIGEST_SIZE",

@@ -33,9 +33,8 @@ import enum
 import functools
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from hashlib import blake2b
 from math import isnan
 from pathlib import PurePath
@@ -45,16 +44,13 @@ from typing import Any
 from datajuicer.errors import UsageError
 from datajuicer.keys.canonical import canonical
 from datajuicer.keys.names import lasting_name, leads_back, vars_of
+from datajuicer.keys.once import ENCODED, MANY
 from datajuicer.template import Literal
 
 DIGEST_SIZE = 20  # bytes; 160 bits
 
 Encoders = Mapping[type, Callable[[Any], Any]]
 Fallback = Callable[[Any, str], Any]
-
-MANY = 512  # items of a list or bytes of an array from which a value is encoded once per plan
-
-_ENCODED: ContextVar[dict[Any, tuple[Any, bytes]] | None] = ContextVar("encoded", default=None)
 
 _NAN = pack(">d", float("nan"))
 
@@ -107,22 +103,6 @@ def key_and_omitted(
 def digest(value: Any, encoders: Encoders | None = None) -> str:
     """Return the digest of one value, by the same rules as a key."""
     return blake2b(Encoder(encoders)(value, ""), digest_size=DIGEST_SIZE).hexdigest()
-
-
-@contextmanager
-def encoding_once(encoded: dict[Any, Any] | None = None) -> Iterator[None]:
-    """Encode each large object once while the body runs, which must not change any of them.
-
-    Without it an array that all points of a grid share would be hashed once per point.
-
-    Args:
-        encoded: what was encoded before, to be continued; None: nothing.
-    """
-    token = _ENCODED.set({} if encoded is None else encoded)
-    try:
-        yield
-    finally:
-        _ENCODED.reset(token)
 
 
 def identity(value: Any) -> str:
@@ -183,7 +163,7 @@ class Encoder:
 
     def _once(self, encode: Callable[[Any, str], bytes], value: Any, where: str) -> bytes:
         """Encode a large value, or return its bytes if it was encoded before within `encoding_once`."""
-        known = _ENCODED.get()
+        known = ENCODED.get()
         if known is None:
             return encode(value, where)
         name = (id(value), self.fallback, self.omitted is None, *self.encoders.items())
