@@ -214,7 +214,7 @@ def test_cached_binds_a_function_to_a_store(tmp_path):
     assert calls == ["{not a template}"]
     with pytest.raises(ZeroDivisionError):
         cached("bad")
-    with pytest.raises(dj.RunError, match="by zero"):
+    with pytest.raises(ZeroDivisionError):
         cached("bad")
     assert calls.count("bad") == 1
 
