@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from datajuicer.errors import Failure, StoreWarning, UsageError
 from datajuicer.running.cachable import Cachable
-from datajuicer.running.omitted import settle
 from datajuicer.running.plan import Call
 from datajuicer.running.provenance import Codes, shown
 from datajuicer.running.results import Results
+from datajuicer.running.settling import Settled, settle
 from datajuicer.running.status import is_current
 from datajuicer.store.pickled import load_pickle
 from datajuicer.store.reading import CannotRead
@@ -34,9 +34,9 @@ def look_up(store: Store, calls: Sequence[Call], mode: RunMode) -> Results:
     codes = Codes()
     changed: dict[str, dict[str, None]] = {}  # by function: what is other code by now
     forced = replace_any() if mode == "force" else None
-    taken: dict[str, Record] = {}
+    settled = Settled()
     for call in calls:
-        match _look_up_one(store, call, mode, forced, codes, changed, taken):
+        match _look_up_one(store, call, mode, forced, codes, changed, settled):
             case Failure() as failure:
                 failures.append(failure)
             case Call() as again:
@@ -61,14 +61,14 @@ def _look_up_one(
     forced: str | None,
     codes: Codes,
     changed: dict[str, dict[str, None]],
-    taken: dict[str, Record],
+    settled: Settled,
 ) -> dict[int, Any] | Failure | Call:
     function = call.function
     if not isinstance(function, Cachable):
         return call
     recompute = mode in ("normal", "retry")
     try:
-        call, record = settle(store, call, taken)
+        call, record = settle(store, call, settled)
         if forced is not None:
             return replace(call, replaces=forced)
         if record is None:
