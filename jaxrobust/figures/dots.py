@@ -1,19 +1,17 @@
-"""Many methods under mismatch: a row for each, a dot for the mean accuracy at each level."""
+"""Many methods under mismatch: one row per method, one dot per level at the mean accuracy."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.ticker import PercentFormatter
+from matplotlib.axes import Axes
 
 from jaxrobust.figures.captions import describe
-from jaxrobust.figures.curves import shades
+from jaxrobust.figures.composer import Composition, Row
+from jaxrobust.figures.kinds import dots
 from jaxrobust.figures.mismatch import EXPLANATION, accuracies_by, mismatch_records
-from jaxrobust.figures.style import new_figure, save_figure
-from jaxrobust.figures.tables import Table, write_tables
-
-Points = Sequence[Mapping[str, Any]]
+from jaxrobust.figures.series import Points
+from jaxrobust.figures.style import shades
+from jaxrobust.figures.tables import Numbers, Table
 
 
 def draw_dots(points: Points, folder: Path, name: str) -> list[Path]:
@@ -28,43 +26,36 @@ def draw_dots(points: Points, folder: Path, name: str) -> list[Path]:
         The files written, the picture first.
     """
     accuracies = accuracies_by(points)
-    methods = list(accuracies)
     levels = sorted({level for by_level in accuracies.values() for level in by_level})
-    figure, (axes,) = new_figure(1, 1, width=6.6, height=0.8 + 0.27 * len(methods))
-    rows = np.arange(len(methods))[::-1]
-    means = {level: [np.mean(accuracies[method][level]) for method in methods] for level in levels}
-    axes.hlines(rows, means[levels[-1]], means[levels[0]], color="0.85", linewidth=1, zorder=0)
-    for level, (label, style) in zip(levels, shades(f"{level:g}" for level in levels).items(), strict=True):
-        axes.scatter(means[level], rows, s=26, color=style.colour, label=label)
-    axes.set_yticks(rows, methods)
-    axes.set_xlim(0, 1.02)
-    axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_xlabel("Mean test accuracy")
-    axes.grid(axis="x", linewidth=0.4, color="0.9")
-    axes.set_axisbelow(True)
-    axes.legend(
-        title="Mismatch ζ",
-        fontsize=8,
-        title_fontsize=8,
-        frameon=False,
-        loc="center left",
-        bbox_to_anchor=(1, 0.5),
-    )
-    table = Table(
-        "",
-        ["Method", *(f"ζ = {level:g}" for level in levels)],
+    means = {
+        method: {level: float(np.mean(of_method[level])) for level in levels}
+        for method, of_method in accuracies.items()
+    }
+    labels = {level: f"{level:g}" for level in levels}
+    colours = [style.colour for style in shades(labels.values()).values()]
+
+    def draw(axes: Axes, means: dict[str, dict[float, float]]) -> None:
+        dots.draw_dots(axes, means, colours, size=26, labels=labels)
+        axes.legend(
+            title="Mismatch ζ",
+            fontsize=8,
+            title_fontsize=8,
+            frameon=False,
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
+        )
+
+    rows = [
         [
-            [
-                method,
-                *(
-                    f"{100 * np.mean(values):.2f} ({100 * np.std(values):.2f}) [{100 * np.min(values):.2f}]"
-                    for values in (accuracies[method][level] for level in levels)
-                ),
-            ]
-            for method in methods
-        ],
-        describe(points),
-    )
-    return save_figure(figure, folder, name, describe(points)) + write_tables(
-        folder, name, [table], explanation=EXPLANATION, records=mismatch_records("", points)
-    )
+            method,
+            *(
+                f"{100 * np.mean(values):.2f} ({100 * np.std(values):.2f}) [{100 * np.min(values):.2f}]"
+                for values in (accuracies[method][level] for level in levels)
+            ),
+        ]
+        for method in accuracies
+    ]
+    table = Table("", ["Method", *(f"ζ = {level:g}" for level in levels)], rows, describe(points))
+    figure = Composition({"": means}, [Row(draw)], width=6.6, height=0.8 + 0.27 * len(means))
+    numbers = Numbers([table], mismatch_records("", points), EXPLANATION)
+    return figure.write(folder, name, describe(points), numbers)

@@ -1,27 +1,24 @@
 """How networks train, and what an attack does to them against random corners of the same box."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
 from jaxrobust.figures.captions import describe
-from jaxrobust.figures.curves import LineStyle, draw_curves
-from jaxrobust.figures.line_tables import line_records, line_table
-from jaxrobust.figures.style import new_figure, save_figure
-from jaxrobust.figures.tables import write_tables
-
-Points = Sequence[Mapping[str, Any]]
+from jaxrobust.figures.composer import Composition, Row
+from jaxrobust.figures.kinds.curves import draw_curves, draw_history
+from jaxrobust.figures.line_tables import LineTable, line_numbers
+from jaxrobust.figures.series import Points, Series
+from jaxrobust.figures.style import LineStyle, accuracy_axis
 
 CORNERS, ATTACK = "Random corners", "Attack on the cross-entropy"
 STYLES = {CORNERS: LineStyle("#4c84e6", 1.5), ATTACK: LineStyle("#fc033d", 1.5)}
 
 
 def draw_attack_against_random(points: Points, folder: Path, name: str) -> list[Path]:
-    """Draw a column for each network: accuracy over training, and over the size of the box.
+    """Draw accuracy over training and over the size of the box, one column per network.
 
     Args:
         points: Trained points with ``size``, ``worst_case`` and ``corners``.
@@ -31,52 +28,55 @@ def draw_attack_against_random(points: Points, folder: Path, name: str) -> list[
     Returns:
         The files written, the picture first.
     """
-    columns: dict[float, list[Mapping[str, Any]]] = {}
-    for point in points:
-        columns.setdefault(point["beta_robustness"], []).append(point)
-    figure, axes = new_figure(2, len(columns), width=3.3 * len(columns), height=5.4)
-    tables, records = [], []
-    for place, (beta, of_network) in enumerate(columns.items()):
-        title = f"{'abcdefgh'[place]}  β = {beta:g}"
-        top, bottom = axes[place], axes[place + len(columns)]
-        _training(top, of_network[0]["history"])
-        top.set_title(title, loc="left")
+    panels = _panels(points)
+    first = next(iter(panels.values()))
+
+    def draw_training(axes: Axes, of_network: Points) -> None:
+        history = of_network[0]["history"]
         lines = {
-            CORNERS: {point["size"]: point["corners"] for point in of_network},
-            ATTACK: {point["size"]: [point["worst_case"]["accuracy"]] for point in of_network},
+            "Training batches": (history["training_accuracy"], "0.6"),
+            "Validation set": (history["validation_accuracy"], "#000000"),
         }
-        draw_curves(bottom, lines, STYLES, categorical=True)
-        bottom.set_ylim(0, 1.02)
-        bottom.yaxis.set_major_formatter(PercentFormatter(1))
-        bottom.set_xlabel("Size of the box ζ")
-        tables.append(line_table(title, "ζ", lines, percent=True, note=describe(of_network)))
-        records += line_records(title, "accuracy", lines)
-    axes[0].set_ylabel("Accuracy in training")
-    axes[len(columns)].set_ylabel("Test accuracy")
-    axes[0].legend(fontsize=7, frameon=False, loc="lower right")
-    axes[len(columns)].legend(fontsize=7, frameon=False, loc="best")
+        draw_history(axes, history["step"], lines)
+        accuracy_axis(axes)
+        axes.set_xlabel("Training step")
+        if of_network is first:
+            axes.legend(fontsize=7, frameon=False, loc="lower right")
+
+    def draw_box(axes: Axes, of_network: Points) -> None:
+        draw_curves(axes, _lines(of_network), STYLES, categorical=True)
+        accuracy_axis(axes)
+        axes.set_xlabel("Size of the box ζ")
+        if of_network is first:
+            axes.legend(fontsize=7, frameon=False, loc="best")
+
+    rows = [Row(draw_training, "Accuracy in training"), Row(draw_box, "Test accuracy")]
+    figure = Composition(panels, rows, width=3.3, height=5.4)
     n_corners = len(points[0]["corners"])
     caption = (
         "Top: accuracy over training; attacked accuracy is not recorded then. Bottom: mean and range "
         f"of {n_corners} random corners of the box around the parameters, and the end of one attack with ten "
         f"steps.\n{describe(points)}"
     )
-    explanation = "Test accuracy in %: mean [smallest, largest]."
-    return save_figure(figure, folder, name, caption) + write_tables(
-        folder, name, tables, explanation=explanation, records=records
+    numbers = line_numbers(
+        "Test accuracy in %: mean [smallest, largest].",
+        [LineTable(title, "ζ", "accuracy", _lines(of), note=describe(of)) for title, of in panels.items()],
     )
+    return figure.write(folder, name, caption, numbers)
 
 
-def _training(axes: Axes, history: Mapping[str, Any]) -> None:
-    for key, label, colour in (
-        ("training_accuracy", "Training batches", "0.6"),
-        ("validation_accuracy", "Validation set", "#000000"),
-    ):
-        # What was not finite is stored as nothing.
-        values = np.asarray(history[key], dtype=float)
-        axes.plot(history["step"], values, color=colour, linewidth=1.2, label=label, marker=".", markersize=3)
-    axes.set_ylim(0, 1.02)
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_xlabel("Training step")
-    axes.grid(linewidth=0.4, color="0.9")
-    axes.set_axisbelow(True)
+def _panels(points: Points) -> dict[str, list[Mapping[str, Any]]]:
+    columns: dict[float, list[Mapping[str, Any]]] = {}
+    for point in points:
+        columns.setdefault(point["beta_robustness"], []).append(point)
+    return {
+        f"{letter}  β = {beta:g}": of_network
+        for letter, (beta, of_network) in zip("abcdefgh", columns.items(), strict=False)
+    }
+
+
+def _lines(points: Points) -> Series:
+    return {
+        CORNERS: {point["size"]: point["corners"] for point in points},
+        ATTACK: {point["size"]: [point["worst_case"]["accuracy"]] for point in points},
+    }

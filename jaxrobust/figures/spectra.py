@@ -1,18 +1,19 @@
-"""Densities of the eigenvalues of a Hessian, a panel for each network."""
+"""Densities of the eigenvalues of a Hessian, one panel per network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from jaxrobust.figures.captions import describe
-from jaxrobust.figures.curves import METHOD_STYLES, legend_above
+from jaxrobust.figures.composer import Composition, Legend, Row
+from jaxrobust.figures.kinds.densities import draw_densities
 from jaxrobust.figures.panels import panels_by_network
-from jaxrobust.figures.style import new_figure, save_figure
-from jaxrobust.figures.tables import Table, write_tables
-
-Points = Sequence[Mapping[str, Any]]
+from jaxrobust.figures.series import Points
+from jaxrobust.figures.style import METHOD_STYLES
+from jaxrobust.figures.tables import Numbers, Table
 
 N_PLACES = 600
 # Width of the Gaussians relative to the range shown, and the lowest density shown.
@@ -21,7 +22,7 @@ LOWEST = 1e-9
 
 
 def density_of(spectrum: Mapping[str, Any], places: np.ndarray, width: float) -> np.ndarray:
-    """The density of eigenvalues from nodes and weights of a quadrature, smoothed by a Gaussian."""
+    """Compute the density of eigenvalues from nodes and weights of a quadrature, smoothed by a Gaussian."""
     nodes, weights = np.ravel(spectrum["nodes"]), np.ravel(spectrum["weights"])
     bumps = np.exp(-(((places[:, None] - nodes) / width) ** 2) / 2) / (width * np.sqrt(2 * np.pi))
     return bumps @ weights / len(spectrum["nodes"])
@@ -39,54 +40,34 @@ def draw_spectra(points: Points, folder: Path, name: str) -> list[Path]:
         The files written, the picture first.
     """
     panels = panels_by_network(points)
-    figure, axes = new_figure(1, len(panels), width=3.8 * len(panels), height=3.6)
-    largest: dict[str, dict[str, list[float]]] = {}
-    for ax, (title, of_network) in zip(axes, panels.items(), strict=True):
-        nodes = np.concatenate([np.ravel(point["spectrum"]["nodes"]) for point in of_network])
-        margin = 0.03 * np.ptp(nodes)
-        places = np.linspace(nodes.min() - margin, nodes.max() + margin, N_PLACES)
-        width = float(np.ptp(places)) * RELATIVE_WIDTH
-        densities: dict[str, list[np.ndarray]] = {}
-        for point in of_network:
-            method, spectrum = point["method"], point["spectrum"]
-            densities.setdefault(method, []).append(density_of(spectrum, places, width))
-            largest.setdefault(method, {}).setdefault(title, []).append(spectrum["largest"])
-        for method, curves in densities.items():
-            style = METHOD_STYLES[method]
-            ax.semilogy(
-                places,
-                _above(np.mean(curves, axis=0), LOWEST),
-                color=style.colour,
-                linewidth=style.width,
-                linestyle="--" if style.dashed else "-",
-                label=method,
-            )
-        ax.set_ylim(bottom=LOWEST)
-        ax.set_title(title, loc="left")
-        ax.set_xlabel("Eigenvalue of the Hessian (nats)")
-    axes[0].set_ylabel("Density")
-    legend_above(figure, axes)
+    figure = Composition(panels, [Row(_draw_panel, "Density")], width=3.8, height=3.6, legend=Legend())
     first = points[0]
     caption = (
         f"Cross-entropy on {first['n_samples']} training samples, {len(first['spectrum']['nodes'][0])} "
         "Lanczos steps from one random vector, smoothed by Gaussians of 1/150 of the range shown; mean over "
         f"networks. Networks:\n{describe([{**point, 'n_samples': 0} for point in points])}"
     )
-    return save_figure(figure, folder, name, caption) + _write_largest(largest, panels, folder, name, caption)
+    return figure.write(folder, name, caption, _largest(panels, caption))
 
 
-def _above(values: np.ndarray, lowest: float) -> np.ndarray:
-    """The values, with gaps in the line where they are lower."""
-    return np.where(values >= lowest, values, np.nan)
+def _draw_panel(axes: Axes, points: Points) -> None:
+    nodes = np.concatenate([np.ravel(point["spectrum"]["nodes"]) for point in points])
+    margin = 0.03 * np.ptp(nodes)
+    places = np.linspace(nodes.min() - margin, nodes.max() + margin, N_PLACES)
+    width = float(np.ptp(places)) * RELATIVE_WIDTH
+    densities: dict[str, list[np.ndarray]] = {}
+    for point in points:
+        densities.setdefault(point["method"], []).append(density_of(point["spectrum"], places, width))
+    draw_densities(axes, places, densities, METHOD_STYLES, lowest=LOWEST)
+    axes.set_xlabel("Eigenvalue of the Hessian (nats)")
 
 
-def _write_largest(
-    largest: Mapping[str, Mapping[str, Sequence[float]]],
-    panels: Mapping[str, Points],
-    folder: Path,
-    name: str,
-    note: str,
-) -> list[Path]:
+def _largest(panels: Mapping[str, Points], note: str) -> Numbers:
+    largest: dict[str, dict[str, list[float]]] = {}
+    for title, points in panels.items():
+        for point in points:
+            of_method = largest.setdefault(point["method"], {})
+            of_method.setdefault(title, []).append(point["spectrum"]["largest"])
     rows = [
         [method, *(f"{np.mean(by_panel[title]):.2f}" if title in by_panel else "–" for title in panels)]
         for method, by_panel in largest.items()
@@ -97,5 +78,4 @@ def _write_largest(
         for title, values in by_panel.items()
     ]
     table = Table("Largest eigenvalues", ["Method", *panels], rows, note)
-    explanation = "Largest eigenvalue of the Hessian that was found, mean over networks."
-    return write_tables(folder, name, [table], explanation=explanation, records=records)
+    return Numbers([table], records, "Largest eigenvalue of the Hessian that was found, mean over networks.")
