@@ -74,7 +74,7 @@ def _look_up_one(
         if record is None:
             return _look_up_failure(store, call, function, codes) if mode == "normal" else call
         if not is_current(store, function, call.arguments, record, codes, recompute=recompute):
-            return replace(call, replaces=record["started"])
+            return _replace_or_tell(store, call, record, mode, codes)
         if names := codes.changes(function, call.arguments, record):
             changed.setdefault(call.name, {}).update(dict.fromkeys(names))
         values = load_values(store, call, record)
@@ -83,6 +83,24 @@ def _look_up_one(
             raise  # nothing is computed yet
         return unreadable(store, call, error)
     return call if values is None else values
+
+
+def _replace_or_tell(store: Store, call: Call, record: Record, mode: RunMode, codes: Codes) -> Failure | Call:
+    """Return the call that replaces a result; or the failure of such a call, if the code is the same still.
+
+    The result that was to be replaced stays, and `run_mode="load"` returns it with a warning.
+    """
+    function = call.function
+    assert isinstance(function, Cachable)
+    again = replace(call, replaces=record["started"])
+    if mode != "normal" or not codes.changes(function, call.arguments, record):
+        return again
+    failed = store.read(call.name, call.id, "failed")
+    if failed is None or codes.changes(function, call.arguments, failed):
+        return again
+    failure = recorded_failure(store, call, failed, ())
+    stays = f"{failure.error} (the result of earlier code stays: run_mode='load' returns it)"
+    return replace(failure, error=stays)
 
 
 def _look_up_failure(store: Store, call: Call, function: Cachable, codes: Codes) -> Failure | Call:

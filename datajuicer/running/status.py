@@ -152,11 +152,14 @@ def _state(
         if function.checker is None and function.on_code_change != "recompute":
             return State.DONE
         record = store.read(name, key)
-        is_done = record is not None and is_current(store, function, arguments, record, codes)
-        return State.DONE if is_done else State.MISSING
+        if record is not None and is_current(store, function, arguments, record, codes):
+            return State.DONE
+        has_other_code = record is not None and bool(codes.changes(function, arguments, record))
+        if not (has_other_code and store.path(name, key, "failed").exists()):
+            return State.MISSING
     if named == "claimed" and claims.is_claimed(store, name, key):
         return State.RUNNING
-    failed = named == "failed" or (named == "claimed" and store.path(name, key, "failed").exists())
+    failed = named in ("failed", "done") or (named == "claimed" and store.path(name, key, "failed").exists())
     if failed and function.on_code_change == "recompute":
         record = store.read(name, key, "failed")
         failed = record is not None and not codes.changes(function, arguments, record)
