@@ -108,9 +108,10 @@ def test_a_death_in_a_batch_is_pinned_on_the_point_that_died(tmp_path):
         return [dies.function(one) for one in n]
 
     f = cachable(["n"], table_name="f", batched=many)(dies.function)
-    with warnings.catch_warnings(), pytest.raises(RunError) as caught:
+    with warnings.catch_warnings():
         warnings.simplefilter("error")  # f travels as a copy of what many calls, which is no other code
-        run(split([{}], "n", [0, 1, 5, 6]), f, n_threads=2, batch=4, cache_dir=tmp_path)("{n}")
+        with pytest.raises(RunError) as caught:
+            run(split([{}], "n", [0, 1, 5, 6]), f, n_threads=2, batch=4, cache_dir=tmp_path)("{n}")
     assert caught.value.results == [0, None, 5, 6]
     assert "SIGKILL" in caught.value.failures[0].error
 
