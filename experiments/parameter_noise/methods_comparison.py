@@ -18,7 +18,7 @@ import datajuicer as dj
 from jaxrobust.figures.captions import describe
 from jaxrobust.figures.composer import Composition, Row
 from jaxrobust.figures.kinds.dots import draw_dots
-from jaxrobust.figures.panels import panels_by_network
+from jaxrobust.figures.parameter_noise.panels import panels_by_network
 from jaxrobust.figures.series import Points
 from jaxrobust.figures.tables import Numbers, Table
 from jaxrobust.studies.evaluations.mismatch import mismatch_sweep

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.figures.over_setting import draw_accuracy
+from jaxrobust.figures.parameter_noise.over_setting import draw_accuracy
 from jaxrobust.figures.style import LineStyle
 from jaxrobust.studies.evaluations.mismatch import mismatch_sweep
 from jaxrobust.studies.parameter_noise import protocols

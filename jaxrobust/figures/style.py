@@ -44,7 +44,7 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class LineStyle:
-    """How a line looks: its color, width in points, and dashes."""
+    """How a line looks: its colour, width in points, and dashes."""
 
     colour: str
     width: float = 1.0

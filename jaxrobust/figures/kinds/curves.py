@@ -52,7 +52,7 @@ def draw_curves(
 
 
 def draw_history(axes: Axes, steps: Sequence[float], lines: Mapping[str, tuple[Sequence[Any], str]]) -> None:
-    """Draw accuracies over training steps, one line per label with its values and color.
+    """Draw accuracies over training steps, one line per label with its values and colour.
 
     Values that were not finite are stored as None and leave gaps.
     """

@@ -65,7 +65,7 @@ def draw_spectrograms(figure: Figure, part: SubplotSpec, left: Answers, right: A
 
 
 def draw_heartbeats(figure: Figure, part: SubplotSpec, left: Answers, right: Answers) -> None:
-    """Draw consecutive beats three times, on the colors of the true and of the predicted classes."""
+    """Draw consecutive beats three times, on the colours of the true and of the predicted classes."""
     inputs, classes = left.inputs[:N_BEATS], left.classes
     length = inputs.shape[1]
     signal = inputs[..., 0].ravel()

@@ -4,11 +4,16 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from jaxrobust.figures.comparison import caption_of
 from jaxrobust.figures.composer import Composition, Row
 from jaxrobust.figures.kinds.error_bars import draw_error_bars
-from jaxrobust.figures.mismatch import EXPLANATION, accuracies_by, mismatch_records, mismatch_table
-from jaxrobust.figures.panels import panels_by_network
+from jaxrobust.figures.parameter_noise.comparison import caption_of
+from jaxrobust.figures.parameter_noise.mismatch import (
+    EXPLANATION,
+    accuracies_by,
+    mismatch_records,
+    mismatch_table,
+)
+from jaxrobust.figures.parameter_noise.panels import panels_by_network
 from jaxrobust.figures.series import Points
 from jaxrobust.figures.tables import Numbers
 

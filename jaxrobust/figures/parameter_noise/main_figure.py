@@ -7,10 +7,10 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 
-from jaxrobust.figures.comparison import caption_of, comparison_numbers, draw_two_methods
 from jaxrobust.figures.composer import write_figure
 from jaxrobust.figures.kinds.examples import Answers, draw_heartbeats, draw_images, draw_spectrograms
-from jaxrobust.figures.panels import panels_by_network
+from jaxrobust.figures.parameter_noise.comparison import caption_of, comparison_numbers, draw_two_methods
+from jaxrobust.figures.parameter_noise.panels import panels_by_network
 from jaxrobust.figures.series import Points
 from jaxrobust.figures.style import figure_of_parts, panels_in
 from jaxrobust.studies.evaluations.examples import example_inputs

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from jaxrobust.figures.captions import describe
 from jaxrobust.figures.composer import Composition, Legend, Row
 from jaxrobust.figures.kinds.landscapes import WINDOW, draw_landscapes
-from jaxrobust.figures.panels import panels_by_network
+from jaxrobust.figures.parameter_noise.panels import panels_by_network
 from jaxrobust.figures.series import Points, label_of
 from jaxrobust.figures.style import METHOD_STYLES, LineStyle
 from jaxrobust.figures.tables import Numbers, Table, write_tables

@@ -11,7 +11,7 @@ from jaxrobust.figures.composer import Composition, Legend, Row
 from jaxrobust.figures.kinds.curves import draw_curves
 from jaxrobust.figures.kinds.densities import draw_histograms
 from jaxrobust.figures.line_tables import LineTable, line_numbers
-from jaxrobust.figures.panels import panels_by_network
+from jaxrobust.figures.parameter_noise.panels import panels_by_network
 from jaxrobust.figures.series import Points, Series, series
 from jaxrobust.figures.style import METHOD_STYLES, accuracy_axis
 

@@ -11,7 +11,12 @@ from scipy.stats import mannwhitneyu
 from jaxrobust.figures.captions import describe
 from jaxrobust.figures.composer import Composition, Row
 from jaxrobust.figures.kinds.violins import split_violins
-from jaxrobust.figures.mismatch import EXPLANATION, accuracies_by, mismatch_records, mismatch_table
+from jaxrobust.figures.parameter_noise.mismatch import (
+    EXPLANATION,
+    accuracies_by,
+    mismatch_records,
+    mismatch_table,
+)
 from jaxrobust.figures.series import Points
 from jaxrobust.figures.style import METHOD_COLOURS
 from jaxrobust.figures.tables import Numbers, Table

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from jaxrobust.figures.captions import describe
 from jaxrobust.figures.composer import Composition, Row
 from jaxrobust.figures.kinds import dots
-from jaxrobust.figures.mismatch import EXPLANATION, accuracies_by, mismatch_records
+from jaxrobust.figures.parameter_noise.mismatch import EXPLANATION, accuracies_by, mismatch_records
 from jaxrobust.figures.series import Points
 from jaxrobust.figures.style import shades
 from jaxrobust.figures.tables import Numbers, Table

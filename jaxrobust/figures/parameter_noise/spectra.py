@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from jaxrobust.figures.captions import describe
 from jaxrobust.figures.composer import Composition, Legend, Row
 from jaxrobust.figures.kinds.densities import draw_densities
-from jaxrobust.figures.panels import panels_by_network
+from jaxrobust.figures.parameter_noise.panels import panels_by_network
 from jaxrobust.figures.series import Points
 from jaxrobust.figures.style import METHOD_STYLES
 from jaxrobust.figures.tables import Numbers, Table
