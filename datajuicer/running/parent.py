@@ -16,6 +16,7 @@ from datajuicer.running.labels import short_label
 from datajuicer.running.omitted import differing
 from datajuicer.store.pickled import load_pickle
 from datajuicer.store.store import MISSING, Store
+from datajuicer.template import put
 
 
 class ParentMissing(UsageError):
@@ -38,7 +39,7 @@ class Parent(dict[Any, Any]):
         """
         assert isinstance(call.function, Cachable)
         assert call.key is not None
-        super().__init__(point if shown is None else {**point, shown: call.key})
+        super().__init__(point if shown is None else put(point, shown, call.key))
         self.call = call
         self.shown = shown
         self.function = call.function

@@ -148,7 +148,13 @@ def make_call(
     """Return the call of one point, with the key of its result if the function is cachable."""
     if not isinstance(function, Cachable):
         return Call(function, args, kwargs, point, (index,))
-    return with_key(Call(function, args, kwargs, point, (index,), function.bind(args, kwargs)))
+    arguments = function.bind(args, kwargs)
+    filled = {id(arguments[name]): value for name, value in function.filled(arguments).items()}
+    if filled:  # the function sees what its key holds
+        args = tuple([filled.get(id(value), value) for value in args])
+        kwargs = {name: filled.get(id(value), value) for name, value in kwargs.items()}
+        arguments = function.bind(args, kwargs)
+    return with_key(Call(function, args, kwargs, point, (index,), arguments))
 
 
 def with_key(call: Call) -> Call:
