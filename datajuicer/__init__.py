@@ -10,8 +10,10 @@ from datajuicer.errors import (
     UsageError,
     WorkerDied,
 )
+from datajuicer.grids.frame import to_dataframe
 from datajuicer.grids.grid import Grid, configure, make_unique, query, reduce_keys, split
-from datajuicer.grids.table import Table, latex, to_dataframe
+from datajuicer.grids.latex import latex
+from datajuicer.grids.table import Table
 from datajuicer.running.cachable import Cachable, cachable
 from datajuicer.running.cached import cached
 from datajuicer.running.explain import Explanation, explain

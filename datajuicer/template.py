@@ -217,6 +217,25 @@ def put(point: Point, name: Any, value: Any) -> dict[Any, Any]:
     return {**point, name: value}
 
 
+def fill(point: Point, name: Any) -> Point:
+    """Return a point whose value of a key is no template but what that gives, as `get` does; else the point.
+
+    Dicts inside are copied; in a mapping of another type than dict templates stay.
+    """
+    value = _look_up(point, name)
+    if type(value) is not str or not ("{" in value or "}" in value):
+        return point
+    inner = point
+    for part in str(name).split(".") if name not in point else ():
+        if type(inner) is not dict:
+            return point
+        inner = inner.get(part)
+    if type(point) is not dict:
+        return point
+    found = get(point, name)
+    return put(point, name, Literal(found) if type(found) is str else found)
+
+
 def drop(point: Point, name: Any) -> dict[Any, Any]:
     """Return a copy of a point without a key, taken out where `get` reads it; dicts inside are copied."""
     if isinstance(name, str) and name not in point:

@@ -17,9 +17,9 @@ from datajuicer.clusters.scheduler import NOT_SEEN, Scheduler, Seen
 from datajuicer.clusters.slurm import Slurm
 from datajuicer.clusters.states import QUEUED, Evidence, state_of
 from datajuicer.errors import UsageError
-from datajuicer.running.omitted import settle_all
 from datajuicer.running.parent import Parent
 from datajuicer.running.plan import Call
+from datajuicer.running.settling import settle_all
 from datajuicer.running.states import State
 from datajuicer.running.status import states_of, unfinished_parents
 from datajuicer.store.store import Store

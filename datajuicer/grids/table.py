@@ -1,21 +1,16 @@
-"""Tables: grids seen along axes, as LaTeX, and as data frames."""
+"""Tables: grids seen along axes."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from datajuicer.errors import UsageError
 from datajuicer.grids.points import Point, as_points
 from datajuicer.keys import identity
-from datajuicer.store import codecs, values
-from datajuicer.store.record import made_with
-from datajuicer.store.store import Store
 from datajuicer.template import get
 
 STANDARD = "Standard"
@@ -146,169 +141,3 @@ class Table:
             return str(self.label_dict.get(value, value))
         except TypeError:  # an unhashable value has no label of its own
             return str(value)
-
-
-def latex(
-    grid: Sequence[Point],
-    independent_keys: Sequence[Any],
-    dependent_keys: Sequence[Any],
-    label_dict: Mapping[Any, Any] | None = None,
-    order: Mapping[Any, Sequence[Any]] | None = None,
-    decimals: int = 2,
-    bold_order: Sequence[Callable[[list[Any]], Any] | None] | None = None,
-) -> str:
-    """A LaTeX table (booktabs, graphicx): blocks, in each the methods as columns and the levels as rows.
-
-    Args:
-        grid: the points.
-        independent_keys: keys (or a `Table.Deviation_Var`) for blocks, columns and rows, in this order; fewer
-            are filled up from the front.
-        dependent_keys: the statistics that stand in each column.
-        label_dict: what to show for a key or a value.
-        order: axis name → values or labels that come first.
-        decimals: digits after the point.
-        bold_order: for each statistic the function, such as `max`, that finds the best of a row; None: no
-            best.
-
-    Raises:
-        UsageError: several points fall into one cell.
-    """
-    table = Table(grid, independent_keys, dependent_keys, label_dict or {}, 4, order or {})
-    best = list(bold_order or [])
-    best += [None] * (len(dependent_keys) - len(best))
-    blocks, methods, rows, statistics = (range(n) for n in table.shape())
-    width = len(statistics)
-    lines = [
-        r"\resizebox{\textwidth}{!}{%",
-        rf"\begin{{tabular}}{{l{'r' * len(methods) * width}}}",
-        r"\toprule",
-    ]
-    for block in blocks:
-        if block:
-            lines.append(r"\midrule")
-        if label := table.get_label(0, block):
-            lines.append(rf"\multicolumn{{{1 + len(methods) * width}}}{{l}}{{\textbf{{{escape(label)}}}}} \\")
-        heads = [rf"\multicolumn{{{width}}}{{c}}{{{escape(table.get_label(1, m))}}}" for m in methods]
-        lines.append(" & ".join([escape(table.get_label(2)), *heads]) + r" \\")
-        if width > 1:
-            names = [escape(table.get_label(3, s)) for s in statistics]
-            lines.append(" & ".join(["", *(names * len(methods))]) + r" \\")
-        lines.append(r"\midrule")
-        for row in rows:
-            cells = {(m, s): _only(table, block, m, row, s) for m in methods for s in statistics}
-            if all(value is None for value in cells.values()):
-                continue
-            shown = [escape(table.get_label(2, row))]
-            for m, s in product(methods, statistics):
-                column = [cells[n, s] for n in methods if cells[n, s] is not None]
-                function = best[s]
-                bold = function is not None and cells[m, s] is not None and cells[m, s] == function(column)
-                shown.append(_cell(cells[m, s], decimals, bold))
-            lines.append(" & ".join(shown) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}"])
-
-
-def _only(table: Table, *indices: int) -> Any:
-    found = table.get_val(*indices)
-    if found is None:
-        return None
-    if len(found) > 1:
-        where = ", ".join(
-            table.get_label(axis, i) for axis, i in enumerate(indices) if table.get_label(axis, i)
-        )
-        raise UsageError(
-            f"{len(found)} points fall into the cell {where}; reduce them first with reduce_keys"
-        )
-    return found[0]
-
-
-def _cell(value: Any, decimals: int, bold: bool) -> str:
-    if value is None:
-        return "--"
-    is_number = hasattr(value, "__float__") and not isinstance(value, (bool, str))
-    text = f"{float(value):.{decimals}f}" if is_number else escape(str(value))
-    return rf"\textbf{{{text}}}" if bold else text
-
-
-_ESCAPES = {c: rf"\{c}" for c in "_%&#${}"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\^{}",
-}
-
-
-def escape(text: str) -> str:
-    """Text with the characters that LaTeX takes for commands made harmless; text in $…$ is left alone."""
-    if text.count("$") == 2 and text[0] == text[-1] == "$":
-        return text
-    return "".join(_ESCAPES.get(char, char) for char in text)
-
-
-def to_dataframe(source: Any) -> Any:
-    """A pandas data frame of a grid, or of all results of a function in a store.
-
-    Args:
-        source: a grid: one row a point; or the folder of a function, such as `"sessions/train"`: one row a
-            result, with its dependencies under their names, its value under `value` (a dict: one column
-            `value.name` for each entry) and `key`, `started`, `seconds`, `version` and `code`, which is
-            different for results that were made with different code. A dependency of one of these names
-            stands under `dependency.name`. Arrays are told by dtype and shape, what a saver wrote by
-            its files' names; neither is loaded.
-
-    Raises:
-        UsageError: there is no such folder.
-    """
-    import pandas as pd
-
-    if not isinstance(source, (str, os.PathLike)):
-        return pd.DataFrame(as_points(source))
-    folder = Path(source)
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}; name that of a function, such as 'sessions/train'")
-    columns: dict[str, list[Any]] = {}
-    for count, record in enumerate(Store(folder.parent).records(folder.name)):
-        row = {"key": record["key"]}
-        for name, dependency in record["dependencies"].items():
-            row[f"dependency.{name}" if name in _OWN_COLUMNS else name] = _plain(dependency)
-        value = record["value"]
-        if type(value) is dict and not (len(value) == 1 and next(iter(value)).startswith("$")):
-            for name, inner in value.items():
-                row[f"value.{name}"] = _plain(inner)
-        else:
-            row["value"] = _plain(value)
-        row["started"], row["seconds"] = record["started"], record["seconds"]
-        row["version"], row["code"] = _plain(record["version"]), made_with(record)
-        for name, cell in row.items():
-            column = columns.get(name)
-            if column is None:
-                column = columns[name] = [None] * count
-            column.append(cell)
-        for column in columns.values():
-            if len(column) <= count:
-                column.append(None)
-    return pd.DataFrame(columns)
-
-
-_OWN_COLUMNS = ("key", "value", "started", "seconds", "version", "code")
-
-
-def _plain(tree: Any) -> Any:
-    if type(tree) is not dict and type(tree) is not list:
-        return tree
-    return values.decode(_without_files(tree), {}, values.Artifact)
-
-
-def _without_files(tree: Any) -> Any:
-    """A tree in which text stands for arrays and for what a saver wrote."""
-    if type(tree) is list:
-        return [_without_files(item) for item in tree]
-    if type(tree) is not dict:
-        return tree
-    if len(tree) == 1 and "$array" in tree:
-        _, dtype, shape = tree["$array"]
-        return f"{dtype}{shape}"
-    if len(tree) == 1 and "$value" in tree and (shown := codecs.summary(*tree["$value"])) != tree:
-        return _without_files(shown)
-    if len(tree) == 1 and "$files" in tree:
-        return ", ".join(tree["$files"]["files"])
-    return {name: _without_files(inner) for name, inner in tree.items()}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datajuicer.errors import UsageError
 from datajuicer.grids.grid import Grid
 from datajuicer.grids.points import Point
-from datajuicer.template import Literal
+from datajuicer.keys import digest
+from datajuicer.template import Literal, put
 
 
 def arrange(
@@ -36,12 +38,27 @@ def arrange(
 
 def _merge(point: Point, value: Any, store_key: str) -> Point:
     if store_key != "*":
-        return {**point, store_key: as_data(value)}
+        return put(point, store_key, as_data(value))
     if not isinstance(value, Mapping):
         raise UsageError(
             f'store_key="*" merges a dict into the point, but the result is {type(value).__qualname__}'
         )
+    for name in point.keys() & value.keys():
+        if _are_other(point[name], value[name]):
+            raise UsageError(
+                f'store_key="*" would overwrite {name!r}: the point has {reprlib.repr(point[name])}, '
+                f"the result {reprlib.repr(value[name])}; give store_key a name, or leave {name!r} out of "
+                "the point"
+            )
     return {**point, **{k: as_data(v) for k, v in value.items()}}
+
+
+def _are_other(one: Any, other: Any) -> bool:
+    """Whether two values are known to differ; typed as in keys."""
+    try:
+        return digest(one) != digest(other)
+    except UsageError:
+        return False
 
 
 def as_data(value: Any) -> Any:

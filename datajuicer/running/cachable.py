@@ -19,7 +19,7 @@ from datajuicer.errors import MissingKey, UsageError
 from datajuicer.running.digests import remember_source
 from datajuicer.running.identity import freeze, identity_of, state_of
 from datajuicer.store.values import describe
-from datajuicer.template import get
+from datajuicer.template import fill, get
 
 JOB = "job"
 
@@ -191,6 +191,18 @@ class Cachable:
             raise UsageError(f"{self.table_name} cannot be called so: {error}") from None
         found.apply_defaults()
         return dict(found.arguments)
+
+    def filled(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments that hold templates under declared keys, with their values instead."""
+        found: dict[str, Any] = {}
+        for dependency in self.dependencies:
+            if dependency.key is None:
+                continue
+            name = dependency.parameter
+            holder = found.get(name, arguments[name])
+            if isinstance(holder, Mapping) and (full := fill(holder, dependency.key)) is not holder:
+                found[name] = full
+        return found
 
     def dependency_values(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a result for these arguments depends on; what has its default is left out."""

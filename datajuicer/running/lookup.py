@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from datajuicer.errors import Failure, StoreWarning, UsageError
 from datajuicer.running.cachable import Cachable
-from datajuicer.running.omitted import settle
 from datajuicer.running.plan import Call
 from datajuicer.running.provenance import Codes, shown
 from datajuicer.running.results import Results
+from datajuicer.running.settling import Settled, settle
 from datajuicer.running.status import is_current
 from datajuicer.store.pickled import load_pickle
 from datajuicer.store.reading import CannotRead
@@ -34,9 +34,9 @@ def look_up(store: Store, calls: Sequence[Call], mode: RunMode) -> Results:
     codes = Codes()
     changed: dict[str, dict[str, None]] = {}  # by function: what is other code by now
     forced = replace_any() if mode == "force" else None
-    taken: dict[str, Record] = {}
+    settled = Settled()
     for call in calls:
-        match _look_up_one(store, call, mode, forced, codes, changed, taken):
+        match _look_up_one(store, call, mode, forced, codes, changed, settled):
             case Failure() as failure:
                 failures.append(failure)
             case Call() as again:
@@ -61,20 +61,20 @@ def _look_up_one(
     forced: str | None,
     codes: Codes,
     changed: dict[str, dict[str, None]],
-    taken: dict[str, Record],
+    settled: Settled,
 ) -> dict[int, Any] | Failure | Call:
     function = call.function
     if not isinstance(function, Cachable):
         return call
     recompute = mode in ("normal", "retry")
     try:
-        call, record = settle(store, call, taken)
+        call, record = settle(store, call, settled)
         if forced is not None:
             return replace(call, replaces=forced)
         if record is None:
             return _look_up_failure(store, call, function, codes) if mode == "normal" else call
         if not is_current(store, function, call.arguments, record, codes, recompute=recompute):
-            return replace(call, replaces=record["started"])
+            return _replace_or_tell(store, call, record, mode, codes)
         if names := codes.changes(function, call.arguments, record):
             changed.setdefault(call.name, {}).update(dict.fromkeys(names))
         values = load_values(store, call, record)
@@ -83,6 +83,24 @@ def _look_up_one(
             raise  # nothing is computed yet
         return unreadable(store, call, error)
     return call if values is None else values
+
+
+def _replace_or_tell(store: Store, call: Call, record: Record, mode: RunMode, codes: Codes) -> Failure | Call:
+    """Return the call that replaces a result; or the failure of such a call, if the code is the same still.
+
+    The result that was to be replaced stays, and `run_mode="load"` returns it with a warning.
+    """
+    function = call.function
+    assert isinstance(function, Cachable)
+    again = replace(call, replaces=record["started"])
+    if mode != "normal" or not codes.changes(function, call.arguments, record):
+        return again
+    failed = store.read(call.name, call.id, "failed")
+    if failed is None or codes.changes(function, call.arguments, failed):
+        return again
+    failure = recorded_failure(store, call, failed, ())
+    stays = f"{failure.error} (the result of earlier code stays: run_mode='load' returns it)"
+    return replace(failure, error=stays)
 
 
 def _look_up_failure(store: Store, call: Call, function: Cachable, codes: Codes) -> Failure | Call:

@@ -9,61 +9,26 @@ earlier version and counts as having the same.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.identity import is_other
-from datajuicer.running.plan import Call
 from datajuicer.store.record import Record
-from datajuicer.store.store import Store
 
 
-def settle(store: Store, call: Call, taken: dict[str, Record]) -> tuple[Call, Record | None]:
-    """Return a call under the key that is its own, and the record of its result if there is one.
+def differing(
+    function: Cachable, mine: Mapping[str, Any], dependencies: Mapping[str, Any], record: Record
+) -> dict[str, Any]:
+    """Return what a record omits differently from a call, as dependencies that tell the two apart.
 
     Args:
-        store: where results are.
-        call: of a cachable function.
-        taken: by function and key what earlier calls of the same plan omit; filled in.
+        function: what is called.
+        mine: what the key of the call omits.
+        dependencies: what the key of the call holds.
+        record: of that key.
     """
-    function = call.function
-    assert isinstance(function, Cachable)
-    while True:
-        record = store.read(call.name, call.id)
-        stored = record or store.read(call.name, call.id, "failed") or taken.get(f"{call.name} {call.key}")
-        added = {} if stored is None else differing(call, stored)
-        if not added:
-            taken.setdefault(f"{call.name} {call.key}", {"omitted": call.omitted})
-            return call, record
-        dependencies = {**call.dependencies, **added}
-        call = replace(call, dependencies=dependencies, key=function.key(dependencies))
-
-
-def settle_all(store: Store, calls: Sequence[Call]) -> list[Call]:
-    """Return the calls under their own keys; reads only records of results that are there."""
-    named: dict[str, Mapping[str, str]] = {}
-    taken: dict[str, Record] = {}
-    found = []
-    for call in calls:
-        if not isinstance(call.function, Cachable) or call.key is None:
-            found.append(call)
-            continue
-        if call.name not in named:
-            named[call.name] = store.outcomes(call.name)
-        if call.key in named[call.name] or f"{call.name} {call.key}" in taken:
-            found.append(settle(store, call, taken)[0])
-        else:
-            taken[f"{call.name} {call.key}"] = {"omitted": call.omitted}
-            found.append(call)
-    return found
-
-
-def differing(call: Call, record: Record) -> dict[str, Any]:
-    """Return what a record omits differently from a call, as dependencies that tell the two apart."""
-    function, mine, theirs = call.function, call.omitted, record.get("omitted")
-    assert isinstance(function, Cachable)
+    theirs = record.get("omitted")
     if theirs is not None and repr(mine) == repr(theirs):
         return {}
     added: dict[str, Any] = {}
@@ -79,7 +44,7 @@ def differing(call: Call, record: Record) -> dict[str, Any]:
             if not _are_equal(my_values.get(label), their_values.get(label)):
                 added[f"({label})"] = json.dumps(my_values.get(label), sort_keys=True)
     # a difference that the key holds already leads back to this record: it was stored under its own key
-    return {name: value for name, value in added.items() if name not in call.dependencies}
+    return {name: value for name, value in added.items() if name not in dependencies}
 
 
 def _are_equal(one: Any, other: Any) -> bool:

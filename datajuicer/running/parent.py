@@ -6,15 +6,17 @@ later result contains the keys of its parents, and their values are read only wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from datajuicer.errors import UsageError
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.labels import short_label
+from datajuicer.running.omitted import differing
 from datajuicer.store.pickled import load_pickle
 from datajuicer.store.store import MISSING, Store
+from datajuicer.template import put
 
 
 class ParentMissing(UsageError):
@@ -27,13 +29,24 @@ class Parent(dict[Any, Any]):
     It holds the settings of its point from the start, and the entries of its result once it is loaded.
     """
 
-    def __init__(self, point: Mapping[Any, Any], function: Cachable, key: str):
-        super().__init__(point)
-        self.function = function
-        self.key = key
+    def __init__(self, point: Mapping[Any, Any], call: Any, shown: str | None = None):
+        """Make a parent.
+
+        Args:
+            point: the settings.
+            call: the call that gives the result, a `plan.Call` of a cachable function.
+            shown: where the settings show the key; None: nowhere.
+        """
+        assert isinstance(call.function, Cachable)
+        assert call.key is not None
+        super().__init__(point if shown is None else put(point, shown, call.key))
+        self.call = call
+        self.shown = shown
+        self.function = call.function
+        self.key = call.key
 
     def __reduce__(self) -> Any:
-        return Parent, (dict(self), self.function, self.key)
+        return Parent, (dict(self), self.call, self.shown)
 
     def __datajuicer_key__(self) -> tuple[str, str, str]:
         return ("parent", self.function.table_name, self.key)
@@ -51,12 +64,18 @@ class Parent(dict[Any, Any]):
         """
         function = self.function
         record = store.read(function.table_name, self.key)
+        call = self.call
+        if record is not None and (other := differing(function, call.omitted, call.dependencies, record)):
+            raise ParentMissing(
+                f"it needs the result of {self.label}, but the one under its key was made with another "
+                f"{', '.join(other)}; run that first, and plan with planned(cache_dir=…)"
+            )
         loader = partial(load_pickle, store.root) if function.loader == "pickle" else function.loader
         value = MISSING if record is None else store.value(record, loader)
         if value is MISSING:
             raise ParentMissing(f"it needs the result of {self.label}, which is not there")
         entries = value if isinstance(value, Mapping) else {function.table_name: value}
-        return Parent({**load_parents(store, dict(self)), **entries}, function, self.key)
+        return Parent({**load_parents(store, dict(self)), **entries}, self.call)
 
 
 def parents_in(value: Any) -> Iterator[Parent]:
@@ -65,10 +84,15 @@ def parents_in(value: Any) -> Iterator[Parent]:
         yield value
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from parents_in(item)
+            if type(item) not in _PLAIN:
+                yield from parents_in(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from parents_in(item)
+            if type(item) not in _PLAIN:
+                yield from parents_in(item)
+
+
+_PLAIN = frozenset([str, int, float, bool, type(None)])  # most settings
 
 
 def load_parents(store: Store, value: Any) -> Any:
@@ -77,10 +101,15 @@ def load_parents(store: Store, value: Any) -> Any:
     Raises:
         ParentMissing: one has no result.
     """
+    return exchange_parents(value, lambda parent: parent.load(store))
+
+
+def exchange_parents(value: Any, exchange: Callable[[Parent], Any]) -> Any:
+    """Return a value with something else for each parent in it; without parents it is returned as it is."""
     if isinstance(value, Parent):
-        return value.load(store)
+        return exchange(value)
     if next(parents_in(value), None) is None:
         return value
     if isinstance(value, Mapping):
-        return {key: load_parents(store, item) for key, item in value.items()}
-    return type(value)([load_parents(store, item) for item in value])
+        return {key: exchange_parents(item, exchange) for key, item in value.items()}
+    return type(value)([exchange_parents(item, exchange) for item in value])

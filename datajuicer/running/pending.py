@@ -77,7 +77,8 @@ def _values_or_failure(
 
 def _load(store: Store, call: Call) -> Mapping[int, Any] | Failure:
     record = store.read(call.name, call.id)
-    if record is not None and differing(call, record):
+    assert isinstance(call.function, Cachable)
+    if record is not None and differing(call.function, call.omitted, call.dependencies, record):
         error = "another function of this name, or with other defaults, was computed just now; run again"
         return failure_of(store, call, error, "", recorded=False)
     try:

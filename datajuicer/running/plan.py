@@ -112,7 +112,7 @@ def _plan(points: Sequence[Point], func: Any, args: Sequence[Any], kwargs: Mappi
             raise type(error)(f"point {index}{_hint(point)}: {error}") from error
         same = [] if call.key is None else by_key.setdefault((call.name, call.key), [])
         for place in same:
-            if repr(calls[place].omitted) == repr(call.omitted):
+            if _omit_the_same(calls[place], call):
                 shared.setdefault(place, [*calls[place].indices]).append(index)
                 break
         else:
@@ -121,6 +121,14 @@ def _plan(points: Sequence[Point], func: Any, args: Sequence[Any], kwargs: Mappi
     for place, indices in shared.items():
         calls[place] = replace(calls[place], indices=tuple(indices))
     return calls
+
+
+def _omit_the_same(one: Call, other: Call) -> bool:
+    """Whether two calls of one key, and their parents, are the same in what keys omit."""
+    return repr(one.omitted) == repr(other.omitted) and all(
+        mine is theirs or _omit_the_same(mine.call, theirs.call)
+        for mine, theirs in zip(one.parents, other.parents, strict=False)
+    )
 
 
 def _call(point: Point, index: int, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
@@ -141,7 +149,20 @@ def make_call(
     if not isinstance(function, Cachable):
         return Call(function, args, kwargs, point, (index,))
     arguments = function.bind(args, kwargs)
-    dependencies, defaults = function.dependencies_and_defaults(arguments)
+    filled = {id(arguments[name]): value for name, value in function.filled(arguments).items()}
+    if filled:  # the function sees what its key holds
+        args = tuple([filled.get(id(value), value) for value in args])
+        kwargs = {name: filled.get(id(value), value) for name, value in kwargs.items()}
+        arguments = function.bind(args, kwargs)
+    return with_key(Call(function, args, kwargs, point, (index,), arguments))
+
+
+def with_key(call: Call) -> Call:
+    """Return a call with the dependencies and the key that follow from its arguments."""
+    function = call.function
+    if not isinstance(function, Cachable):
+        return call
+    dependencies, defaults = function.dependencies_and_defaults(call.arguments)
     dependencies |= function.state()
     key, values = function.key_and_omitted(dependencies)
     omitted: dict[str, Any] = {} if function.is_named else {"function": function.identity}
@@ -151,7 +172,7 @@ def make_call(
         omitted["values"] = {
             label: sorted(map(describe, found), key=repr) for label, found in sorted(values.items())
         }
-    return Call(function, args, kwargs, point, (index,), arguments, dependencies, key, omitted)
+    return replace(call, dependencies=dependencies, key=key, omitted=omitted)
 
 
 def _check_function(call: Call, functions: dict[tuple[str, str], list[Cachable]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,16 @@ from datajuicer.grids.points import as_points
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.parent import Parent
 from datajuicer.running.plan import plan
+from datajuicer.running.settling import settle_all
+from datajuicer.store.store import Store
 
 
-def planned(grid: Any, func: Any, store_key: str | None = None) -> Callable[..., Grid]:
+def planned(
+    grid: Any,
+    func: Any,
+    store_key: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> Callable[..., Grid]:
     """Return the points of a run as parents for later points: `planned(grid, func)(*args, **kwargs)`.
 
     Nothing is computed or loaded. Later points hold parents under any name, or in lists; their keys contain
@@ -23,6 +31,9 @@ def planned(grid: Any, func: Any, store_key: str | None = None) -> Callable[...,
         grid: as for `run`.
         func: as for `run`; it must be cachable.
         store_key: where each point shows the key of its result; None: nowhere.
+        cache_dir: the folder of the store that will be used. With it the keys are those under which `run`
+            keeps the results, also where the store has other results of that name: of another default or
+            function. Without it later runs find that out, but a key that was copied out of `store_key` stays.
 
     Example:
         >>> trained = planned(grid, train)("{*}")
@@ -36,14 +47,14 @@ def planned(grid: Any, func: Any, store_key: str | None = None) -> Callable[...,
     def call(*args: Any, **kwargs: Any) -> Grid:
         points = as_points(grid)
         found: dict[int, Parent] = {}
-        for one in plan(points, func, args, kwargs):
+        calls = plan(points, func, args, kwargs)
+        for one in calls if cache_dir is None else settle_all(Store(cache_dir), calls):
             if not isinstance(one.function, Cachable) or one.key is None:
                 raise UsageError(
                     f"{one.name} is not cachable, so its results have no keys; add @dj.cachable()"
                 )
             for index in one.indices:
-                shown = {} if store_key is None else {store_key: one.key}
-                found[index] = Parent({**points[index], **shown}, one.function, one.key)
+                found[index] = Parent(points[index], one, store_key)
         return Grid([found[index] for index in range(len(points))])
 
     return call

@@ -161,15 +161,19 @@ def code_that_runs(
     """The code behind a call in this process, and the names of what is other than planned.
 
     Values that change in place are taken as they were planned. Functions that travelled here have lost
-    their source; if their bytecode is the planned one, so is their source.
+    their source; if their bytecode is the planned one, so is their source. A function that travelled is a
+    copy: where its helpers reach it by name they find the original, which is no other code.
     """
     here = Codes(mutable=False).of(function, arguments)
     if planned is None:
         return here, ()
     parts = {name: part for name, part in planned.parts.items() if part.is_mutable}
     other = [name for name, part in planned.parts.items() if not part.is_mutable and name not in here.parts]
+    itself = planned.parts.get(ITSELF)
     for name, part in here.parts.items():
         plan = planned.parts.get(name)
+        if plan is None and itself is not None and part.digest.is_that_of(itself.digest):
+            continue
         parts[name] = part
         if plan is None or not part.digest.is_that_of(plan.digest):
             other.append(name)

@@ -71,7 +71,7 @@ def reach(
 
 
 # What a mutable value was when it was first looked at: functions may fill lists and dicts as they run.
-_first_seen: OrderedDict[tuple[int, str], tuple[Any, Digest | None]] = OrderedDict()
+_first_seen: OrderedDict[tuple[Any, str], tuple[Any, Digest | None]] = OrderedDict()
 _MAX_SEEN = 256
 
 
@@ -84,11 +84,11 @@ class _Walk:
         self.mutable = mutable
         self.loose = bool(home) and all(map(is_loose, home))
         self.within = within
-        self.parts: list[tuple[str, Part, tuple[int, str] | None]] = []
+        self.parts: list[tuple[str, Part, tuple[Any, str] | None]] = []
         self.met: dict[int, Any] = {}
         self.itself: Any = None
         self.queue: list[types.FunctionType | type] = []
-        self.changing: set[tuple[int, str]] = set()  # variables that the code itself assigns or fills
+        self.changing: set[tuple[Any, str]] = set()  # variables that the code itself assigns or fills
 
     def is_ours(self, module: str) -> bool:
         if any(module == prefix or module.startswith(f"{prefix}.") for prefix in self.within):
@@ -107,7 +107,7 @@ class _Walk:
                 if attribute.startswith("__") or isinstance(value, types.ModuleType):
                     continue
                 if not is_code or value.__module__ == root.__name__:
-                    self.take(value, attribute, (id(vars(root)), attribute))
+                    self.take(value, attribute, (_space(vars(root)), attribute))
             return self.work()
         root = unwrapped(root)
         if isinstance(root, type | types.FunctionType):
@@ -144,7 +144,7 @@ class _Walk:
             self.met[id(found)] = found
             self.queue.append(found)
 
-    def take(self, value: Any, name: str, variable: tuple[int, str] | None) -> None:
+    def take(self, value: Any, name: str, variable: tuple[Any, str] | None) -> None:
         """Take in what stands under a name: code by itself, a value as a part of this name."""
         if isinstance(value, types.ModuleType):
             return
@@ -171,7 +171,7 @@ class _Walk:
         self.parts.append((name, Part(digest, is_mutable), variable))
 
     @staticmethod
-    def remember(variable: tuple[int, str], value: Any, digest: Digest | None) -> None:
+    def remember(variable: tuple[Any, str], value: Any, digest: Digest | None) -> None:
         _first_seen[variable] = value, digest
         if len(_first_seen) > _MAX_SEEN:
             _first_seen.popitem(last=False)
@@ -198,7 +198,7 @@ class _Walk:
         namespace = function.__globals__
         cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
         for name in facts.assigns:
-            self.changing.add((id(cells[name]), name) if name in cells else (id(namespace), name))
+            self.changing.add((id(cells[name]), name) if name in cells else (_space(namespace), name))
         for chain in facts.reads:
             self.follow(namespace, chain)
         for name, cell in cells.items():
@@ -222,7 +222,7 @@ class _Walk:
                     return
                 namespace = vars(value)
                 continue
-            variable = (id(namespace), name)
+            variable = (_space(namespace), name)
             if chain[place + 1 : place + 2] and chain[place + 1] in _MUTATORS:
                 self.changing.add(variable)
             self.take(value, name, variable)
@@ -270,7 +270,7 @@ class _Walk:
         self.parts.append((name, Part(combined(pieces) if pieces else of_text("")), None))
 
     def member(
-        self, value: Any, owner: str, attribute: str, variable: tuple[int, str] | None
+        self, value: Any, owner: str, attribute: str, variable: tuple[Any, str] | None
     ) -> list[Digest]:
         """The digest of a class's attribute; one that changes in place is a part by itself."""
         text, is_mutable = self.token(value)
@@ -352,6 +352,11 @@ class _Telling:
             self.is_mutable = True
         items = [f"{key}={self(content, depth + 1)}" for key, content in sorted(state.items())]
         return f"{name}({', '.join(items)})"
+
+
+def _space(namespace: Mapping[str, Any]) -> Any:
+    """What tells the variables of one module from those of another; a function sent here has its own dict."""
+    return namespace.get("__name__") or id(namespace)
 
 
 def _has_state(value: Any) -> bool:

@@ -51,8 +51,9 @@ def run(
             `load_any`: compute nothing, leave out what is missing.
         cache_mode: `no_save`: keep nothing.
         cache_dir: the folder of the store.
-        store_key: None: return the values; a key: return the points with the value under this key; "*": the
-            value is a dict that is merged into the point.
+        store_key: None: return the values; a key, or a path `"a.b"` into dicts: return the points with the
+            value there; "*": the value is a dict that is merged into the point, whose own entries it must
+            not change.
         executor: any `concurrent.futures.Executor` to compute with, instead of `n_threads`.
         batch: how many points of one group go into one call of a cachable function's batched form.
         time_limit: seconds after which the worker process of a call is ended, and its points recorded as

@@ -11,10 +11,10 @@ from datajuicer.errors import UsageError
 from datajuicer.grids.grid import Grid
 from datajuicer.grids.points import as_points
 from datajuicer.running.cachable import Cachable
-from datajuicer.running.omitted import settle_all
 from datajuicer.running.parent import Parent
 from datajuicer.running.plan import Call, plan
 from datajuicer.running.provenance import EARLIER, Codes
+from datajuicer.running.settling import settle_all
 from datajuicer.running.states import State
 from datajuicer.store import claims
 from datajuicer.store.record import Record
@@ -152,11 +152,14 @@ def _state(
         if function.checker is None and function.on_code_change != "recompute":
             return State.DONE
         record = store.read(name, key)
-        is_done = record is not None and is_current(store, function, arguments, record, codes)
-        return State.DONE if is_done else State.MISSING
+        if record is not None and is_current(store, function, arguments, record, codes):
+            return State.DONE
+        has_other_code = record is not None and bool(codes.changes(function, arguments, record))
+        if not (has_other_code and store.path(name, key, "failed").exists()):
+            return State.MISSING
     if named == "claimed" and claims.is_claimed(store, name, key):
         return State.RUNNING
-    failed = named == "failed" or (named == "claimed" and store.path(name, key, "failed").exists())
+    failed = named in ("failed", "done") or (named == "claimed" and store.path(name, key, "failed").exists())
     if failed and function.on_code_change == "recompute":
         record = store.read(name, key, "failed")
         failed = record is not None and not codes.changes(function, arguments, record)

@@ -7,7 +7,7 @@ Command: python train.py -exp=adversarial_landscape_experiment (-protocol=short:
 from pathlib import Path
 from typing import Any
 
-from jaxrobust.figures.landscapes import compare_landscapes
+from jaxrobust.figures.parameter_noise.landscapes import compare_landscapes
 from jaxrobust.studies.evaluations.landscape import adversarial_landscape_sweep
 from jaxrobust.studies.parameter_noise import protocols
 

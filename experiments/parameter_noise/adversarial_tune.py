@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.figures.phase_change import draw_lines, method_and_attack
+from jaxrobust.figures.parameter_noise.phase_change import draw_lines, method_and_attack
 from jaxrobust.studies.evaluations.mismatch import weight_noise_sweep
 from jaxrobust.studies.parameter_noise import protocols
 

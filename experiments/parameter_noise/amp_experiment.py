@@ -9,7 +9,7 @@ Command: python train.py -exp=amp_experiment (-protocol=short for two cores)
 from pathlib import Path
 from typing import Any
 
-from jaxrobust.figures.sweeps import draw_mismatch_sweep
+from jaxrobust.figures.parameter_noise.sweeps import draw_mismatch_sweep
 from jaxrobust.studies.evaluations.mismatch import mismatch_sweep
 from jaxrobust.studies.parameter_noise import protocols
 

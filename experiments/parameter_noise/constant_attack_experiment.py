@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.figures.curves import LineStyle
-from jaxrobust.figures.over_setting import draw_accuracy
+from jaxrobust.figures.parameter_noise.over_setting import draw_accuracy
+from jaxrobust.figures.style import LineStyle
 from jaxrobust.studies.evaluations.mismatch import corner_sweep, mismatch_accuracy
 from jaxrobust.studies.evaluations.worst_case import worst_case_accuracy
 from jaxrobust.studies.parameter_noise import protocols

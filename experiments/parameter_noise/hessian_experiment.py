@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.figures.spectra import draw_spectra
+from jaxrobust.figures.parameter_noise.spectra import draw_spectra
 from jaxrobust.studies.evaluations.spectrum import loss_spectrum
 from jaxrobust.studies.parameter_noise import protocols
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.figures.intervals import draw_membrane_potentials, draw_verified_accuracy
+from jaxrobust.figures.parameter_noise.intervals import draw_membrane_potentials, draw_verified_accuracy
 from jaxrobust.studies.evaluations.activity import neuron_activity
 from jaxrobust.studies.evaluations.verified import BOX_SIZES, verified_test_accuracy
 from jaxrobust.studies.parameter_noise import protocols

@@ -8,7 +8,7 @@ Command: python train.py -exp=landscape_experiment (-protocol=short for two core
 from pathlib import Path
 from typing import Any
 
-from jaxrobust.figures.landscapes import compare_landscapes
+from jaxrobust.figures.parameter_noise.landscapes import compare_landscapes
 from jaxrobust.studies.evaluations.landscape import random_landscape_sweep
 from jaxrobust.studies.parameter_noise import protocols
 

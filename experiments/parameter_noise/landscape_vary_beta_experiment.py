@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.figures.curves import shades
-from jaxrobust.figures.landscapes import compare_landscapes
+from jaxrobust.figures.parameter_noise.landscapes import compare_landscapes
+from jaxrobust.figures.style import shades
 from jaxrobust.studies.evaluations.landscape import random_landscape_sweep
 from jaxrobust.studies.parameter_noise import protocols
 

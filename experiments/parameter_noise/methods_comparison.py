@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 import datajuicer as dj
 from jaxrobust.figures.captions import describe
-from jaxrobust.figures.method_dots import draw_method_dots
-from jaxrobust.figures.panels import Points, panels_by_network
-from jaxrobust.figures.style import new_figure, save_figure
-from jaxrobust.figures.tables import Table, write_tables
+from jaxrobust.figures.composer import Composition, Row
+from jaxrobust.figures.kinds.dots import draw_dots
+from jaxrobust.figures.parameter_noise.panels import panels_by_network
+from jaxrobust.figures.series import Points
+from jaxrobust.figures.tables import Numbers, Table
 from jaxrobust.studies.evaluations.mismatch import mismatch_sweep
 from jaxrobust.studies.parameter_noise import protocols
 from jaxrobust.studies.parameter_noise.catalogue import cifar_cnn, cnn, ecg_lsnn, speech_lsnn
@@ -52,6 +54,8 @@ METHODS: tuple[Mapping[str, Any], ...] = (
 # Published: Entropy-SGD takes plain steps along an averaged direction, which need a larger rate than Adam's.
 ENTROPY_SGD_RATES = (0.1, 0.01)
 LEVELS = (0.0, 0.3, 0.5)
+# From the smallest level to the largest: light to dark.
+SHADES = ("#b9cdee", "#4c84e6", "#1b3a75")
 
 
 class methods_comparison:
@@ -78,25 +82,32 @@ class methods_comparison:
         return mismatch_sweep(grid, LEVELS, **how)
 
     def visualize(self, grid: list[dict[str, Any]], folder: Path) -> list[Path]:
-        """A panel a network with a line a method, and one table."""
+        """One panel per network with one row per method, and one table."""
         panels = panels_by_network(grid)
-        figure, axes = new_figure(1, len(panels), width=3.2 * len(panels), height=4.2)
-        for ax, (title, points) in zip(axes, panels.items(), strict=True):
-            draw_method_dots(ax, title, _means(points), first=ax is axes[0])
+        means = {title: _means(points) for title, points in panels.items()}
+        first = next(iter(means.values()))
+
+        def draw(axes: Axes, of_network: dict[str, dict[float, float]]) -> None:
+            labels = {level: f"ζ = {level:g}" for level in LEVELS}
+            draw_dots(axes, of_network, SHADES, size=22, labels=labels)
+            if of_network is first:
+                axes.legend(loc="lower left", fontsize=7)
+            else:
+                axes.set_yticklabels([])
+
         caption = describe(grid)
-        files = save_figure(figure, folder, "methods_comparison", caption)
         records = [
             {"network": title, "method": method, "level": level, "mean_percent": f"{100 * mean:.2f}"}
-            for title, points in panels.items()
-            for method, means in _means(points).items()
-            for level, mean in means.items()
+            for title, of_network in means.items()
+            for method, of_method in of_network.items()
+            for level, mean in of_method.items()
         ]
         explanation = (
             f"Mean test accuracy in % over devices at mismatch {', '.join(f'{level:g}' for level in LEVELS)}."
         )
-        return files + write_tables(
-            folder, "methods_comparison", [_table(panels, caption)], explanation=explanation, records=records
-        )
+        figure = Composition(means, [Row(draw)], width=3.2, height=4.2)
+        numbers = Numbers([_table(means, caption)], records, explanation)
+        return figure.write(folder, "methods_comparison", caption, numbers)
 
 
 def _means(points: Points) -> dict[str, dict[float, float]]:
@@ -107,9 +118,7 @@ def _means(points: Points) -> dict[str, dict[float, float]]:
     return means
 
 
-def _table(panels: Mapping[str, Points], note: str) -> Table:
-    means = {title: _means(points) for title, points in panels.items()}
-
+def _table(means: Mapping[str, Mapping[str, Mapping[float, float]]], note: str) -> Table:
     def cell(title: str, method: str) -> str:
         numbers = means[title][method]
         best = {level: max(of[level] for of in means[title].values()) for level in numbers}
@@ -117,5 +126,5 @@ def _table(panels: Mapping[str, Points], note: str) -> Table:
         return " / ".join(f"**{text}**" if is_best else text for text, is_best in texts)
 
     methods = list(next(iter(means.values())))
-    rows = [[method, *(cell(title, method) for title in panels)] for method in methods]
-    return Table("All methods", ["Method", *panels], rows, note)
+    rows = [[method, *(cell(title, method) for title in means)] for method in methods]
+    return Table("All methods", ["Method", *means], rows, note)

@@ -7,7 +7,7 @@ Command: python train.py -exp=methods_random_vary_beta_experiment (-protocol=sho
 from pathlib import Path
 from typing import Any
 
-from jaxrobust.figures.random_corners import draw_attack_against_random
+from jaxrobust.figures.parameter_noise.random_corners import draw_attack_against_random
 from jaxrobust.studies.evaluations.mismatch import corner_sweep
 from jaxrobust.studies.evaluations.worst_case import worst_case_sweep
 from jaxrobust.studies.parameter_noise import protocols

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.figures.main_figure import draw_main_figure
+from jaxrobust.figures.parameter_noise.main_figure import draw_main_figure
 from jaxrobust.studies.evaluations.examples import example_answers
 from jaxrobust.studies.evaluations.mismatch import mismatch_sweep
 from jaxrobust.studies.parameter_noise import protocols

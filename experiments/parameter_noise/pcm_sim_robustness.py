@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.figures.phase_change import draw_lines, method_and_attack
+from jaxrobust.figures.parameter_noise.phase_change import draw_lines, method_and_attack
 from jaxrobust.perturbations.phase_change_memory import PUBLISHED_CLIP
 from jaxrobust.studies.evaluations.mismatch import phase_change_sweep
 from jaxrobust.studies.parameter_noise import protocols

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.figures.curves import LineStyle
-from jaxrobust.figures.over_setting import draw_accuracy
+from jaxrobust.figures.parameter_noise.over_setting import draw_accuracy
+from jaxrobust.figures.style import LineStyle
 from jaxrobust.studies.evaluations.mismatch import mismatch_sweep
 from jaxrobust.studies.parameter_noise import protocols
 from jaxrobust.studies.parameter_noise.catalogue import ecg_lsnn

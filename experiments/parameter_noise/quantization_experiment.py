@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.figures.curves import shades
-from jaxrobust.figures.over_setting import draw_accuracy
+from jaxrobust.figures.parameter_noise.over_setting import draw_accuracy
+from jaxrobust.figures.style import shades
 from jaxrobust.studies.evaluations.mismatch import mismatch_accuracy, quantized_accuracy
 from jaxrobust.studies.parameter_noise import protocols
 from jaxrobust.studies.parameter_noise.catalogue import speech_lsnn

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.figures.comparison import compare_under_mismatch
+from jaxrobust.figures.parameter_noise.comparison import compare_under_mismatch
 from jaxrobust.studies.evaluations.mismatch import mismatch_sweep
 from jaxrobust.studies.parameter_noise import protocols
 from jaxrobust.studies.parameter_noise.catalogue import digits_mlp, ecg_lsnn

@@ -8,7 +8,7 @@ Command: python train.py -exp=regularization_comparison_experiment (-protocol=sh
 from pathlib import Path
 from typing import Any
 
-from jaxrobust.figures.dots import draw_dots
+from jaxrobust.figures.parameter_noise.dots import draw_dots
 from jaxrobust.studies.evaluations.mismatch import mismatch_sweep
 from jaxrobust.studies.parameter_noise import protocols
 from jaxrobust.studies.parameter_noise.catalogue import speech_lsnn

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.figures.curves import shades
-from jaxrobust.figures.training import Measured, draw_training_and
+from jaxrobust.figures.parameter_noise.training import Measured, draw_training_and
+from jaxrobust.figures.style import shades
 from jaxrobust.studies.evaluations.mismatch import mismatch_sweep
 from jaxrobust.studies.parameter_noise import protocols
 from jaxrobust.studies.parameter_noise.catalogue import speech_lsnn

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.figures.curves import LineStyle
-from jaxrobust.figures.divergences import DIVERGENCES
-from jaxrobust.figures.training import Measured, draw_training_and
+from jaxrobust.figures.parameter_noise.divergences import DIVERGENCES
+from jaxrobust.figures.parameter_noise.training import Measured, draw_training_and
+from jaxrobust.figures.style import LineStyle
 from jaxrobust.studies.evaluations.worst_case import worst_case_sweep
 from jaxrobust.studies.parameter_noise import protocols
 from jaxrobust.studies.parameter_noise.catalogue import speech_lsnn

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.figures.weights import draw_weight_magnitudes
+from jaxrobust.figures.parameter_noise.weights import draw_weight_magnitudes
 from jaxrobust.perturbations.noise import AdditiveUniform
 from jaxrobust.perturbations.perturbation import Matching
 from jaxrobust.studies.evaluations.mismatch import perturbed_accuracy

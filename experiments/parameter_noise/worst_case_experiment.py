@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
-from jaxrobust.figures.worst_case import draw_worst_case
+from jaxrobust.figures.parameter_noise.worst_case import draw_worst_case
 from jaxrobust.studies.evaluations.worst_case import worst_case_sweep
 from jaxrobust.studies.parameter_noise import protocols
 

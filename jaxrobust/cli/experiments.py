@@ -89,7 +89,10 @@ def grid_of(experiment: Experiment, protocol: str, settings: Mapping[str, str]) 
 
 
 def plan_experiment(
-    experiment: Experiment, first: list[dict[str, Any]], settings: Mapping[str, str]
+    experiment: Experiment,
+    first: list[dict[str, Any]],
+    settings: Mapping[str, str],
+    sessions: str | None = None,
 ) -> list[PlannedStage]:
     """Plan all stages of an experiment from the grid of its first.
 
@@ -97,10 +100,11 @@ def plan_experiment(
         experiment: The experiment.
         first: What `grid_of` returned, possibly on other data.
         settings: The typed settings; ``stage.word`` is for one stage.
+        sessions: The folder of the store.
     """
     stages = stages_of(experiment)
     words = _by_stage(stages, settings)
-    return plan_stages(stages, first, lambda name, grid: configured(grid, words[name]))
+    return plan_stages(stages, first, lambda name, grid: configured(grid, words[name]), sessions)
 
 
 def _by_stage(stages: Sequence[Stage], settings: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -113,7 +113,7 @@ def _protocol_with_results(
     missing: list[float] = []
     plans: list[tuple[str, list[PlannedStage]]] = []
     for name, grid in grids:
-        stages = plan_experiment(experiment, grid, settings)
+        stages = plan_experiment(experiment, grid, settings, options["sessions"])
         plans.append((name, stages))
         missing.append(
             n_unfinished(stages, options["sessions"]) / sum(len(planned.grid) for planned in stages)

@@ -92,7 +92,9 @@ def main(argv: Sequence[str], folder: Path = FOLDER) -> int:
             }
 
         def planned(name: str, grid: list[dict[str, Any]]) -> list[PlannedStage]:
-            return plan_experiment(experiments.get(name, _ONE_NETWORK), grid, words.settings)
+            return plan_experiment(
+                experiments.get(name, _ONE_NETWORK), grid, words.settings, options["sessions"]
+            )
 
         needs_data = _needing_data(grids, experiments, planned, options)
         grids = _with_data(grids, needs_data, download=not _is_looking(options))

@@ -1,1 +1,1 @@
-"""The figure parts that several experiments share."""
+"""Figures and tables: style, captions, one composer, kinds of panels, and the figures of each study."""

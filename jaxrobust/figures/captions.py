@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from jaxrobust.figures.series import Points
 from jaxrobust.studies.parameter_noise.catalogue import family_of
-
-Points = Sequence[Mapping[str, Any]]
 
 
 def describe(points: Points) -> str:

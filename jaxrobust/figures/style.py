@@ -1,15 +1,21 @@
-"""Colours, names and files of all figures."""
+"""Colours, lines, axes and files of all figures."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("Agg")  # figures are files; no screen is needed
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
+from matplotlib.ticker import PercentFormatter
 
 # The published colours of the methods.
 METHOD_COLOURS = {
@@ -36,8 +42,53 @@ STYLE: dict[Any, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class LineStyle:
+    """How a line looks: its colour, width in points, and dashes."""
+
+    colour: str
+    width: float = 1.0
+    dashed: bool = False
+
+    @property
+    def look(self) -> dict[str, Any]:
+        """Color and dashes as keywords of matplotlib; the width differs by kind of figure."""
+        return {"color": self.colour, "linestyle": "--" if self.dashed else "-"}
+
+
+# As published: ours wide, the robust term alone dashed.
+METHOD_STYLES = {
+    method: LineStyle(colour, width=3.0 if method == "Forward noise + beta" else 1.0, dashed=method == "Beta")
+    for method, colour in METHOD_COLOURS.items()
+}
+
+
+def shades(labels: Iterable[str]) -> dict[str, LineStyle]:
+    """Return styles for ordered labels, from dark to light."""
+    labels = list(labels)
+    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, max(len(labels), 2)))
+    return {label: LineStyle(to_hex(colour), 1.5) for label, colour in zip(labels, colours, strict=False)}
+
+
+def in_percent(axis: Axis) -> None:
+    """Write fractions as percent."""
+    axis.set_major_formatter(PercentFormatter(1))
+
+
+def accuracy_axis(axes: Axes) -> None:
+    """Let the vertical axis show accuracies (fractions) from 0 to 100 %."""
+    axes.set_ylim(0, 1.02)
+    in_percent(axes.yaxis)
+
+
+def light_grid(axes: Axes, **look: Any) -> None:
+    """Draw thin gray grid lines below everything else; ``look`` as of ``Axes.grid``."""
+    axes.grid(**{"linewidth": 0.4, "color": "0.9", **look})
+    axes.set_axisbelow(True)
+
+
 def new_figure(n_rows: int, n_columns: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure and its panels in reading order; sizes in inches."""
+    """Make a figure and its panels in reading order; sizes in inches."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             n_rows, n_columns, figsize=(width, height), squeeze=False, layout="constrained"
@@ -48,7 +99,7 @@ def new_figure(n_rows: int, n_columns: int, *, width: float, height: float) -> t
 def figure_of_parts(
     n_rows: int, n_columns: int, *, width: float, height: float
 ) -> tuple[Figure, list[SubplotSpec]]:
-    """A figure divided into parts, in reading order, for panels of their own; sizes in inches."""
+    """Make a figure divided into parts, each with room for several panels; sizes in inches."""
     figure = plt.figure(figsize=(width, height))
     spec = figure.add_gridspec(
         n_rows, n_columns, left=0.05, right=0.99, top=0.93, bottom=0.08, wspace=0.17, hspace=0.2
@@ -59,7 +110,7 @@ def figure_of_parts(
 def panels_in(
     figure: Figure, part: SubplotSpec, n_rows: int = 1, n_columns: int = 1, **space: float
 ) -> list[Axes]:
-    """The panels of one part, in reading order; ``space`` as of a grid, ``hspace`` and ``wspace``."""
+    """Add panels to one part, in reading order; ``space`` is ``hspace`` and ``wspace`` of the grid."""
     grid = part.subgridspec(n_rows, n_columns, **space)
     with plt.rc_context(STYLE):
         return [figure.add_subplot(grid[row, column]) for row in range(n_rows) for column in range(n_columns)]

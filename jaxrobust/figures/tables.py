@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# What LaTeX would take for a command, and what its standard fonts lack.
+# Characters that are commands in LaTeX, or missing from its standard fonts.
 _LATEX = {
     **{sign: rf"\{sign}" for sign in "%&#${}_"},
     "\\": r"\textbackslash{}",
@@ -26,7 +26,7 @@ class Table(NamedTuple):
     Attributes:
         title: The heading.
         header: Names of the columns.
-        rows: The cells, as many a row as there are columns.
+        rows: The cells, one per column in every row.
         note: What stands below it: the data and so on.
     """
 
@@ -36,31 +36,32 @@ class Table(NamedTuple):
     note: str = ""
 
 
-def write_tables(
-    folder: Path,
-    name: str,
-    tables: Sequence[Table],
-    *,
-    explanation: str,
-    records: Sequence[Mapping[str, Any]],
-) -> list[Path]:
-    """Write tables for readers as Markdown and LaTeX, and the numbers behind them as CSV.
+class Numbers(NamedTuple):
+    """The numbers behind a figure.
 
-    Args:
-        folder: Where the files go.
-        name: Their name without ending.
-        tables: One below the other.
-        explanation: What the cells are.
-        records: The numbers, a line of the CSV each; the first has all columns.
+    Attributes:
+        tables: For readers, one below the other.
+        records: Unrounded, one line of the CSV each; the first has all columns.
+        explanation: What the cells of the tables are.
+    """
+
+    tables: Sequence[Table]
+    records: Sequence[Mapping[str, Any]]
+    explanation: str
+
+
+def write_tables(folder: Path, name: str, numbers: Numbers) -> list[Path]:
+    """Write tables as Markdown and LaTeX, and the numbers behind them as CSV.
 
     Returns:
-        The files: Markdown, LaTeX, CSV.
+        The files ``name.md``, ``name.tex`` and ``name.csv``.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    tables, explanation = numbers.tables, numbers.explanation
     texts = {
         "md": explanation + "\n\n" + "\n".join(_markdown(table) for table in tables),
         "tex": _comment(explanation) + "\n" + "\n".join(latex(table) for table in tables),
-        "csv": _csv(records),
+        "csv": _csv(numbers.records),
     }
     return [write_text(folder / f"{name}.{ending}", text) for ending, text in texts.items()]
 
@@ -78,7 +79,7 @@ def latex(table: Table) -> str:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a file in one step, so that nobody reads half of it."""
+    """Write a file atomically: a reader sees the old text or the new one."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     temporary.write_text(text)
     os.replace(temporary, path)

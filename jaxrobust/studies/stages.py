@@ -98,6 +98,7 @@ def plan_stages(
     stages: Sequence[Stage],
     first: Sequence[Mapping[str, Any]],
     configure: Callable[[str, list[Point]], list[Point]] = lambda name, grid: grid,
+    sessions: str | None = None,
 ) -> list[PlannedStage]:
     """Plan all stages without loading a result.
 
@@ -105,6 +106,8 @@ def plan_stages(
         stages: The stages in order.
         first: The grid of the first.
         configure: Applied to the name and grid of every later stage, for typed words.
+        sessions: The folder of the store, for the keys of results that are there under a further key
+            (``datajuicer.planned``).
 
     Raises:
         InputError: A grid reads results, which are not there yet, or is empty.
@@ -116,7 +119,7 @@ def plan_stages(
         if planned:
             grid = configure(stage.name, grid)
         planned.append(PlannedStage(stage, grid))
-        points[stage.name] = dj.planned(grid, stage.compute, TRAINED)("{*}")
+        points[stage.name] = dj.planned(grid, stage.compute, TRAINED, sessions)("{*}")
     return planned
 
 
@@ -146,7 +149,7 @@ def finished(planned: Sequence[PlannedStage], **how: Any) -> list[Point]:
     points: list[Point] = []
     for one in planned:
         named = {} if len(planned) == 1 else {"stage": one.stage.name}
-        keyed = dj.planned(one.grid, one.stage.compute, TRAINED)("{*}")
+        keyed = dj.planned(one.grid, one.stage.compute, TRAINED, how.get("cache_dir"))("{*}")
         grid = [{**point, **named} for point in keyed]
         points += dj.run(grid, one.stage.compute, store_key="*", **how)("{*}")
     return points

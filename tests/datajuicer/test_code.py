@@ -336,6 +336,38 @@ def test_a_failure_of_earlier_code_is_tried_again_or_told_as_old(tmp_path):
     assert run(mended) == [1.0]
 
 
+def test_a_recomputation_that_failed_is_told_not_repeated_and_the_old_result_stays(tmp_path):
+    calls = tmp_path / "calls"
+
+    def make(body):
+        text = f"@dj.cachable(table_name='f', on_code_change='recompute')\ndef f(n):\n    return {body}\n"
+        return load(tmp_path, f"CALLS = {str(calls)!r}\n{text}", "m")["f"]
+
+    def run(function, mode="normal"):
+        return dj.run({}, function, 1, mode, cache_dir=tmp_path / "s")(0)
+
+    assert run(make("n + 7")) == [7]
+    broken = make("open(CALLS, 'a').write('x') / n")
+    for _ in range(3):
+        with pytest.raises(RunError, match="ZeroDivisionError") as told:
+            run(broken)
+    assert calls.read_text() == "x"
+    assert told.value.failures[0].recorded
+    assert "run_mode='load'" in str(told.value)
+    assert dj.status({}, broken, tmp_path / "s")(0).failed
+    with pytest.warns(StoreWarning, match="changed: f itself"):
+        assert run(broken, "load") == [7]
+    with pytest.raises(RunError, match="ZeroDivisionError"):
+        run(broken, "retry")
+    assert calls.read_text() == "xx"
+    mended = make("n + 8")  # the twins: other code is tried, and the old code is a hit still
+    assert dj.status({}, mended, tmp_path / "s")(0).missing
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert run(make("n + 7  # again")) == [7]
+        assert run(mended) == [8]
+
+
 # -- what ran
 
 

@@ -91,3 +91,87 @@ def test_a_parent_survives_a_pickle_and_its_record_names_its_key(tmp_path):
 def test_only_cachable_functions_can_be_parents():
     with pytest.raises(dj.UsageError, match="is not cachable"):
         dj.planned(seeds(1), len)("{*}")
+
+
+def scaled(settings):
+    return {"height": settings["size"] * settings.get("factor", 1)}
+
+
+def of_factor(default):
+    """Return a function of one name whose dependency has this default."""
+    return dj.cachable(["settings:size", f"settings:factor?={default}"], table_name="scaled")(scaled)
+
+
+def children_of(default, cache_dir=None):
+    grid = [{"size": 10, "factor": default}]
+    (parent,) = dj.planned(grid, of_factor(default), "key", cache_dir)("{*}")
+    return grid, [{"parent": parent, "rate": 0.5}]
+
+
+@dj.cachable(dependencies=["model:parent.key", "model:rate"], on_code_change="ignore")
+def halved(model):
+    return model["parent"]["height"] * model["rate"]
+
+
+@dj.cachable(dependencies=["parent"], on_code_change="ignore")
+def quartered(parent):
+    return parent["height"] / 4
+
+
+@dj.cachable(dependencies=["child"], on_code_change="ignore")
+def summed(child):
+    return child["parent"]["height"] + child["halved"]
+
+
+@pytest.mark.parametrize(
+    ("function", "argument", "values"),
+    [(halved, "{*}", (5.0, 10.0)), (quartered, "{parent}", (2.5, 5.0))],
+    ids=["key in the settings", "parent"],
+)
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_parent_of_another_default_is_another_parent(function, argument, values, n_threads, tmp_path):
+    how = {"cache_dir": tmp_path, "progress": False}
+    for default, value in zip((1, 2), values, strict=True):
+        grid, children = children_of(default)  # planned before anything is there
+        dj.run(grid, of_factor(default), **how)("{*}")
+        assert len(dj.status(children, function, tmp_path)(argument).missing) == 1
+        assert dj.run(children, function, n_threads, **how)(argument) == [value]
+    for default, value in zip((1, 2), values, strict=True):
+        _, children = children_of(default)
+        assert str(dj.status(children, function, tmp_path)(argument)).startswith("1 done")
+        assert dj.run(children, function, run_mode="load", **how)(argument) == [value]
+
+
+def test_a_parent_is_planned_under_its_own_key_where_the_store_is_known(tmp_path):
+    for default in (1, 2):
+        dj.run([{"size": 10, "factor": default}], of_factor(default), cache_dir=tmp_path)("{*}")
+    keys = {record["key"] for record in dj.Store(tmp_path).records("scaled")}
+    found = [children_of(default, tmp_path)[1][0]["parent"] for default in (1, 2)]
+    assert {parent.key for parent in found} == {parent["key"] for parent in found} == keys
+    assert found[0].key == children_of(1)[1][0]["parent"].key  # the first stays a hit
+
+
+def test_a_grandparent_of_another_default_is_found_too(tmp_path):
+    values = []
+    for default in (1, 2):
+        grid, children = children_of(default)
+        dj.run(grid, of_factor(default), cache_dir=tmp_path)("{*}")
+        later = [{"child": child} for child in dj.planned(children, halved)("{*}")]
+        dj.run(children, halved, cache_dir=tmp_path)("{*}")
+        values += dj.run(later, summed, cache_dir=tmp_path)("{child}")
+    assert values == [15.0, 30.0]
+
+
+def test_parents_of_both_defaults_in_one_grid(tmp_path):
+    for default in (1, 2):
+        dj.run([{"size": 10, "factor": default}], of_factor(default), cache_dir=tmp_path)("{*}")
+    children = [children_of(default)[1][0] for default in (2, 1, 2)]
+    assert dj.run(children, quartered, cache_dir=tmp_path)("{parent}") == [5.0, 2.5, 5.0]
+
+
+def test_a_parent_is_never_loaded_from_a_result_of_another_default(tmp_path):
+    dj.run([{"size": 10, "factor": 1}], of_factor(1), cache_dir=tmp_path)("{*}")
+    store = dj.Store(tmp_path)
+    assert children_of(1)[1][0]["parent"].load(store)["height"] == 10
+    with pytest.raises(dj.UsageError, match=r"made with another settings:factor"):
+        children_of(2)[1][0]["parent"].load(store)

@@ -139,3 +139,50 @@ def test_a_data_frame_of_results_of_every_kind(tmp_path):
     assert len(row["key"]) == 40
     dj.run([{"a": 1}], pickled, cache_dir=tmp_path, store_key="r")("{a}")
     assert dj.to_dataframe(tmp_path / "pickled").iloc[0]["value"] == "value.pickle"
+
+
+def of_default(default, declared=()):
+    def f(m):
+        return m["lr"] + m.get("beta", 0.0)
+
+    dependencies = ["m:lr", f"m:beta?={default}"]
+    return dj.cachable(dependencies, table_name="f", earlier_defaults=declared)(f)
+
+
+def test_a_data_frame_shows_the_default_that_was_used(tmp_path):
+    for default in (0.0, 0.5):
+        grid = dj.split([{"beta": default}], "lr", [1.0, 2.0])
+        dj.run(grid, of_default(default), cache_dir=tmp_path)("{*}")
+    dj.run([{"lr": 1.0, "beta": 0.25}], of_default(0.0), cache_dir=tmp_path)("{*}")
+    frame = to_dataframe(tmp_path / "f")
+    assert frame.groupby("m:beta")["value"].apply(sorted).to_dict() == {
+        0.0: [1.0, 2.0],
+        0.25: [1.25],
+        0.5: [1.5, 2.5],
+    }
+
+
+def test_a_data_frame_shows_the_declared_default_of_records_that_name_none(tmp_path):
+    dj.run([{"lr": 1.0, "beta": 0.0}, {"lr": 1.0, "beta": 3.0}], of_default(0.0), cache_dir=tmp_path)("{*}")
+    store = dj.Store(tmp_path)
+    for record in list(store.records("f")):
+        del record["omitted"]
+        store.write(record, replace=True)
+    function = of_default(0.5, ["m:beta?=0.0"])  # the present default is another one
+    assert sorted(to_dataframe(tmp_path / "f", function)["m:beta"]) == [0.0, 3.0]
+    assert to_dataframe(tmp_path / "f")["m:beta"].count() == 1  # nothing is known of the other
+
+
+def test_a_data_frame_says_what_and_where_it_was_made(tmp_path):
+    dj.run([{}], square, cache_dir=tmp_path)(2)
+    (row,) = to_dataframe(tmp_path / "square").to_dict("records")
+    (record,) = dj.Store(tmp_path).records("square")
+    for name in ("version", "host", "commit"):
+        assert row[name] == record.get(name)
+    assert row["code"]
+
+
+def test_a_data_frame_takes_a_function_or_nothing(tmp_path):
+    dj.run([{}], square, cache_dir=tmp_path)(2)
+    with pytest.raises(UsageError, match="is not cachable"):
+        to_dataframe(tmp_path / "square", len)

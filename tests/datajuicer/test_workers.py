@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from io import StringIO
 from pathlib import Path
 
@@ -107,10 +108,38 @@ def test_a_death_in_a_batch_is_pinned_on_the_point_that_died(tmp_path):
         return [dies.function(one) for one in n]
 
     f = cachable(["n"], table_name="f", batched=many)(dies.function)
-    with pytest.raises(RunError) as caught:
-        run(split([{}], "n", [0, 1, 5, 6]), f, n_threads=2, batch=4, cache_dir=tmp_path)("{n}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # f travels as a copy of what many calls, which is no other code
+        with pytest.raises(RunError) as caught:
+            run(split([{}], "n", [0, 1, 5, 6]), f, n_threads=2, batch=4, cache_dir=tmp_path)("{n}")
     assert caught.value.results == [0, None, 5, 6]
     assert "SIGKILL" in caught.value.failures[0].error
+
+
+COUNT = 0
+
+
+def counted():
+    return COUNT
+
+
+@cachable()
+def counts(n):
+    global COUNT  # noqa: PLW0603 - the case is a function that counts
+    COUNT += 1
+    return n + 0 * counted()
+
+
+def test_a_copy_of_a_function_that_travels_is_the_code_that_was_planned(tmp_path):
+    def many(n):
+        return [counts.function(one) for one in n]
+
+    f = cachable(["n"], table_name="f", batched=many, on_code_change="recompute")(counts.function)
+    for _ in range(2):  # computed, then a hit: the worker's records name what the plan names
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert run(split([{}], "n", [3, 4]), f, 2, batch=2, cache_dir=tmp_path)("{n}") == [3, 4]
+        assert len(dj.status(split([{}], "n", [3, 4]), f, tmp_path)("{n}").done) == 2
 
 
 def test_functions_of_this_session_go_by_value_and_results_need_no_store(tmp_path):

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
-from matplotlib.ticker import PercentFormatter
+
+from jaxrobust.figures.style import accuracy_axis, light_grid
 
 WIDTH = 0.42
 
@@ -34,12 +35,10 @@ def split_violins(
         _half(axes, np.asarray(right[level]), position, side=1, colour=colours[1])
     axes.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
     axes.set_xlim(-0.6, len(levels) - 0.4)
-    axes.set_ylim(0, 1.02)
     axes.set_xlabel("Mismatch level ζ (relative standard deviation of every parameter)")
     axes.set_ylabel("Test accuracy")
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.grid(axis="y", linewidth=0.4, color="0.85")
-    axes.set_axisbelow(True)
+    accuracy_axis(axes)
+    light_grid(axes, axis="y", color="0.85")
     handles = [Patch(color=colour, label=label) for colour, label in zip(colours, labels, strict=True)]
     axes.legend(handles=handles, loc="lower left", fontsize=8, frameon=False)
 

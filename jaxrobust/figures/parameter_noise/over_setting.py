@@ -4,15 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.ticker import PercentFormatter
+from matplotlib.axes import Axes
 
 from jaxrobust.figures.captions import describe
-from jaxrobust.figures.curves import LineStyle, draw_curves, series
-from jaxrobust.figures.line_tables import line_records, line_table
-from jaxrobust.figures.style import new_figure, save_figure
-from jaxrobust.figures.tables import write_tables
-
-Points = Sequence[Mapping[str, Any]]
+from jaxrobust.figures.composer import Composition, Row
+from jaxrobust.figures.kinds.curves import draw_curves
+from jaxrobust.figures.line_tables import LineTable, line_numbers
+from jaxrobust.figures.series import Points, Series, series
+from jaxrobust.figures.style import LineStyle, accuracy_axis
 
 
 def draw_accuracy(
@@ -45,20 +44,18 @@ def draw_accuracy(
     Returns:
         The files written, the picture first.
     """
-    figure, (axes,) = new_figure(1, 1, width=5.4, height=3.8)
     lines = series(points, x=x, y=y, line=line)
-    draw_curves(axes, lines, styles, categorical=True)
-    axes.set_xlabel(x_label)
-    axes.set_ylabel("Test accuracy")
-    axes.set_ylim(0, 1.02)
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.legend(title=legend_title, fontsize=8, title_fontsize=8, frameon=False)
+
+    def draw(axes: Axes, lines: Series) -> None:
+        draw_curves(axes, lines, styles, categorical=True)
+        axes.set_xlabel(x_label)
+        accuracy_axis(axes)
+        axes.legend(title=legend_title, fontsize=8, title_fontsize=8, frameon=False)
+
+    figure = Composition({"": lines}, [Row(draw, "Test accuracy")], width=5.4, height=3.8)
     caption = f"{note} Lines: mean, bands: smallest to largest.\n{describe(points)}"
-    table = line_table("", x_label, lines, percent=True, note=describe(points))
-    return save_figure(figure, folder, name, caption) + write_tables(
-        folder,
-        name,
-        [table],
-        explanation="Test accuracy in %: mean [smallest, largest].",
-        records=line_records("", "accuracy", lines),
+    numbers = line_numbers(
+        "Test accuracy in %: mean [smallest, largest].",
+        [LineTable("", x_label, "accuracy", lines, note=describe(points))],
     )
+    return figure.write(folder, name, caption, numbers)

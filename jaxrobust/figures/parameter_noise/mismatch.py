@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxrobust.figures.captions import describe
+from jaxrobust.figures.series import Points
 from jaxrobust.figures.tables import Table
-
-Points = Sequence[Mapping[str, Any]]
 
 EXPLANATION = "Test accuracy in %, mean (standard deviation) [minimum] over networks and devices."
 
@@ -26,7 +25,7 @@ Summaries = Mapping[str, Mapping[float, Summary]]
 
 
 def accuracies_by(points: Points, line: str = "method") -> dict[str, dict[float, list[float]]]:
-    """All accuracies of a method (or what ``line`` names) at a level, networks and devices together."""
+    """Collect all accuracies by method (or the key ``line``) and level, over networks and devices."""
     result: dict[str, dict[float, list[float]]] = {}
     for point in points:
         result.setdefault(point[line], {}).setdefault(point["level"], []).extend(point["accuracies"])
@@ -47,7 +46,7 @@ def summarize(accuracies: Mapping[str, Mapping[float, Sequence[float]]]) -> dict
 
 
 def mismatch_table(title: str, points: Points, line: str = "method") -> Table:
-    """A row a level and a column a method, ``mean (std) [min]`` in percent, best mean bold."""
+    """Return one row per level and one column per method, ``mean (std) [min]`` in percent, best mean bold."""
     summaries = summarize(accuracies_by(points, line))
     rows = []
     for level in _levels(summaries):
@@ -61,7 +60,7 @@ def mismatch_table(title: str, points: Points, line: str = "method") -> Table:
 
 
 def mismatch_records(title: str, points: Points, line: str = "method") -> list[dict[str, Any]]:
-    """The same numbers, one record for each level and method."""
+    """Return the same numbers, one record per level and method."""
     summaries = summarize(accuracies_by(points, line))
     return [
         {

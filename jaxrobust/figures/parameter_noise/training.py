@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matplotlib.ticker import PercentFormatter
+from matplotlib.axes import Axes
 
 from jaxrobust.figures.captions import describe
-from jaxrobust.figures.curves import LineStyle, draw_curves, legend_above, series
-from jaxrobust.figures.line_tables import line_records, line_table
-from jaxrobust.figures.style import new_figure, save_figure
-from jaxrobust.figures.tables import write_tables
-
-Points = Sequence[Mapping[str, Any]]
+from jaxrobust.figures.composer import Composition, Legend, Row, draw_each
+from jaxrobust.figures.kinds.curves import draw_curves
+from jaxrobust.figures.line_tables import LineTable, line_numbers
+from jaxrobust.figures.series import Points, label_of, series
+from jaxrobust.figures.style import LineStyle, accuracy_axis
 
 
 @dataclass(frozen=True)
@@ -81,36 +80,40 @@ def draw_training_and(
     Returns:
         The files written, the picture first.
     """
-    figure, (left, right) = new_figure(1, 2, width=8.6, height=3.7)
-    draw_curves(left, _validation(points, line), styles)
-    left.set_title("a  Training", loc="left")
-    left.set_xlabel("Epoch")
-    left.set_ylabel("Validation accuracy")
     lines = series(points, x=measured.x, y=measured.y, line=line)
-    draw_curves(right, lines, styles, categorical=True)
-    right.set_title("b  Robustness", loc="left")
-    right.set_xlabel(measured.x_label)
-    right.set_ylabel(measured.y_label)
-    for ax in (left, right):
-        ax.set_ylim(0, 1.02)
-        ax.yaxis.set_major_formatter(PercentFormatter(1))
-    legend_above(figure, [left, right], title=legend_title, n_columns=4 if len(lines) < 5 else 3)
-    caption = f"Left: accuracy on the validation set over training. {measured.note}\n{describe(points)}"
-    table = line_table("", "ζ", lines, percent=True, note=describe(points))
-    return save_figure(figure, folder, name, caption) + write_tables(
-        folder,
-        name,
-        [table],
-        explanation=f"{measured.y_label} in %: mean [smallest, largest].",
-        records=line_records("", measured.y_label, lines),
+
+    def draw_training(axes: Axes) -> None:
+        draw_curves(axes, _validation(points, line), styles)
+        axes.set_xlabel("Epoch")
+        axes.set_ylabel("Validation accuracy")
+        accuracy_axis(axes)
+
+    def draw_measured(axes: Axes) -> None:
+        draw_curves(axes, lines, styles, categorical=True)
+        axes.set_xlabel(measured.x_label)
+        axes.set_ylabel(measured.y_label)
+        accuracy_axis(axes)
+
+    figure = Composition(
+        {"a  Training": draw_training, "b  Robustness": draw_measured},
+        [Row(draw_each)],
+        width=4.3,
+        height=3.7,
+        legend=Legend(legend_title, n_columns=4 if len(lines) < 5 else 3),
     )
+    caption = f"Left: accuracy on the validation set over training. {measured.note}\n{describe(points)}"
+    numbers = line_numbers(
+        f"{measured.y_label} in %: mean [smallest, largest].",
+        [LineTable("", "ζ", measured.y_label, lines, note=describe(points))],
+    )
+    return figure.write(folder, name, caption, numbers)
 
 
 def _validation(points: Points, line: str) -> dict[str, dict[float, list[float]]]:
     """Validation accuracies of every network once, though it has a point for each level."""
     found: dict[str, dict[float, list[float]]] = {}
     for point in {point["trained"]: point for point in points}.values():
-        label = point[line] if isinstance(point[line], str) else f"{point[line]:g}"
+        label = label_of(point, line)
         history = point["history"]
         for step, accuracy in zip(history["step"], history["validation_accuracy"], strict=True):
             if accuracy is not None:  # what was not finite is stored as nothing

@@ -1,9 +1,9 @@
-"""Which panel shows which network, in the published order."""
+"""One panel per network, in the published order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-Points = Sequence[Mapping[str, Any]]
+from jaxrobust.figures.series import Points
 
 NETWORKS = {
     "speech_lsnn": "Speech, spiking LSNN",
@@ -16,7 +16,7 @@ NETWORKS = {
 
 
 def panels_by_network(points: Points) -> dict[str, list[Mapping[str, Any]]]:
-    """The points of each network under the title of its panel."""
+    """Group the points of each network under the title of its panel."""
     found = {
         name: of_network
         for name in NETWORKS

@@ -1,20 +1,26 @@
 """Mismatch accuracies panel by panel: standard against robust as a figure, all methods as tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from scipy.stats import mannwhitneyu
 
 from jaxrobust.figures.captions import describe
-from jaxrobust.figures.mismatch import EXPLANATION, accuracies_by, mismatch_records, mismatch_table
-from jaxrobust.figures.style import METHOD_COLOURS, new_figure, save_figure
-from jaxrobust.figures.tables import Table, write_tables
-from jaxrobust.figures.violins import split_violins
+from jaxrobust.figures.composer import Composition, Row
+from jaxrobust.figures.kinds.violins import split_violins
+from jaxrobust.figures.parameter_noise.mismatch import (
+    EXPLANATION,
+    accuracies_by,
+    mismatch_records,
+    mismatch_table,
+)
+from jaxrobust.figures.series import Points
+from jaxrobust.figures.style import METHOD_COLOURS
+from jaxrobust.figures.tables import Numbers, Table
 
-Points = Sequence[Mapping[str, Any]]
 Panels = Mapping[str, Points]
 
 
@@ -33,16 +39,13 @@ def compare_under_mismatch(panels: Panels, folder: Path, name: str, *, left: str
         The files written, the picture first.
     """
     panels = {title: points for title, points in panels.items() if points}
-    figure, axes = new_figure(1, len(panels), width=5.4 * len(panels), height=3.6)
-    for ax, (title, points) in zip(axes, panels.items(), strict=True):
-        draw_two_methods(ax, points, left, right)
-        ax.set_title(title, loc="left")
-    files = save_figure(figure, folder, name, caption_of(panels))
-    return files + write_comparison(panels, folder, name, left=left, right=right)
+    rows = [Row(partial(draw_two_methods, left=left, right=right))]
+    figure = Composition(panels, rows, width=5.4, height=3.6)
+    return figure.write(folder, name, caption_of(panels), comparison_numbers(panels, left, right))
 
 
 def draw_two_methods(axes: Axes, points: Points, left: str, right: str) -> None:
-    """Split violins of two methods at every level but 0, where all devices are alike."""
+    """Draw split violins of two methods at every level but 0, where all devices are alike."""
     accuracies = accuracies_by(points)
     split_violins(
         axes,
@@ -54,23 +57,19 @@ def draw_two_methods(axes: Axes, points: Points, left: str, right: str) -> None:
 
 
 def caption_of(panels: Panels) -> str:
-    """What stands behind each panel."""
+    """Describe the data and networks of each panel."""
     return "\n".join(f"{title.strip()}: {describe(points)}" for title, points in panels.items())
 
 
-def write_comparison(
-    panels: Panels, folder: Path, name: str, *, left: str | None = None, right: str | None = None
-) -> list[Path]:
-    """Write the accuracies of all methods as Markdown, LaTeX and CSV.
+def comparison_numbers(panels: Panels, left: str, right: str) -> Numbers:
+    """Collect the accuracies of all methods.
 
-    With ``left`` and ``right`` a last table says how likely it is that two methods that are equally good
-    differ as much as these (Mann-Whitney U test over all devices, two-sided).
+    A last table gives the probability that two equally good methods differ as much as ``left`` and ``right``
+    (Mann-Whitney U test over all devices, two-sided).
     """
     tables = [mismatch_table(title, points) for title, points in panels.items()]
     records = [record for title, points in panels.items() for record in mismatch_records(title, points)]
-    if left and right:
-        tables.append(_test_table(panels, left, right))
-    return write_tables(folder, name, tables, explanation=EXPLANATION, records=records)
+    return Numbers([*tables, _test_table(panels, left, right)], records, EXPLANATION)
 
 
 def _test_table(panels: Panels, left: str, right: str) -> Table:

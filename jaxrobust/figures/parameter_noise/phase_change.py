@@ -1,19 +1,17 @@
 """Fine-tuning with noise and attacks for phase-change memory: accuracy over noise, attack steps or time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
 from jaxrobust.figures.captions import describe, listed
-from jaxrobust.figures.curves import LineStyle, Series, draw_curves, legend_above, series, shades
-from jaxrobust.figures.line_tables import line_records, line_table
-from jaxrobust.figures.style import METHOD_COLOURS, new_figure, save_figure
-from jaxrobust.figures.tables import write_tables
-
-Points = Sequence[Mapping[str, Any]]
+from jaxrobust.figures.composer import Composition, Legend, Row
+from jaxrobust.figures.kinds.curves import draw_curves
+from jaxrobust.figures.line_tables import LineTable, line_numbers
+from jaxrobust.figures.series import Points, Series, series
+from jaxrobust.figures.style import METHOD_COLOURS, LineStyle, in_percent, shades
 
 BASELINES = {
     "No noise": LineStyle(METHOD_COLOURS["Standard"], 1.5),
@@ -42,33 +40,31 @@ def draw_lines(
         x: The key of the horizontal axis.
         x_label: What it is, in words.
         explanation: What is drawn, for the caption.
-        line: The line that a point belongs to.
+        line: Returns the label of a point's line.
         line_title: What the lines are, if their names do not say it.
         log_x: Draw the horizontal axis to a logarithmic scale.
 
     Returns:
         The files written, the picture first.
     """
-    figure, axes = new_figure(1, len(panels), width=4.6 * len(panels) + 0.6, height=3.8)
-    tables, records, everything = [], [], []
-    for ax, (title, points) in zip(axes, panels.items(), strict=True):
-        lines = series(
-            [{**point, "line": line(point), "mean": _mean(point)} for point in points],
-            x=x,
-            y=lambda point: point["mean"],
-            line="line",
-        )
-        lines = {label: lines[label] for label in sorted(lines, key=_place)}
-        _draw(ax, lines, x_label, log_x=log_x)
-        ax.set_title(title, loc="left")
-        tables.append(line_table(title, x_label, lines, percent=True))
-        records += line_records(title, "accuracy", lines)
-        everything += points
-    axes[0].set_ylabel("Test accuracy")
-    legend_above(figure, axes, title=line_title)
+    lines = {title: _lines(points, x, line) for title, points in panels.items()}
+
+    def draw(axes: Axes, lines: Series) -> None:
+        others = shades(label for label in lines if label not in BASELINES)
+        draw_curves(axes, lines, {**others, **BASELINES})
+        for drawn in axes.get_lines():
+            drawn.set_marker(".")
+        if log_x:
+            axes.set_xscale("log")
+        axes.set_xlabel(x_label)
+        in_percent(axes.yaxis)
+
+    rows = [Row(draw, "Test accuracy")]
+    figure = Composition(lines, rows, width=4.6, height=3.8, margin=0.6, legend=Legend(line_title))
+    everything = [point for points in panels.values() for point in points]
     caption = f"{explanation}\n{_network(everything)}{describe(everything)}"
-    files = save_figure(figure, folder, name, caption)
-    return files + write_tables(folder, name, tables, explanation=f"In %. {caption}", records=records)
+    tables = [LineTable(title, x_label, "accuracy", of_panel) for title, of_panel in lines.items()]
+    return figure.write(folder, name, caption, line_numbers(f"In %. {caption}", tables))
 
 
 def method_and_attack(point: Mapping[str, Any]) -> str:
@@ -78,15 +74,11 @@ def method_and_attack(point: Mapping[str, Any]) -> str:
     return f"Noise + attack, ζ = {point['attack_size_mismatch']:g}"
 
 
-def _draw(axes: Axes, lines: Series, x_label: str, *, log_x: bool) -> None:
-    others = shades(label for label in lines if label not in BASELINES)
-    draw_curves(axes, lines, {**others, **BASELINES})
-    for drawn in axes.get_lines():
-        drawn.set_marker(".")
-    if log_x:
-        axes.set_xscale("log")
-    axes.set_xlabel(x_label)
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+def _lines(points: Points, x: str, line: Callable[[Mapping[str, Any]], str]) -> Series:
+    """Return mean accuracies of networks by line and ``x``, baselines first."""
+    labeled = [{**point, "line": line(point)} for point in points]
+    lines = series(labeled, x=x, y=_mean, line="line")
+    return {label: lines[label] for label in sorted(lines, key=_place)}
 
 
 def _place(label: str) -> tuple[int, str]:
@@ -99,7 +91,7 @@ def _mean(point: Mapping[str, Any]) -> float:
 
 
 def _network(points: Points) -> str:
-    """What of the published network was made smaller."""
+    """Say in what the network is smaller than the published one; empty if it is not."""
     blocks = {point["n_blocks"] for point in points} - {5}
     if not blocks:
         return ""

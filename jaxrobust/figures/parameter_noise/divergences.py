@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from jaxrobust.figures.curves import LineStyle
+from jaxrobust.figures.style import LineStyle
 
 
 class Divergence(NamedTuple):

@@ -1,18 +1,17 @@
-"""How large weights become with the robust term, and what large weights do for robustness."""
+"""Weight magnitudes with the robust term, and the robustness that large weights bring."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
 from jaxrobust.figures.captions import describe
-from jaxrobust.figures.style import new_figure, save_figure
-from jaxrobust.figures.tables import Table, write_tables
-
-Points = Sequence[Mapping[str, Any]]
+from jaxrobust.figures.composer import Composition, Row, draw_each
+from jaxrobust.figures.series import Points
+from jaxrobust.figures.style import accuracy_axis, light_grid
+from jaxrobust.figures.tables import Numbers, Table
 
 CONSTANT, RELATIVE = "Constant attack", "Relative attack"
 COLOURS = {CONSTANT: "#4c84e6", RELATIVE: "#fc033d"}
@@ -34,28 +33,23 @@ def draw_weight_magnitudes(points: Points, folder: Path, name: str) -> list[Path
     """
     spiking = [point for point in points if point["architecture"] == "speech_lsnn"]
     perceptrons = [point for point in points if point["architecture"] == "mnist_mlp"]
-    figure, axes = new_figure(1, 3, width=11.6, height=3.6)
-    for ax, title, tensor, label in (
-        (axes[0], "a  Speech, input weights", "w_in", "Mean |W_in|"),
-        (axes[1], "b  Speech, recurrent weights", "w_rec", "Mean |W_rec|"),
-    ):
-        for attack, colour in COLOURS.items():
-            of_attack = [point for point in spiking if _attack(point) == attack]
-            ax.scatter(
-                [point["beta_robustness"] for point in of_attack],
-                [point["magnitudes"][tensor] for point in of_attack],
-                s=22,
-                alpha=0.8,
-                color=colour,
-                label=attack,
-            )
-        ax.set_title(title, loc="left")
-        ax.set_xlabel("Weight of the robust term β")
-        ax.set_ylabel(label)
-        ax.grid(linewidth=0.4, color="0.9")
-        ax.set_axisbelow(True)
-    axes[0].legend(fontsize=8, frameon=False)
-    _over_training(axes[2], perceptrons)
+
+    def draw_input(axes: Axes) -> None:
+        _over_beta(axes, spiking, "w_in", "Mean |W_in|")
+        axes.legend(fontsize=8, frameon=False)
+
+    def draw_recurrent(axes: Axes) -> None:
+        _over_beta(axes, spiking, "w_rec", "Mean |W_rec|")
+
+    def draw_training(axes: Axes) -> None:
+        _over_training(axes, perceptrons)
+
+    panels = {
+        "a  Speech, input weights": draw_input,
+        "b  Speech, recurrent weights": draw_recurrent,
+        "c  Digits, MLP": draw_training,
+    }
+    figure = Composition(panels, [Row(draw_each)], width=11.6 / 3, height=3.6)
     n_devices = len(perceptrons[0]["accuracies"])
     caption = (
         f"a, b: a dot a network. c: mean test accuracy of {n_devices} devices with uniform noise up to "
@@ -65,7 +59,23 @@ def draw_weight_magnitudes(points: Points, folder: Path, name: str) -> list[Path
         + "\n"
         + describe(perceptrons)
     )
-    return save_figure(figure, folder, name, caption) + _write(points, folder, name, caption)
+    return figure.write(folder, name, caption, _numbers(points, caption))
+
+
+def _over_beta(axes: Axes, points: Points, tensor: str, label: str) -> None:
+    for attack, colour in COLOURS.items():
+        of_attack = [point for point in points if _attack(point) == attack]
+        axes.scatter(
+            [point["beta_robustness"] for point in of_attack],
+            [point["magnitudes"][tensor] for point in of_attack],
+            s=22,
+            alpha=0.8,
+            color=colour,
+            label=attack,
+        )
+    axes.set_xlabel("Weight of the robust term β")
+    axes.set_ylabel(label)
+    light_grid(axes)
 
 
 def _attack(point: Mapping[str, Any]) -> str:
@@ -73,7 +83,7 @@ def _attack(point: Mapping[str, Any]) -> str:
 
 
 def _epoch(point: Mapping[str, Any]) -> float:
-    """When the parameters that were kept were reached."""
+    """Return the epoch of the parameters that were kept."""
     return sum(point["n_epochs"]) * point["best_step"] / point["n_steps"]
 
 
@@ -93,17 +103,15 @@ def _over_training(axes: Axes, perceptrons: Points) -> None:
         robustness = [np.mean(point["accuracies"]) for point in of_weight]
         other.plot(epochs, robustness, color=ROBUSTNESS_COLOUR, **look)
         axes.plot([], [], color="0.3", label=label, **look)
-    axes.set_title("c  Digits, MLP", loc="left")
     axes.set_xlabel("Epoch")
     axes.set_ylabel("Sum of mean |W| of hidden layers", color=MAGNITUDE_COLOUR)
     axes.set_ylim(bottom=0)
     other.set_ylabel("Test accuracy under uniform noise", color=ROBUSTNESS_COLOUR)
-    other.set_ylim(0, 1.02)
-    other.yaxis.set_major_formatter(PercentFormatter(1))
+    accuracy_axis(other)
     axes.legend(fontsize=8, frameon=False)
 
 
-def _write(points: Points, folder: Path, name: str, note: str) -> list[Path]:
+def _numbers(points: Points, note: str) -> Numbers:
     records = []
     for point in points:
         is_spiking = point["architecture"] == "speech_lsnn"
@@ -123,4 +131,4 @@ def _write(points: Points, folder: Path, name: str, note: str) -> list[Path]:
     rows = [[f"{record[key]}" for key in header] for record in records]
     table = Table("", [key.replace("_", " ") for key in header], rows, note)
     explanation = "Mean absolute weights: input and recurrent (spiking), first and second layer (MLP)."
-    return write_tables(folder, name, [table], explanation=explanation, records=records)
+    return Numbers([table], records, explanation)

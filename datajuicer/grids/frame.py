@@ -1,0 +1,91 @@
+"""Data frames of grids and of what a store holds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from datajuicer.errors import UsageError
+from datajuicer.grids.points import as_points
+from datajuicer.store import codecs, values
+from datajuicer.store.record import made_with
+from datajuicer.store.store import Store
+
+
+def to_dataframe(source: Any, function: Any = None) -> Any:
+    """A pandas data frame of a grid, or of all results of a function in a store.
+
+    Args:
+        source: a grid: one row a point; or the folder of a function, such as `"sessions/train"`: one row a
+            result, with its dependencies under their names, its value under `value` (a dict: one column
+            `value.name` for each entry) and `key`, `started`, `seconds`, `version`, `host`, `commit` and
+            `code`, which is different for results that were made with different code. A dependency that
+            was left out has the default that was used. A dependency of one of these names stands under
+            `dependency.name`. Arrays are told by dtype and shape, what a saver wrote by its files' names;
+            neither is loaded.
+        function: the cachable function of that folder: results of earlier versions of the engine do not
+            name their defaults, they have those that it declares (`earlier_defaults`).
+
+    Raises:
+        UsageError: there is no such folder, or the function is not cachable.
+    """
+    import pandas as pd
+
+    if not isinstance(source, (str, os.PathLike)):
+        return pd.DataFrame(as_points(source))
+    folder = Path(source)
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}; name that of a function, such as 'sessions/train'")
+    if function is not None and not hasattr(function, "earlier_defaults_described"):
+        raise UsageError(f"{function!r} is not cachable; give the function whose results are in {folder}")
+    earlier = {} if function is None else function.earlier_defaults_described
+    columns: dict[str, list[Any]] = {}
+    for count, record in enumerate(Store(folder.parent).records(folder.name)):
+        row = {"key": record["key"]}
+        used = record["omitted"].get("defaults", {}) if "omitted" in record else earlier
+        for name, dependency in {**used, **record["dependencies"]}.items():
+            row[f"dependency.{name}" if name in _OWN_COLUMNS else name] = _plain(dependency)
+        value = record["value"]
+        if type(value) is dict and not (len(value) == 1 and next(iter(value)).startswith("$")):
+            for name, inner in value.items():
+                row[f"value.{name}"] = _plain(inner)
+        else:
+            row["value"] = _plain(value)
+        row["started"], row["seconds"] = record["started"], record["seconds"]
+        row["version"], row["code"] = _plain(record["version"]), made_with(record)
+        row["host"], row["commit"] = record.get("host"), record.get("commit")
+        for name, cell in row.items():
+            column = columns.get(name)
+            if column is None:
+                column = columns[name] = [None] * count
+            column.append(cell)
+        for column in columns.values():
+            if len(column) <= count:
+                column.append(None)
+    return pd.DataFrame(columns)
+
+
+_OWN_COLUMNS = ("key", "value", "started", "seconds", "version", "code", "host", "commit")
+
+
+def _plain(tree: Any) -> Any:
+    if type(tree) is not dict and type(tree) is not list:
+        return tree
+    return values.decode(_without_files(tree), {}, values.Artifact)
+
+
+def _without_files(tree: Any) -> Any:
+    """A tree in which text stands for arrays and for what a saver wrote."""
+    if type(tree) is list:
+        return [_without_files(item) for item in tree]
+    if type(tree) is not dict:
+        return tree
+    if len(tree) == 1 and "$array" in tree:
+        _, dtype, shape = tree["$array"]
+        return f"{dtype}{shape}"
+    if len(tree) == 1 and "$value" in tree and (shown := codecs.summary(*tree["$value"])) != tree:
+        return _without_files(shown)
+    if len(tree) == 1 and "$files" in tree:
+        return ", ".join(tree["$files"]["files"])
+    return {name: _without_files(inner) for name, inner in tree.items()}

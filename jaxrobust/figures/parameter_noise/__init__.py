@@ -1,0 +1,1 @@
+"""Figures of the study of parameter noise: evaluated grid points in, pictures and tables out."""

@@ -1,0 +1,94 @@
+"""Accuracy and loss under attacks of growing size, one column per network."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from jaxrobust.figures.captions import describe
+from jaxrobust.figures.composer import Composition, Legend, Row
+from jaxrobust.figures.kinds.curves import draw_curves
+from jaxrobust.figures.line_tables import LineTable, line_numbers
+from jaxrobust.figures.parameter_noise.panels import panels_by_network
+from jaxrobust.figures.series import Points, Series, series
+from jaxrobust.figures.style import METHOD_STYLES, LineStyle, accuracy_axis
+
+# Divergences from the network's own answers start at rounding errors, which would stretch a logarithmic axis.
+SMALLEST_LOSS = 1e-3
+
+
+def draw_worst_case(
+    points: Points,
+    folder: Path,
+    name: str,
+    *,
+    attacked: str,
+    line: str = "method",
+    styles: Mapping[str, LineStyle] = METHOD_STYLES,
+) -> list[Path]:
+    """Draw accuracy and loss after an attack on the parameters, and write the tables.
+
+    Args:
+        points: Trained points with ``size`` and ``worst_case``.
+        folder: Where the files go.
+        name: Their name without ending.
+        attacked: The loss that the attack increases, in words.
+        line: The key whose values label the lines.
+        styles: Styles by label.
+
+    Returns:
+        The files written, the picture first.
+    """
+
+    def draw_accuracies(axes: Axes, lines: tuple[Series, Series]) -> None:
+        draw_curves(axes, lines[0], styles, categorical=True)
+        accuracy_axis(axes)
+
+    def draw_losses(axes: Axes, lines: tuple[Series, Series]) -> None:
+        draw_curves(axes, lines[1], styles, categorical=True)
+        axes.set_yscale("log")
+        low, high = axes.get_ylim()
+        if high > 10 * SMALLEST_LOSS:
+            axes.set_ylim(bottom=max(low, SMALLEST_LOSS))
+        axes.set_xlabel("Attack size ζ (relative to each parameter)")
+
+    panels = panels_by_network(points)
+    lines = {
+        title: (
+            series(of, x="size", y=lambda p: p["worst_case"]["accuracy"], line=line),
+            series(of, x="size", y=lambda p: [end[-1] for end in p["worst_case"]["losses"]], line=line),
+        )
+        for title, of in panels.items()
+    }
+    figure = Composition(
+        lines,
+        [Row(draw_accuracies, "Test accuracy under attack"), Row(draw_losses, "Attacked loss (nats)")],
+        width=3.6,
+        height=5.6,
+        margin=0.4,
+        legend=Legend(),
+    )
+    caption = (
+        f"Attack on the parameters with ten steps that increase the {attacked}; lines: mean over networks, "
+        f"bands: smallest to largest.\n{describe(points)}"
+    )
+    tables = [table for title, of in panels.items() for table in _tables(title, of, *lines[title])]
+    explanation = f"Attack on the {attacked}: mean over networks [smallest, largest]."
+    return figure.write(folder, name, caption, line_numbers(explanation, tables))
+
+
+def _tables(title: str, points: Points, accuracies: Series, losses: Series) -> list[LineTable]:
+    note = describe(points)
+    return [
+        LineTable(title, "ζ", "accuracy", accuracies, heading=f"{title}: accuracy in %", note=note),
+        LineTable(
+            title,
+            "ζ",
+            "loss",
+            losses,
+            heading=f"{title}: loss in nats",
+            percent=False,
+            higher_is_better=False,
+            note=note,
+        ),
+    ]
