@@ -80,16 +80,15 @@ class Parent(dict[Any, Any]):
 
 def parents_in(value: Any) -> Iterator[Parent]:
     """Yield the parents that a value is or holds; not the parents of parents."""
-    if isinstance(value, Parent):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            if type(item) not in _PLAIN:
-                yield from parents_in(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            if type(item) not in _PLAIN:
-                yield from parents_in(item)
+    waiting, seen = [value], set()
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Parent):
+            yield item
+        elif isinstance(item, Mapping | list | tuple) and id(item) not in seen:  # a value may hold itself
+            seen.add(id(item))
+            inner = list(item.values()) if isinstance(item, Mapping) else list(item)
+            waiting.extend(one for one in reversed(inner) if type(one) not in _PLAIN)
 
 
 _PLAIN = frozenset([str, int, float, bool, type(None)])  # most settings

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrobust.attacks.input_attack import InputAttack
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.criteria import SquaredError
 from jaxrobust.errors import InputError
@@ -24,7 +25,6 @@ from jaxrobust.training.methods import (
     FiringRates,
     ForwardNoise,
     GradientDifference,
-    InputAttack,
     Method,
     ModelPerturbation,
     NoisyActivations,

@@ -30,7 +30,7 @@ def test_a_saver_that_fails_is_a_failure_of_its_point(tmp_path):
 
     with pytest.raises(dj.RunError) as error:
         dj.run(GRID, saved, cache_dir=tmp_path)("{a}")
-    assert error.value.results == [0, None, None, 3]
+    assert error.value.results == [0, 1, 2, 3]  # what cannot be stored is handed over all the same
     assert "no/such/file" in failed(error)[1]
     assert "cannot save a 2" in failed(error)[2]
     assert "in save" in error.value.failures[1].traceback

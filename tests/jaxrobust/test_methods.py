@@ -8,6 +8,7 @@ import optax.contrib
 import pytest
 from jax.flatten_util import ravel_pytree
 
+from jaxrobust.attacks.input_attack import InputAttack
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.networks.cnn import CNN
 from jaxrobust.networks.lsnn import LSNN
@@ -19,7 +20,6 @@ from jaxrobust.training.methods import (
     FiringRates,
     ForwardNoise,
     GradientDifference,
-    InputAttack,
     ModelPerturbation,
     NormPenalty,
     Objective,

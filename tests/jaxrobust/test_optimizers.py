@@ -11,6 +11,7 @@ from jaxrobust.training.optimizers import (
     BlockCoordinateDescent,
     EntropySGD,
     Evaluation,
+    Projected,
     WeightClipping,
 )
 from jaxrobust.training.optimizers.block_coordinate import random_half

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jaxrobust.attacks.input_attack import InputAttack
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.errors import InputError
 from jaxrobust.perturbations.mismatch import NOISE_MODES
@@ -13,7 +14,6 @@ from jaxrobust.training.methods import (
     FiringRates,
     ForwardNoise,
     GradientDifference,
-    InputAttack,
     Method,
     ModelPerturbation,
     NormPenalty,

@@ -7,7 +7,7 @@ of many models, without compiling anew; which parts it has is its structure. Met
 """
 
 from jaxrobust.training.methods.adversarial_training import AdversarialTraining
-from jaxrobust.training.methods.adversarial_weights import AdversarialWeights, InputAttack
+from jaxrobust.training.methods.adversarial_weights import AdversarialWeights
 from jaxrobust.training.methods.contractive import ContractivePenalty
 from jaxrobust.training.methods.firing_rates import FiringRates
 from jaxrobust.training.methods.forward_noise import ForwardNoise
@@ -31,7 +31,6 @@ __all__ = [
     "FiringRates",
     "ForwardNoise",
     "GradientDifference",
-    "InputAttack",
     "Method",
     "ModelPerturbation",
     "NoisyActivations",
