@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrobust.attacks.input_attack import InputAttack
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.criteria import CrossEntropy, Hinge, SquaredError
 from jaxrobust.data.dataset import Examples
@@ -19,7 +20,7 @@ from jaxrobust.networks.network import Variables
 from jaxrobust.perturbations.mismatch import GaussianMismatch
 from jaxrobust.training.augmentation import Crop, Flip, InTurn
 from jaxrobust.training.loop import train
-from jaxrobust.training.methods import ForwardNoise, InputAttack, NormPenalty, Standard
+from jaxrobust.training.methods import ForwardNoise, NormPenalty, Standard
 from jaxrobust.training.optimizers import SGD, Adam, Masks, Projected, SingularValues
 from jaxrobust.training.probes import Probes, UnderInputAttack, UnderParameterAttack, UnderPerturbation
 from jaxrobust.training.schedule import Cosine, Exponential, Phases
