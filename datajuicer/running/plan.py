@@ -11,6 +11,7 @@ from datajuicer import keys
 from datajuicer.errors import UsageError
 from datajuicer.grids.points import Point
 from datajuicer.running.cachable import Cachable
+from datajuicer.running.coroutines import refuse_async
 from datajuicer.running.identity import are_same
 from datajuicer.running.labels import short_label
 from datajuicer.running.parent import Parent, load_parents, parents_in
@@ -147,6 +148,7 @@ def make_call(
 ) -> Call:
     """Return the call of one point, with the key of its result if the function is cachable."""
     if not isinstance(function, Cachable):
+        refuse_async(function)
         return Call(function, args, kwargs, point, (index,))
     arguments = function.bind(args, kwargs)
     filled = {id(arguments[name]): value for name, value in function.filled(arguments).items()}
