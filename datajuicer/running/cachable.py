@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from datajuicer import keys
 from datajuicer.errors import MissingKey, UsageError
+from datajuicer.running.coroutines import refuse_async
 from datajuicer.running.digests import remember_source
 from datajuicer.running.identity import freeze, identity_of, state_of
 from datajuicer.store.values import describe
@@ -347,6 +348,8 @@ def cachable(
             raise UsageError(
                 f"{function!r} is cachable already; wrap the function itself: {function!r}.function"
             )
+        for form in (function, batched):
+            refuse_async(form)
         remember_source(function)
         if isinstance(function, (classmethod, staticmethod)):
             kind = type(function).__name__

@@ -91,6 +91,17 @@ def parents_in(value: Any) -> Iterator[Parent]:
             waiting.extend(one for one in reversed(inner) if type(one) not in _PLAIN)
 
 
+def holds_parent(value: Any) -> bool:
+    """Whether a value is or holds a parent; fast: it is asked of every call of a plan."""
+    if isinstance(value, Mapping):
+        return isinstance(value, Parent) or any(
+            holds_parent(item) for item in value.values() if type(item) not in _PLAIN
+        )
+    if isinstance(value, list | tuple):
+        return any(holds_parent(item) for item in value if type(item) not in _PLAIN)
+    return False
+
+
 _PLAIN = frozenset([str, int, float, bool, type(None)])  # most settings
 
 

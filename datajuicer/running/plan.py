@@ -11,9 +11,10 @@ from datajuicer import keys
 from datajuicer.errors import UsageError
 from datajuicer.grids.points import Point
 from datajuicer.running.cachable import Cachable
+from datajuicer.running.coroutines import refuse_async
 from datajuicer.running.identity import are_same
 from datajuicer.running.labels import short_label
-from datajuicer.running.parent import Parent, load_parents, parents_in
+from datajuicer.running.parent import Parent, holds_parent, load_parents, parents_in
 from datajuicer.running.provenance import Code
 from datajuicer.store.store import Store
 from datajuicer.store.values import describe
@@ -60,6 +61,8 @@ class Call:
     @property
     def parents(self) -> tuple[Parent, ...]:
         """The points whose results the call needs."""
+        if not holds_parent(self.args) and not holds_parent(self.kwargs):
+            return ()
         return tuple(parents_in([self.args, self.kwargs]))
 
     def with_parents(self, store: Store) -> Call:
@@ -147,6 +150,7 @@ def make_call(
 ) -> Call:
     """Return the call of one point, with the key of its result if the function is cachable."""
     if not isinstance(function, Cachable):
+        refuse_async(function)
         return Call(function, args, kwargs, point, (index,))
     arguments = function.bind(args, kwargs)
     filled = {id(arguments[name]): value for name, value in function.filled(arguments).items()}
@@ -172,7 +176,10 @@ def with_key(call: Call) -> Call:
         omitted["values"] = {
             label: sorted(map(describe, found), key=repr) for label, found in sorted(values.items())
         }
-    return replace(call, dependencies=dependencies, key=key, omitted=omitted)
+    return Call(
+        function, call.args, call.kwargs, call.point, call.indices, call.arguments, dependencies, key,
+        omitted, call.replaces, call.code, call.described,
+    )  # fmt: skip
 
 
 def _check_function(call: Call, functions: dict[tuple[str, str], list[Cachable]]) -> None:

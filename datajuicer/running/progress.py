@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-PLAIN_EVERY = 30.0  # seconds between two lines about the same worker when nothing is finished
+PLAIN_EVERY = 30.0  # seconds before the first line about points that take long; twice as many before the next
+PLAIN_LINES = 20  # lines of a run about points that are through
+PLAIN_FAILED = 10  # and further ones about points that are not done, such as failed ones
 
 
 class Progress(Protocol):
@@ -45,7 +47,6 @@ class _Line:
     """What one worker does."""
 
     since: float
-    said: float
     what: str = ""
     keys: set[str] = field(default_factory=set)  # what is not through yet
     done: int = 0
@@ -78,8 +79,8 @@ class Board:
                 what = (
                     self.names.get(keys[0], name) if len(keys) == 1 else f"{name}, {len(keys)} points at once"
                 )
-                self.lines[worker] = _Line(now, now, what, set(keys))
-            line = self.lines.setdefault(worker, _Line(now, now))
+                self.lines[worker] = _Line(now, what, set(keys))
+            line = self.lines.setdefault(worker, _Line(now))
             if kind == "progress":
                 _, line.done, line.total, line.text = content
             return line
@@ -107,24 +108,40 @@ class Board:
 
 
 class Plain:
-    """One line when a point is through, and one now and then for points that take long."""
+    """At most `PLAIN_LINES` lines about points that are through, `PLAIN_FAILED` more about those that failed.
+
+    And one now and then, at growing intervals, for points that take long.
+    """
 
     def __init__(self, board: Board):
         self.board = board
+        self.told = 0  # points that were through at the last line
+        self.failed = 0
+        self.every = PLAIN_EVERY
+        self.said = 0.0  # when the last line about a point that takes long was written
 
     def event(self, worker: int, kind: str, *content: Any) -> None:
         """Say how far a worker is, now and then."""
         line = self.board.event(worker, kind, *content)
         now = time.monotonic()
-        if kind == "progress" and now - line.said > PLAIN_EVERY:
-            line.said = now
+        if kind == "progress" and now - max(line.since, self.said) > self.every:
+            self.said = now
+            self.every *= 2
             left = f", {line.left()} left" if line.left() else ""
             _say(f"{line.what}: {line.done}/{line.total} {line.text}{left}")
 
     def finished(self, key: str, what: str, status: str) -> None:
-        """Say that a point is through."""
+        """Say that a point is through, if it is one of those that are told."""
         self.board.finished(key, status)
-        _say(f"{status}: {what}  [{self.board.summary()}]")
+        through, total = sum(self.board.counts.values()), self.board.total
+        is_told = through == total or through * PLAIN_LINES // total > self.told * PLAIN_LINES // total
+        if status != "done" and not is_told:
+            self.failed += 1
+            if self.failed <= PLAIN_FAILED:
+                _say(f"{status}: {what}")
+        elif is_told:
+            self.told = through
+            _say(f"{status}: {what}  [{self.board.summary()}]")
 
     def close(self) -> None:
         """Nothing to end."""

@@ -39,7 +39,10 @@ def settle(store: Store, call: Call, settled: Settled) -> tuple[Call, Record | N
         call: of a cachable function.
         settled: what is settled so far; filled in.
     """
-    call = settle_parents(store, call, settled)
+    return _settle_itself(store, settle_parents(store, call, settled), settled)
+
+
+def _settle_itself(store: Store, call: Call, settled: Settled) -> tuple[Call, Record | None]:
     function, taken = call.function, settled.taken
     assert isinstance(function, Cachable)
     while True:
@@ -88,7 +91,7 @@ def settle_all(store: Store, calls: Sequence[Call]) -> list[Call]:
         if call.name not in named:
             named[call.name] = store.outcomes(call.name)
         if call.key in named[call.name] or f"{call.name} {call.key}" in settled.taken:
-            found.append(settle(store, call, settled)[0])
+            found.append(_settle_itself(store, call, settled)[0])
         else:
             settled.taken[f"{call.name} {call.key}"] = {"omitted": call.omitted}
             found.append(call)

@@ -60,6 +60,12 @@ def register(codec: Codec) -> None:
     _BY_NAME[codec.name] = codec
 
 
+def registered(value: Any) -> tuple[str, Any] | None:
+    """Return the name and the plain values of the codec that is registered for a value's type, if one is."""
+    codec = _BY_KIND.get(type(value))
+    return None if codec is None else (codec.name, codec.encode(value))
+
+
 def to_plain(value: Any, where: str, known: dict[str, type]) -> tuple[str, Any] | None:
     """Return the codec's name and the plain values, None if no codec takes the value.
 
@@ -68,10 +74,7 @@ def to_plain(value: Any, where: str, known: dict[str, type]) -> tuple[str, Any] 
         where: its place in the result, for messages.
         known: filled in with the classes that the value names.
     """
-    codec = _BY_KIND.get(type(value))
-    if codec is not None:
-        return codec.name, codec.encode(value)
-    return classes.to_plain(value, where, known) or tables.to_plain(value, where)
+    return registered(value) or classes.to_plain(value, where, known) or tables.to_plain(value, where)
 
 
 def from_plain(name: str, content: Any, known: Mapping[str, type]) -> Any:

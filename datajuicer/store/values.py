@@ -13,6 +13,7 @@ import enum
 import json
 import types
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from math import inf, isfinite, nan
 from pathlib import Path, PurePath
 from types import MappingProxyType
@@ -20,6 +21,7 @@ from typing import Any
 
 from datajuicer.errors import UsageError
 from datajuicer.keys import as_array, digest, lasting_name
+from datajuicer.keys.canonical import canonical
 from datajuicer.store import codecs
 from datajuicer.store.reading import exists, holds, is_young
 from datajuicer.template import Literal
@@ -310,6 +312,11 @@ def describe(value: Any) -> Any:  # noqa: PLR0911, PLR0912 - one line a type
         return {"$dataclass": [lasting_name(kind), fields]}
     if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
         return {"$function": lasting_name(value) or value.__qualname__}
+    with suppress(UsageError):  # a time of a zone that cannot be stored
+        if (coded := codecs.registered(value)) is not None:
+            return {"$value": [coded[0], describe(coded[1])]}
+    if (form := canonical(value)) is not None:
+        return {"$dataclass": [form[0], describe(list(form[1]))]}
     array = as_array(value)
     if array is None or not hasattr(array, "dtype"):
         return {"$unknown": f"{kind.__module__}.{kind.__qualname__}"}

@@ -6,6 +6,7 @@ functions print, which goes to the log of the point while one is computed. When 
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import queue
@@ -132,7 +133,8 @@ def log_to(path: Path | None) -> Iterator[None]:
         os.write(log, time.strftime("--- %Y-%m-%d %H:%M:%S ---\n").encode())
         os.dup2(log, 1)
         os.dup2(log, 2)
-        yield
+        with logging_info():
+            yield
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -140,6 +142,26 @@ def log_to(path: Path | None) -> Iterator[None]:
             os.dup2(old, number)
             os.close(old)
         os.close(log)
+
+
+@contextmanager
+def logging_info() -> Iterator[None]:
+    """Write logged messages from INFO on to standard error, unless the function configures logging itself."""
+    root, last = logging.getLogger(), logging.lastResort
+    if last is None or root.handlers or root.level != logging.WARNING:
+        yield
+        return
+    kept = last.level, last.formatter
+    last.setLevel(logging.INFO)
+    last.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        last.setLevel(kept[0])
+        last.setFormatter(kept[1])
+        if root.level == logging.INFO:
+            root.setLevel(logging.WARNING)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What stands behind a figure, in words: data, split, schedule, networks and devices."""
+"""Captions: data, split, schedule, networks and devices."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from jaxrobust.studies.parameter_noise.catalogue import family_of
 
 
 def describe(points: Points) -> str:
-    """Say what evaluated grid points rest on: a line for each architecture and kind of data among them.
+    """Describe the data and networks of evaluated grid points, one line per network family and kind of data.
 
     Named are the source of the data, the split, the test samples (and how many of them were used), the
     schedule (and what it was shortened from), the steps of the attack where they are not the published ones,
@@ -43,13 +43,13 @@ def _describe_alike(points: Points) -> str:
 
 
 def listed(values: Iterable[Any]) -> str:
-    """Sorted numbers or words as in a sentence: ``0, 1 and 3``."""
+    """Sort numbers or words and join them as in a sentence: ``0, 1 and 3``."""
     words = [f"{value:g}" if isinstance(value, float) else str(value) for value in sorted(values)]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def counted(n: int, noun: str) -> str:
-    """A number with its noun: ``1 device``, ``25 devices``."""
+    """Return a number with its noun: ``1 device``, ``25 devices``."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 

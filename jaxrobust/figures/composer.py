@@ -24,7 +24,7 @@ class Row(Generic[T]):
         y_label: The vertical axis, labeled in the first column only.
     """
 
-    draw: Callable[[Axes, T], None]
+    draw: Callable[[Axes, T], Any]
     y_label: str = ""
 
 
@@ -45,7 +45,11 @@ class Legend:
 class Composition(Generic[T]):
     """A figure with one column per panel title and one row per way to draw its content.
 
-    Example: ``Composition({"a  ECG": points}, [Row(draw)], width=4, height=3).write(folder, "ecg", "…")``.
+    Example, two networks with one line each::
+
+        lines = {"a  ECG": [0.9, 0.8], "b  Speech": [0.7, 0.6]}
+        rows = [Row(lambda axes, accuracies: axes.plot(accuracies), "Accuracy")]
+        Composition(lines, rows, width=4, height=3).write(Path("figures"), "two_networks", "One seed each.")
 
     Attributes:
         panels: The content of each column, by its title; an empty title is left out.

@@ -27,7 +27,7 @@ class Table(NamedTuple):
         title: The heading.
         header: Names of the columns.
         rows: The cells, one per column in every row.
-        note: What stands below it: the data and so on.
+        note: Text below the table: the data and networks.
     """
 
     title: str

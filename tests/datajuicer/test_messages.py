@@ -1,5 +1,8 @@
 """Messages: what failing points share, where a worker's error was raised, and how long they may be."""
 
+import asyncio
+import functools
+import logging
 import os
 import pickle
 import time
@@ -9,6 +12,7 @@ import pytest
 import datajuicer as dj
 from datajuicer.running.keep import MAX_ERROR, MAX_TRACEBACK
 from datajuicer.running.labels import short_label
+from datajuicer.running.progress import PLAIN_FAILED, PLAIN_LINES, Board, Plain
 
 
 def fit(width, lam, seed):
@@ -124,3 +128,102 @@ def test_explaining_many_points_against_many_records_takes_no_time_per_pair(tmp_
     assert time.perf_counter() - start < 10
     assert [one.differences for one in explained[:50]] == [(("lr", 0.21, 0.2),)] * 50
     assert explained[55].differences == (("lr", 0.21, 0.2), ("seed", 55, 49))
+
+
+def test_without_a_terminal_a_long_run_says_a_bounded_number_of_lines(tmp_path, capsys):
+    @dj.cachable(table_name="even")
+    def even(n):
+        if n % 2:
+            raise ValueError("odd")
+        return n
+
+    for count in (7, 400):  # a short run tells each point
+        with pytest.raises(dj.RunError):
+            dj.run(dj.split([{}], "n", range(count)), even, cache_dir=tmp_path / str(count), progress=True)(
+                "{n}"
+            )
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == min(count, PLAIN_LINES + PLAIN_FAILED)
+        assert f"[{count}/{count} ({count // 2} failed)" in lines[-1]
+
+
+def test_a_point_that_takes_long_is_told_at_growing_intervals(monkeypatch, capsys):
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    plain = Plain(Board(1, {"k": "n=1"}))
+    plain.event(0, "started", "train", ("k",))
+    for minute in range(1, 601):
+        clock[0] = 60.0 * minute
+        plain.event(0, "progress", "k", minute, 600, "")
+    assert 5 < len(capsys.readouterr().err.splitlines()) < 15
+
+
+@dj.cachable(table_name="logs")
+def logs(n, configures):
+    if configures:
+        logging.basicConfig(format="own %(message)s", level=logging.INFO, force=True)
+    logging.getLogger("deep.inside").info("step %s", n)
+    logging.getLogger("deep.inside").debug("no step")
+    return n
+
+
+def test_what_workers_log_is_kept_in_the_log_of_the_point(tmp_path, capfd):
+    for configures in (False, True):
+        dj.run([{}], logs, 2, cache_dir=tmp_path / str(configures), progress=False)(1, configures)
+    texts = [next((tmp_path / name).rglob("log.txt")).read_text() for name in ("False", "True")]
+    assert "INFO:deep.inside:step 1\n" in texts[0]
+    assert "own step 1\n" in texts[1]
+    assert "no step" not in "".join(texts)
+    assert capfd.readouterr().err == ""
+
+
+async def coroutine(x):
+    return x
+
+
+async def stream(x):
+    yield x
+
+
+class Awaited:
+    async def __call__(self, x):
+        return x
+
+
+@pytest.mark.parametrize("function", [coroutine, stream, functools.partial(coroutine, 1), Awaited()])
+def test_async_functions_are_refused_before_anything_is_computed(function, tmp_path):
+    with pytest.raises(dj.UsageError, match=r"async def.*asyncio\.run"):
+        dj.cachable(table_name="awaited")(function)
+    with pytest.raises(dj.UsageError, match=r"async def.*asyncio\.run"):
+        dj.cachable(table_name="many", batched=function)(lambda x: x)
+    with pytest.raises(dj.UsageError, match=r"async def.*asyncio\.run"):
+        dj.run([{}], function, cache_dir=tmp_path)(1)
+
+
+def test_a_function_may_wait_for_coroutines_inside(tmp_path):
+    @dj.cachable(table_name="waits")
+    def waits(x):
+        return asyncio.run(coroutine(x))
+
+    assert dj.run([{}], waits, cache_dir=tmp_path)(3) == [3]
+
+
+def test_a_function_that_asks_for_its_own_result_is_told(tmp_path):
+    @dj.cachable(table_name="by_cached")
+    def by_cached(n):
+        return dj.cached(by_cached, tmp_path)(n)
+
+    @dj.cachable(table_name="by_run")
+    def by_run(n):
+        return dj.run([{}], by_run, cache_dir=tmp_path)(n)[0]
+
+    @dj.cachable(table_name="factorial")
+    def factorial(n):  # the twin: another result of itself
+        return 1 if n == 0 else n * dj.cached(factorial, tmp_path)(n - 1)
+
+    for function in (by_cached, by_run):
+        with pytest.raises(dj.RunError, match="asks the store for the very result"):
+            dj.run([{}], function, cache_dir=tmp_path)(1)
+        with pytest.raises((dj.RunError, dj.UsageError), match="asks the store for the very result"):
+            dj.cached(function, tmp_path)(2)
+    assert dj.run([{}], factorial, cache_dir=tmp_path)(4) == [24]

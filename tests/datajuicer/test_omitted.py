@@ -3,7 +3,10 @@
 import enum
 from collections import namedtuple
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 
+import numpy as np
 import pytest
 
 import datajuicer as dj
@@ -138,8 +141,12 @@ def with_state(value, **state):
         (Conf(x=1), with_state(Conf(x=1), strict=True)),
         (with_state(Conf(x=1), strict=True), Conf(x=1)),
         (Pair(1, 2), with_state(Pair(1, 2), c=3)),
+        (with_state(Conf(x=1), day=date(2026, 1, 1)), with_state(Conf(x=1), day=date(2026, 1, 2))),
+        (with_state(Conf(x=1), rate=Decimal("0.1")), with_state(Conf(x=1), rate=Decimal("0.2"))),
+        (with_state(Conf(x=1), span=range(3)), with_state(Conf(x=1), span=range(4))),
+        (with_state(Conf(x=1), type=np.dtype("f4")), with_state(Conf(x=1), type=np.dtype("f8"))),
     ],
-    ids=["dataclass", "dict", "dict, state first", "named tuple"],
+    ids=["dataclass", "dict", "dict, state first", "named tuple", "date", "decimal", "range", "dtype"],
 )
 def test_state_that_a_subclass_adds_tells_results_apart(one, other, tmp_path):
     calls = []
@@ -152,3 +159,17 @@ def test_state_that_a_subclass_adds_tells_results_apart(one, other, tmp_path):
     grid = dj.split([{}], "v", [one, other, one])
     assert dj.run(grid, state_of, cache_dir=tmp_path)("{v}") == [1, 2, 1]
     assert dj.run(grid[1:2], state_of, cache_dir=tmp_path)("{v}") == [2]
+
+
+def test_a_large_value_that_many_points_share_keeps_what_its_key_omits(tmp_path):
+    @dj.cachable(table_name="total")
+    def total(values, n):
+        return values[0]["scale"] * n
+
+    for scale in (2, 3):
+        large = [with_state(Conf(x=1, scale=1), scale_of=scale)] * 600  # encoded once per plan
+        grid = dj.split([{"values": large}], "n", [1, 2, 3])
+        assert dj.run(grid, total, cache_dir=tmp_path)("{values}", "{n}") == [1, 2, 3]
+    records = list(dj.Store(tmp_path).records("total"))
+    assert len(records) == 6  # two states, three points
+    assert all(len(record["omitted"]["values"]) == 600 for record in records)

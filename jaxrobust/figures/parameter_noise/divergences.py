@@ -6,7 +6,7 @@ from jaxrobust.figures.style import LineStyle
 
 
 class Divergence(NamedTuple):
-    """Its name for readers and its line."""
+    """The name of a divergence for readers, and its line style."""
 
     name: str
     style: LineStyle

@@ -34,11 +34,11 @@ def draw_accuracy(
         folder: Where the files go.
         name: Their name without ending.
         x: The key of the horizontal axis.
-        y: One accuracy of a point, or several.
+        y: Returns one accuracy of a point, or several.
         x_label: Name of the horizontal axis.
-        styles: Of the lines.
+        styles: Styles by label.
         note: What was measured, for the caption.
-        line: The key whose values name the lines.
+        line: The key whose values label the lines.
         legend_title: Above the legend.
 
     Returns:

@@ -68,7 +68,7 @@ def draw_lines(
 
 
 def method_and_attack(point: Mapping[str, Any]) -> str:
-    """Name a line by how its networks were trained."""
+    """Return the label of a point's line: how its network was trained."""
     if point["beta_robustness"] == 0:
         return "Noise" if point["noisy_forward_std"] else "No noise"
     return f"Noise + attack, ζ = {point['attack_size_mismatch']:g}"

@@ -1,4 +1,4 @@
-"""How networks train, and what an attack does to them against random corners of the same box."""
+"""Accuracy over training, and after an attack compared with random corners of the same box."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -21,7 +21,7 @@ class Measured:
 
     Attributes:
         x: The key of its horizontal axis.
-        y: One accuracy of a point, or several.
+        y: Returns one accuracy of a point, or several.
         x_label: Name of the horizontal axis.
         y_label: Name of the vertical axis.
         note: What was measured, for the caption.
@@ -66,15 +66,15 @@ def draw_training_and(
     styles: Mapping[str, LineStyle],
     legend_title: str | None = None,
 ) -> list[Path]:
-    """Draw how the networks of a sweep train and what was measured of them, and write its table.
+    """Draw validation accuracy over training beside a measured accuracy, and write its table.
 
     Args:
         measured: What was measured.
         points: Evaluated grid points.
         folder: Where the files go.
         name: Their name without ending.
-        line: The key whose values name the lines.
-        styles: Of the lines.
+        line: The key whose values label the lines.
+        styles: Styles by label.
         legend_title: Above the legend.
 
     Returns:
@@ -110,13 +110,13 @@ def draw_training_and(
 
 
 def _validation(points: Points, line: str) -> dict[str, dict[float, list[float]]]:
-    """Validation accuracies of every network once, though it has a point for each level."""
+    """Collect validation accuracies by line and epoch; each network counts once, not once per level."""
     found: dict[str, dict[float, list[float]]] = {}
     for point in {point["trained"]: point for point in points}.values():
         label = label_of(point, line)
         history = point["history"]
         for step, accuracy in zip(history["step"], history["validation_accuracy"], strict=True):
-            if accuracy is not None:  # what was not finite is stored as nothing
+            if accuracy is not None:  # None: not finite
                 epoch = step / point["n_steps"] * sum(point["n_epochs"])
                 found.setdefault(label, {}).setdefault(epoch, []).append(accuracy)
     return found
