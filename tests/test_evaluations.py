@@ -23,6 +23,7 @@ from jaxrobust.studies.evaluations.mismatch import (
     quantized_accuracy,
 )
 from jaxrobust.studies.evaluations.spectrum import loss_spectrum
+from jaxrobust.studies.evaluations.trained import Trained, load_trained
 from jaxrobust.studies.evaluations.verified import verified_test_accuracy
 from jaxrobust.studies.evaluations.worst_case import worst_case_accuracy
 from jaxrobust.studies.parameter_noise.catalogue import digits_mlp, ecg_lsnn, network_of
@@ -51,7 +52,7 @@ def evaluate(trained, which, function, *words, **named):
 def test_mismatch_at_level_zero_is_plain_accuracy(trained, which):
     point = trained[0][which]
     dataset = load_dataset(point)
-    variables = evaluations.trained.load_trained(point).variables
+    variables = load_trained(point).variables
     logits = network_of(point, dataset).forward(*variables, dataset.test.inputs).logits
     plain = float(np.mean(np.argmax(np.asarray(logits), axis=-1) == dataset.test.labels))
     assert evaluate(trained, which, mismatch_accuracy, 0.0) == [pytest.approx(plain, abs=1e-6)]
@@ -170,7 +171,7 @@ def test_phase_change_memory_after_a_year(trained):
 def test_another_level_and_seed_compile_nothing():
     network = MLP(n_in=3, n_hidden=(4,), n_out=2)  # one that no other test has compiled
     inputs, labels = jnp.ones((7, 3)), jnp.zeros(7, jnp.int32)
-    point = evaluations.trained.Trained(network, network.init(jax.random.key(0)), inputs, labels)
+    point = Trained(network, network.init(jax.random.key(0)), inputs, labels)
     before = _accuracies._cache_size()
     accuracies_under(point, GaussianMismatch(0.1), n_draws=3, seed=0)
     assert _accuracies._cache_size() == before + 1
