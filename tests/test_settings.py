@@ -10,7 +10,7 @@ from jaxrobust.settings import Finite, OneOf, Setting, check_values
 from jaxrobust.studies.parameter_noise.catalogue import FAMILIES, digits_mlp, ecg_lsnn, family_named
 from jaxrobust.studies.parameter_noise.flat_words import configured
 from jaxrobust.studies.parameter_noise.recipes import method_of
-from jaxrobust.training.methods import AdversarialWeights, GradientDifference
+from jaxrobust.training.methods import AdversarialWeights, FiringRates, GradientDifference
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def test_defaults_are_allowed(name):
         ("digits_mlp -initial_std_mismatch=-1", "initial_std_mismatch must be finite and at least 0, not -1"),
         ("digits_mlp -noisy_forward_std=nan", "noisy_forward_std must be finite and at least 0, not nan"),
         ("digits_mlp -optimizer=adm", "optimizer must be one of .*, not 'adm'. Did you mean 'adam'"),
-        ("digits_mlp -augmentation=flip", "augmentation must be one of none, flip_rotate, time_shift"),
+        ("digits_mlp -augmentation=flop", "augmentation must be one of none, "),
         ("digits_mlp -augmentation=time_shift", "augmentation=time_shift is for sequences only"),
         ("digits_mlp -noisy_forward_mode=both", "noisy_forward_mode must be one of ind, range, not 'both'"),
         ("digits_mlp -noisy_forward_params=w[", r"noisy_forward_params='w\[': .* not a regular expression"),
@@ -135,10 +135,13 @@ def test_a_gradient_is_missed_by_the_parameter_attack_alone():
     check(f"digits_mlp {settings} -awp=1 -beta_robustness=0")
     check(f"digits_mlp {settings} -hessian_robustness=1")
     same = {"boundary_loss": "madry", "treat_as_constant": True}
-    assert isinstance(
-        method_of(digits_mlp.make() | same | {"awp": True, "beta_robustness": 0.0}), AdversarialWeights
-    )
-    assert isinstance(method_of(digits_mlp.make() | same | {"hessian_robustness": True}), GradientDifference)
+    for setting, kind in (
+        ({"awp": True, "beta_robustness": 0.0}, AdversarialWeights),
+        ({"hessian_robustness": True}, GradientDifference),
+    ):
+        regularized = method_of(digits_mlp.make() | same | setting)
+        assert isinstance(regularized, FiringRates)
+        assert isinstance(regularized.base, kind)
 
 
 def test_numbers_without_a_rule_are_finite_and_at_least_0():
