@@ -46,7 +46,7 @@ class Cached:
             failed = RunError(
                 describe_failures(results.failures, [{}]), [results.values.get(0)], list(results.failures)
             )
-            # A value that could not be stored is handed over in the RunError; the original has no place for it.
+            # A value that could not be stored is handed over in the RunError.
             original = None if 0 in results.values else _original(results.failures[0])
             raise failed if original is None else original from failed
         return results.values[0]
