@@ -80,7 +80,7 @@ class Watch:
             thread.join(LAST_WORDS)
 
     def react_to_all(self) -> None:
-        """Warnings come first: of signals that wait together, Python hears the lowest number first."""
+        """Handle warnings before termination: Python delivers simultaneous signals in numeric order."""
         arrived, self.signals = self.signals, []
         for number in sorted(arrived, key=ENDS.__contains__):
             self.react(number)
