@@ -93,13 +93,10 @@ def parents_in(value: Any) -> Iterator[Parent]:
 
 def holds_parent(value: Any) -> bool:
     """Whether a value is or holds a parent; fast: it is asked of every call of a plan."""
-    if isinstance(value, Mapping):
-        return isinstance(value, Parent) or any(
-            holds_parent(item) for item in value.values() if type(item) not in _PLAIN
-        )
-    if isinstance(value, list | tuple):
-        return any(holds_parent(item) for item in value if type(item) not in _PLAIN)
-    return False
+    if isinstance(value, Parent):
+        return True
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return any(type(item) not in _PLAIN for item in inner) and next(parents_in(value), None) is not None
 
 
 _PLAIN = frozenset([str, int, float, bool, type(None)])  # most settings
@@ -116,10 +113,22 @@ def load_parents(store: Store, value: Any) -> Any:
 
 def exchange_parents(value: Any, exchange: Callable[[Parent], Any]) -> Any:
     """Return a value with something else for each parent in it; without parents it is returned as it is."""
+    return _exchange(value, exchange, {})
+
+
+def _exchange(value: Any, exchange: Callable[[Parent], Any], made: dict[int, Any]) -> Any:
     if isinstance(value, Parent):
         return exchange(value)
-    if next(parents_in(value), None) is None:
+    if id(value) in made:  # a value that holds itself holds its copy afterwards
+        return made[id(value)]
+    if not holds_parent(value):
         return value
     if isinstance(value, Mapping):
-        return {key: exchange_parents(item, exchange) for key, item in value.items()}
-    return type(value)([exchange_parents(item, exchange) for item in value])
+        found = made[id(value)] = {}
+        found.update((key, _exchange(item, exchange, made)) for key, item in value.items())
+        return found
+    if isinstance(value, list):
+        items = made[id(value)] = type(value)()
+        items.extend(_exchange(item, exchange, made) for item in value)
+        return items
+    return type(value)([_exchange(item, exchange, made) for item in value])

@@ -5,6 +5,7 @@ import pickle
 import pytest
 
 import datajuicer as dj
+from datajuicer.running.parent import exchange_parents
 
 
 @dj.cachable(dependencies=["model:seed"], on_code_change="ignore")
@@ -175,3 +176,14 @@ def test_a_parent_is_never_loaded_from_a_result_of_another_default(tmp_path):
     assert children_of(1)[1][0]["parent"].load(store)["height"] == 10
     with pytest.raises(dj.UsageError, match=r"made with another settings:factor"):
         children_of(2)[1][0]["parent"].load(store)
+
+
+def test_values_that_hold_themselves_and_a_parent():
+    (first,) = dj.planned(seeds(1), grown)("{*}")
+    extra = {"first": first, "list": [3]}
+    extra["me"] = extra
+    extra["list"].append(extra["list"])
+    made = exchange_parents(extra, lambda parent: parent["seed"])
+    assert made["first"] == 1
+    assert made["me"] is made
+    assert made["list"] is extra["list"]  # without a parent
