@@ -76,6 +76,12 @@ class CrossEntropy:
     Attributes:
         smoothing: Label smoothing between 0 and 1; None computes none.
         class_weights: One weight per class, for unbalanced data; None for equal ones.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> loss = jr.CrossEntropy(smoothing=0.1).loss(jnp.array([[2.0, 0.0]]), jnp.array([0]))
+        >>> print(f"{loss:.3f}")
+        0.227
     """
 
     is_classification: ClassVar[bool] = True
@@ -171,7 +177,13 @@ class SoftTargets:
 @settings_tree
 @dataclass(frozen=True)
 class SquaredError:
-    """Mean squared error of outputs and labels of one shape; its metric is the negative error."""
+    """Mean squared error of outputs and labels of one shape; its metric is the negative error.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> print(jr.SquaredError().loss(jnp.array([[2.0], [0.0]]), jnp.array([[1.0], [0.0]])))
+        0.5
+    """
 
     is_classification: ClassVar[bool] = False
 

@@ -64,6 +64,11 @@ class InputAttack:
         halving: Whether step lengths are halved at checkpoints, as in APGD.
         keep: ``"best"`` of everything seen, the clean inputs included, or the ``"last"`` point.
         n_restarts: Random starts; all are kept in one program. More than one needs ``keep="best"``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> jr.InputAttack(8 / 255, n_steps=10, bounds=(0.0, 1.0)).norm
+        'inf'
     """
 
     size: Number

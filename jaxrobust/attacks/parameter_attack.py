@@ -66,6 +66,12 @@ class ParameterAttack:
         halving: Whether the step is halved at checkpoints, as in APGD (``halving.StepHalving``).
         keep: The ``"last"`` parameters, as published, or the ``"best"`` of everything seen, the unattacked
             parameters included; the latter takes two evaluations more.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> box = jr.ParameterAttack(relative_size=0.1, n_steps=3, factors=((".*bias", 0.0), (".*", 1.0)))
+        >>> box.at({"bias": jnp.ones(2), "kernel": jnp.ones(2)}, "relative_size")
+        {'bias': 0.0, 'kernel': 0.1}
     """
 
     relative_size: Size = 0.2

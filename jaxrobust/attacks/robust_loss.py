@@ -55,6 +55,14 @@ def robust_loss(
 
     Raises:
         InputError: The boundary loss does not exist, or has no gradient, or lacks its task loss.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> parameters, inputs = {"w": jnp.eye(2)}, jnp.array([[2.0, 0.0], [0.0, 2.0]])
+        >>> attack = jr.ParameterAttack(relative_size=0.5, n_steps=2)
+        >>> loss = jr.robust_loss(lambda p, x: x @ p["w"], parameters, inputs, jax.random.key(0), attack)
+        >>> print(f"{loss:.3f} nats")
+        0.054 nats
     """
     check_boundary_loss(boundary_loss, treat_as_constant=treat_as_constant)
     if boundary_loss == "madry":

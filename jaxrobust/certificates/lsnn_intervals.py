@@ -63,6 +63,13 @@ def lsnn_bounds(
     Raises:
         InputError: The inputs do not fit, the threshold may not be positive, or constants of the neurons are
             parameters, which are not bounded.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> network = jr.LSNN(n_in=2, n_out=3, n_hidden=4)
+        >>> box = jr.box_around(network.init(jax.random.key(0)).parameters, relative_size=1e-4)
+        >>> jr.lsnn_bounds(box, jnp.ones((1, 5, 2)), constants=network.constants).lower.shape
+        (1, 3)
     """
     unknown = sorted(set(box.lower) - {"w_in", "w_rec", "w_out", "b_out"})
     if unknown:

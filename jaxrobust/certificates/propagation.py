@@ -55,6 +55,13 @@ def output_bounds(apply: Apply, box: Interval, inputs: PyTree[Array]) -> Interva
 
     Raises:
         InputError: ``apply`` contains an operation without a rule.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> box = jr.box_around({"w": jnp.eye(2)}, relative_size=0.1)
+        >>> bounds = jr.output_bounds(lambda p, x: jax.nn.relu(x @ p["w"]), box, jnp.array([[1.0, 2.0]]))
+        >>> print(bounds.lower < jnp.array([[0.901, 1.801]]), bounds.upper > jnp.array([[1.099, 2.199]]))
+        [[ True  True]] [[ True  True]]
     """
     program = jax.make_jaxpr(apply)(box.lower, inputs)
     ranges = [Interval(a, b) for a, b in zip(*map(jax.tree.leaves, box), strict=True)]

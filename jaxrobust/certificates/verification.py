@@ -24,6 +24,12 @@ def box_around(parameters: Parameters, relative_size: PerLeaf, absolute_size: Pe
         parameters: Any tree of floating-point arrays.
         relative_size: zeta, one number or a tree like the parameters.
         absolute_size: What is added to it.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> box = jr.box_around({"w": jnp.array([1.0, -2.0])}, relative_size=0.5)
+        >>> bool(jnp.all(box.lower["w"] <= jnp.array([0.5, -3.0])))
+        True
     """
 
     def leaf(p: Array, relative: Array, absolute: Array) -> tuple[Array, Array]:
@@ -48,6 +54,13 @@ def verified(logits: Interval, labels: Int[Array, " batch"]) -> Bool[Array, " ba
     That is the published rule, "the largest lower bound, in an interval disjoint from every other", in fewer
     words: if two closed intervals are disjoint, that with the larger lower bound lies above the other as a
     whole. Bounds that are not numbers verify nothing.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> from jaxrobust.certificates.intervals import Interval
+        >>> logits = Interval(jnp.array([[2.0, 0.0], [0.0, 0.0]]), jnp.array([[3.0, 1.0], [3.0, 1.0]]))
+        >>> print(jr.verified(logits, jnp.array([0, 0])))
+        [ True False]
     """
     is_label = jax.nn.one_hot(labels, logits.lower.shape[-1], dtype=bool)
     correct = jnp.take_along_axis(logits.lower, labels[:, None], axis=-1)

@@ -34,6 +34,12 @@ def accuracy(
         batch_size: Samples computed at once; all of them if not given. Memory grows with it, the result
             does not depend on it.
         score: The metric of a criterion, ``criterion.score``: one number per sample.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> inputs, labels = jnp.eye(2), jnp.array([0, 0])
+        >>> print(jr.accuracy(lambda p, x: x @ p, jnp.eye(2), inputs, labels))
+        0.5
     """
     chunks, is_real = in_chunks((inputs, labels), batch_size)
 
@@ -77,6 +83,13 @@ def perturbed_accuracies(
 
     Raises:
         InputError: There is no device to compute.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> data = jnp.eye(2), jnp.array([0, 1]), jax.random.key(0)
+        >>> perturb = jr.Quantization(bits=1).perturb
+        >>> print(jr.perturbed_accuracies(lambda p, x: x @ p, jnp.eye(2), *data, perturb=perturb, n_draws=2))
+        [1. 1.]
     """
 
     def of_device(device_key: Array) -> Array:
@@ -117,6 +130,12 @@ def mismatch_accuracies(
 
     Raises:
         InputError: A level is negative or not finite, or there is no device to compute.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> data = jnp.eye(2), jnp.array([0, 1]), jax.random.key(0)
+        >>> print(jr.mismatch_accuracies(lambda p, x: x @ p, jnp.eye(2), *data, level=0.1, n_draws=3))
+        [1. 1. 1.]
     """
     check_range(level, "level of mismatch")
     return perturbed_accuracies(

@@ -57,6 +57,15 @@ def hessian_spectrum(
 
     Raises:
         InputError: There are fewer parameters than steps, or no probe or step.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> curvature = jnp.array([1.0, 3.0])
+        >>> spectrum = jr.hessian_spectrum(
+        ...     lambda p: 0.5 * jnp.sum(curvature * p**2), jnp.ones(2), jax.random.key(0), n_steps=2
+        ... )
+        >>> [f"{node:.3f}" for node in spectrum.nodes[0]]
+        ['1.000', '3.000']
     """
     flat, unravel = ravel_pytree(parameters)
     if not 1 <= n_steps <= flat.size:

@@ -108,6 +108,14 @@ def worst_case(
 
     Raises:
         InputError: There is no such loss, or no restart.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> data = jnp.array([[1.0, 0.9], [1.0, 0.0]]), jnp.array([0, 0]), jax.random.key(0)
+        >>> attack = jr.ParameterAttack(relative_size=0.2, n_steps=2)
+        >>> found = jr.worst_case(lambda p, x: x @ p, jnp.eye(2), *data, attack)
+        >>> print(found.accuracy)
+        0.5
     """
     loss_of = evaluation_loss(apply, parameters, inputs, labels, loss, batch_size=batch_size)
 

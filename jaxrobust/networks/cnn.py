@@ -55,6 +55,12 @@ class CNN(PlainKernels):
         channel_biases: Whether the first convolution has one bias per channel, or a single one as published.
         dropout: Probability of a unit to be dropped in training.
         dropout_mask: ``"rescaled"`` or ``"published"``; see ``dropout``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> network = jr.CNN(image=(16, 16, 1), n_out=7, kernels=(4, 4), dense=(8, 8))
+        >>> jax.eval_shape(network.init, jax.random.key(0)).parameters["k1"].shape
+        (4, 4, 1, 4)
     """
 
     image: tuple[int, int, int] = (28, 28, 1)

@@ -75,6 +75,14 @@ class LSNN(PlainKernels):
             label per sequence, logits ``(batch, classes)``. ``"each_step"``: traces of the spikes, for one
             label per time step, logits ``(batch, time, classes)``. A trace is a low-pass filter of the
             spikes with the network's ``tau``: ``trace <- rho trace + (1 - rho) z``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> network = jr.LSNN(n_in=2, n_out=3, n_hidden=4)
+        >>> parameters, statistics = network.init(jax.random.key(0))
+        >>> outputs = jax.eval_shape(network.forward, parameters, statistics, jnp.ones((5, 10, 2)))
+        >>> outputs.logits.shape, outputs.activations["rates"].shape
+        ((5, 3), (5, 4))
     """
 
     n_in: int

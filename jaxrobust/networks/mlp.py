@@ -37,6 +37,13 @@ class MLP(PlainKernels):
             biases; ``"published"`` draws both of standard deviation 0.1 (MNIST).
         dropout: Probability of a hidden unit to be dropped in training.
         dropout_mask: ``"rescaled"`` or ``"published"``; see ``dropout``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> network = jr.MLP(n_in=64, n_hidden=(32,), n_out=10)
+        >>> variables = network.init(jax.random.key(0))
+        >>> network.forward(*variables, jnp.ones((5, 64))).logits.shape
+        (5, 10)
     """
 
     n_in: int

@@ -42,6 +42,12 @@ class ResNet(PlainKernels):
         n_out: Classes.
         n_blocks: Blocks per stage.
         channels: Channels of each stage.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> network = jr.ResNet(image=(16, 16, 3), n_out=7, n_blocks=1)
+        >>> jax.eval_shape(network.init, jax.random.key(0)).parameters["readout"]["w"].shape
+        (64, 7)
     """
 
     image: tuple[int, int, int] = (32, 32, 3)

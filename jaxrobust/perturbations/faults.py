@@ -45,6 +45,11 @@ class Quantization:
 
     Attributes:
         bits: Bits a parameter, 1 to 24.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> print(jr.Quantization(bits=1).perturb(jax.random.key(0), jnp.array([0.0, 0.2, 1.0])))
+        [0. 0. 1.]
     """
 
     bits: PerLeaf
@@ -76,6 +81,12 @@ class BitFlips:
     Attributes:
         probability: Of each bit to flip.
         bits: Bits a parameter, 1 to 24.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> flipped = jr.BitFlips(0.01, bits=4).perturb(jax.random.key(0), jnp.linspace(0.0, 1.0, 5))
+        >>> flipped.shape
+        (5,)
     """
 
     probability: PerLeaf
@@ -119,6 +130,11 @@ class StuckAt:
     Attributes:
         probability: Of each parameter to be stuck.
         at: At what: ``"zero"``, or the ``"minimum"`` or ``"maximum"`` of its tensor.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> print(jr.StuckAt(1.0).perturb(jax.random.key(0), jnp.ones(2)))
+        [0. 0.]
     """
 
     probability: PerLeaf

@@ -50,6 +50,12 @@ class GaussianMismatch:
 
     Attributes:
         level: Relative standard deviation, zeta in the paper.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> device = jr.GaussianMismatch(0.1).perturb(jax.random.key(0), {"w": jnp.array([1.0, 0.0])})
+        >>> device["w"].shape, float(device["w"][1])
+        ((2,), 0.0)
     """
 
     __key_name__ = "jaxrobust.robustness.perturbations:GaussianMismatch"
@@ -71,6 +77,12 @@ class BoxCorner:
 
     Attributes:
         size: Half the width of the box relative to each parameter.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> corner = jr.BoxCorner(0.5).perturb(jax.random.key(0), jnp.full(3, 2.0))
+        >>> print(jnp.abs(corner - 2.0))
+        [1. 1. 1.]
     """
 
     size: PerLeaf
@@ -96,6 +108,12 @@ class LogNormalMismatch:
 
     Attributes:
         level: Standard deviation of the logarithm; for small levels that of ``GaussianMismatch``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> device = jr.LogNormalMismatch(0.1).perturb(jax.random.key(0), {"w": jnp.array([1.0, -1.0])})
+        >>> print(jnp.sign(device["w"]))
+        [ 1. -1.]
     """
 
     level: PerLeaf
@@ -123,6 +141,12 @@ class WeightRangeNoise:
         level: eta, relative to the range.
         of: What the range is: ``"absolute_maximum"`` for ``max |theta|``, the published ``"range"`` mode, or
             ``"half_width"`` for ``(max - min) / 2``, its other version.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> noisy = jr.WeightRangeNoise(0.1).perturb(jax.random.key(0), {"w": jnp.zeros(2)})
+        >>> noisy["w"].shape
+        (2,)
     """
 
     __key_name__ = "jaxrobust.robustness.perturbations:WeightRangeNoise"

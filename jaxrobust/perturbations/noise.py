@@ -101,6 +101,11 @@ class MultiplicativeNoise:
         mean: Mean factor.
         n_executions: Number of executions whose results are averaged, at least 1.
         normalize: Whether ``std`` is divided by the number of elements per sample.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> print(jr.MultiplicativeNoise(0.3).perturb(jax.random.key(0), jnp.zeros(2)))
+        [0. 0.]
     """
 
     std: PerLeaf

@@ -100,6 +100,12 @@ class Selected:
         perturbation: What is done to the selected tensors.
         where: Tree like the parameters, true where a tensor is perturbed;
             ``path_rules.assign(rules, parameters)`` makes one.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> noise = jr.Selected(jr.AdditiveNoise(1.0), where={"bias": False, "kernel": True})
+        >>> print(noise.perturb(jax.random.key(0), {"bias": jnp.zeros(2), "kernel": jnp.zeros(2)})["bias"])
+        [0. 0.]
     """
 
     perturbation: Perturbation
@@ -121,6 +127,12 @@ class Matching:
         perturbation: What is done to these tensors.
         pattern: Regular expression for the whole path of a tensor, such as ``"w_.*"`` or, for all but batch
             normalisation, ``"(?!.*bn).*"``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> noise = jr.Matching(jr.AdditiveNoise(1.0), "kernel.*")
+        >>> print(noise.perturb(jax.random.key(0), {"bias": jnp.zeros(2), "kernel": jnp.zeros(2)})["bias"])
+        [0. 0.]
     """
 
     __key_name__ = "jaxrobust.robustness.perturbations:Matching"
@@ -145,6 +157,12 @@ class Chain:
 
     Attributes:
         perturbations: In the order in which they happen.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> chip = jr.Chain((jr.Quantization(bits=1), jr.GaussianMismatch(0.0)))
+        >>> print(chip.perturb(jax.random.key(0), jnp.array([0.0, 0.2, 1.0])))
+        [0. 0. 1.]
     """
 
     perturbations: tuple[Perturbation, ...]

@@ -80,6 +80,12 @@ class PhaseChangeMemory:
         drift_scale: Factor on the drift exponents.
         read_scale: Factor on the read noise.
         compensate: Whether global drift compensation is applied.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> after_an_hour = jr.PhaseChangeMemory(3600.0)
+        >>> after_an_hour.perturb(jax.random.key(0), {"w": jnp.ones((2, 2))})["w"].shape
+        (2, 2)
     """
 
     time: Number = T_PROGRAMMED

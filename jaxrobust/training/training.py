@@ -58,6 +58,22 @@ class Training:
         keep_steps: Steps whose parameters are kept as well; 0 is the start.
         probes: What else is measured while training.
         seeds: Seeds that differ from ``seed``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> from pathlib import Path
+        >>> training = jr.Training(
+        ...     network=jr.MLP(n_in=4, n_hidden=(8,), n_out=2),
+        ...     method=jr.methods.Standard(),
+        ...     schedule=jr.Phases(n_epochs=(2.0,), learning_rates=(1e-2,)),
+        ...     optimizer="adam",
+        ...     batch_size=10,
+        ...     seed=0,
+        ...     eval_step_interval=5,
+        ...     folder=Path("runs/first"),
+        ... )
+        >>> training.keep
+        'best'
     """
 
     network: Network
