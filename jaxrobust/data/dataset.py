@@ -54,7 +54,7 @@ class Examples:
 
     def counts(self, classes: int) -> tuple[int, ...]:
         """How many samples each of the first `classes` classes has."""
-        return tuple(int(count) for count in np.bincount(self.labels, minlength=classes))
+        return tuple(int(count) for count in np.bincount(self.labels.ravel(), minlength=classes))
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Parts:
     train: Examples
     validation: Examples
     test: Examples
+    needs_every_class: bool = True  # in every part
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Dataset:
         train, validation, test: the three parts; no sample lies in two of them.
         synthetic: True where a generator made the samples. Never mix these with real ones in a table.
         fingerprint: a digest of all arrays: equal fingerprints mean equal numbers.
+        has_lengths: True if the last feature of sequences is 1 at valid time steps and 0 at padding.
     """
 
     name: str
@@ -91,3 +93,23 @@ class Dataset:
     test: Examples
     synthetic: bool
     fingerprint: str
+    has_lengths: bool = False
+
+    @property
+    def n_outputs(self) -> int:
+        """How many outputs a network for these data has: one per class, or one per target of a regression."""
+        return len(self.classes)
+
+    @property
+    def is_regression(self) -> bool:
+        """True if labels are floating-point targets."""
+        return self.train.labels.dtype == np.float32
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.train.inputs.shape[1:]))
+        sizes = " / ".join(str(len(part)) for part in (self.train, self.validation, self.test))
+        what = f"{len(self.classes)} {'targets' if self.is_regression else 'classes'}"
+        return (
+            f"Dataset({self.name!r}, split={self.split!r}: {sizes} samples of {shape}, {what}, "
+            f"{self.source!r})"
+        )

@@ -65,6 +65,7 @@ def read(folder: Path) -> Dataset:
             classes=tuple(manifest["classes"]),
             synthetic=manifest["synthetic"],
             fingerprint=manifest["fingerprint"],
+            has_lengths=manifest.get("has_lengths", False),
             **parts,
         )
     except (OSError, ValueError, KeyError) as error:
@@ -150,12 +151,13 @@ def _sha256(path: Path) -> str:
 def _check_parts(name: str, parts: Parts) -> None:
     for part in _PARTS:
         examples: Examples = getattr(parts, part)
-        counts = examples.counts(len(parts.classes))
-        if len(counts) > len(parts.classes) or (len(examples) and examples.labels.min() < 0):
+        is_regression = examples.labels.dtype == np.float32
+        counts = () if is_regression else examples.counts(len(parts.classes))
+        if len(counts) > len(parts.classes) or (counts and len(examples) and examples.labels.min() < 0):
             raise InputError(
                 f"{name} has labels outside 0..{len(parts.classes) - 1} in {part}: mend the labels."
             )
-        if 0 in counts:
+        if parts.needs_every_class and 0 in counts:
             raise InputError(
                 f"{name} has no sample of class {parts.classes[counts.index(0)]!r} in its {part} part: "
                 "check that the data are complete."
