@@ -27,7 +27,7 @@ from jaxrobust.studies.evaluations.trained import Trained, load_trained
 from jaxrobust.studies.evaluations.verified import verified_test_accuracy
 from jaxrobust.studies.evaluations.worst_case import worst_case_accuracy
 from jaxrobust.studies.parameter_noise.catalogue import digits_mlp, ecg_lsnn, network_of
-from jaxrobust.studies.parameter_noise.family import dataset_of as load_dataset
+from jaxrobust.studies.side_by_side import dataset_of as load_dataset
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ import pytest
 
 import datajuicer as dj
 from jaxrobust.cli.experiments import grid_of, load_experiments
+from jaxrobust.studies.availability import on_stand_ins
 from jaxrobust.studies.evaluations.examples import example_answers, example_inputs
 from jaxrobust.studies.evaluations.mismatch import weight_noise_sweep
 from jaxrobust.studies.evaluations.trained import load_trained
-from jaxrobust.studies.parameter_noise.availability import on_stand_ins
 from jaxrobust.studies.parameter_noise.catalogue import digits_mlp, family_of, network_of
-from jaxrobust.studies.parameter_noise.family import dataset_of
+from jaxrobust.studies.side_by_side import dataset_of
 
 # Networks under the published and under the short protocol. As in the published code, but Beta
 # on images has two seeds, and adversarial_tune has the 20 networks with noise alone and the 2 without noise.

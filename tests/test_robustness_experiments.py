@@ -7,7 +7,7 @@ import pytest
 
 import datajuicer as dj
 from jaxrobust.cli.experiments import grid_of, load_experiments
-from jaxrobust.studies.parameter_noise.availability import on_stand_ins
+from jaxrobust.studies.availability import on_stand_ins
 from jaxrobust.studies.parameter_noise.catalogue import family_of
 
 # Models under the published and under the short protocol, as in the published code; but the

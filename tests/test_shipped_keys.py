@@ -24,8 +24,8 @@ from datajuicer import keys
 from datajuicer.running import run
 from datajuicer.store import values
 from jaxrobust.cli.experiments import grid_of, load_experiments, protocols_of
+from jaxrobust.studies.availability import on_stand_ins
 from jaxrobust.studies.earlier_defaults import EARLIER
-from jaxrobust.studies.parameter_noise.availability import on_stand_ins
 from jaxrobust.studies.parameter_noise.catalogue import family_named
 
 ROOT = Path(__file__).parents[1]

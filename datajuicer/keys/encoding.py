@@ -219,7 +219,7 @@ class Encoder:
             return self._with_state(b"D", value, fields, fields, where)
         if isinstance(value, tuple) and hasattr(kind, "_fields"):
             return self._with_state(b"D", value, tuple(value), {}, where)
-        if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
+        if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)) or _is_wrapper(value):
             name = lasting_name(value)
             if name is not None and (isinstance(value, types.BuiltinFunctionType) or _is_named(value)):
                 return self._tagged(b"Q", name, where=where)
@@ -302,6 +302,11 @@ def as_array(value: Any, where: str = "") -> Any:
                 f"{where or 'an argument'} is a traced jax value; call run outside of jit"
             ) from None
     return None
+
+
+def _is_wrapper(value: Any) -> bool:
+    """Whether a value is what a decorator made of a function and left under its name: `jax.nn.relu`."""
+    return callable(value) and not isinstance(value, dict) and hasattr(value, "__wrapped__")
 
 
 def _is_named(value: Any) -> bool:

@@ -21,7 +21,7 @@ from jaxrobust.cli.experiments import (
 )
 from jaxrobust.cli.words import Option, Words, describe_options, read_words
 from jaxrobust.errors import InputError
-from jaxrobust.studies.parameter_noise.availability import on_stand_ins
+from jaxrobust.studies.availability import on_stand_ins
 from jaxrobust.studies.stages import PlannedStage, finished, n_unfinished
 
 OPTIONS = {

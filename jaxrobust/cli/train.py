@@ -29,7 +29,7 @@ from jaxrobust.cli.experiments import (
 )
 from jaxrobust.cli.words import Option, columns, describe_options, read_words
 from jaxrobust.errors import InputError
-from jaxrobust.studies.parameter_noise.availability import with_available_data
+from jaxrobust.studies.availability import with_available_data
 from jaxrobust.studies.parameter_noise.catalogue import FAMILIES, family_named
 from jaxrobust.studies.parameter_noise.flat_words import settings_of
 from jaxrobust.studies.stages import PlannedStage, finished, n_unfinished, side_by_side
@@ -175,10 +175,10 @@ def _with_data(
     grids: dict[str, list[dict[str, Any]]], needs_data: set[str], *, download: bool
 ) -> dict[str, list[dict[str, Any]]]:
     """The grids with their data, or the stand-ins for these where they cannot be had."""
-    flat = [name for name in grids if name in needs_data and all("architecture" in p for p in grids[name])]
-    points = [point for name in flat for point in grids[name]]
+    trained = [name for name in grids if name in needs_data and all("dataset" in p for p in grids[name])]
+    points = [point for name in trained for point in grids[name]]
     found = iter(with_available_data(points, notice=_notice, download=download))
-    return {name: [next(found) for _ in grid] if name in flat else grid for name, grid in grids.items()}
+    return {name: [next(found) for _ in grid] if name in trained else grid for name, grid in grids.items()}
 
 
 def _is_done(stages: list[PlannedStage], experiment: Experiment | None, sessions: str) -> bool:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import jax
@@ -60,6 +60,10 @@ class LinenNetwork:
 
     module: nn.Module
     input_shape: tuple[int, ...]
+
+    def __datajuicer_key__(self) -> tuple[Any, ...]:
+        """What tells it from other networks in the key of a result: class and attributes of the module."""
+        return (*_settings(self.module), self.input_shape)
 
     @property
     def positions(self) -> Mapping[str, Shape]:
@@ -145,6 +149,16 @@ class LinenNetwork:
         offered = dict.fromkeys(IN_TRAINING, training) | dict.fromkeys(OUT_OF_TRAINING, not training)
         taken = inspect.signature(type(self.module).__call__).parameters
         return {name: value for name, value in {**offered, "tap": tap}.items() if name in taken}
+
+
+def _settings(value: Any) -> Any:
+    """A module as its class and attributes; so are the modules among these."""
+    if isinstance(value, nn.Module):
+        named = {f.name: getattr(value, f.name) for f in fields(value) if f.name not in ("parent", "name")}
+        return type(value), {name: _settings(one) for name, one in named.items()}
+    if isinstance(value, tuple | list):
+        return [_settings(one) for one in value]
+    return value
 
 
 def _tap_submodules(tap: Tap, owners: set[str]):

@@ -72,7 +72,7 @@ def training_code(build: BuildNetwork, names: Iterable[str], model: Settings) ->
     def parts() -> list[Any]:
         blank = data.blank(model["dataset"], split=model["split"] or None)
         augmentation = augmentation_named(model["augmentation"], blank.train.inputs.ndim)
-        return [build(model, blank), method_of(model), optimizer_of(model), augmentation, *_reader_of(model)]
+        return [build(model, blank), method_of(model), optimizer_of(model), augmentation, *reader_of(model)]
 
     return _once(build, names, model, parts, LOOP)
 
@@ -113,14 +113,14 @@ def evaluation_code(
 
     def parts() -> list[Any]:
         blank = data.blank(model["dataset"], split=model["split"] or None)
-        return [build(model, blank), *_reader_of(model)]
+        return [build(model, blank), *reader_of(model)]
 
     found = _once(function, names, model, parts, (function,))
     others = [value for value in arguments.values() if not isinstance(value, int | float | str)]
     return (*found, *others) if others else found
 
 
-def _reader_of(model: Settings) -> Iterator[Any]:
+def reader_of(model: Settings) -> Iterator[Any]:
     """What makes the arrays of a data set from its files."""
     if (recipe := data.DATASETS.get(model.get("dataset", ""))) is not None:
         yield recipe.build

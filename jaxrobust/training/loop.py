@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -273,11 +272,12 @@ def _keep_step(
         return
     for i, one in enumerate(_split(state, mapping)):
         if i not in diverged:
-            save_tree(_kept_path(trainings[i], step), Variables(one.parameters, one.statistics))
+            save_tree(trainings[i].folder / kept_file(step), Variables(one.parameters, one.statistics))
 
 
-def _kept_path(training: Training, step: int) -> Path:
-    return training.folder / f"step_{step}.safetensors"
+def kept_file(step: int) -> str:
+    """Name of the file with the parameters of a step that is kept, in the folder of its training."""
+    return f"step_{step}.safetensors"
 
 
 def _divergence(training: Training, step: int, checkpoint_step: int) -> TrainingDiverged:
@@ -331,5 +331,5 @@ def _result(training: Training, state: TrainState, log: MetricsLog) -> Trained:
         best_step=int(best.step),
         n_steps=int(state.step),
         history=history,
-        kept={step: load_tree(_kept_path(training, step), like)[0] for step in training.keep_steps},
+        kept={step: load_tree(training.folder / kept_file(step), like)[0] for step in training.keep_steps},
     )

@@ -324,3 +324,20 @@ def test_functions_that_differ_in_their_defaults_are_two():
 
 def test_classes_that_make_keys_are_told_by_their_names():
     assert digest(dj.Artifact) != digest(dj.Cachable)
+
+
+@functools.lru_cache
+def remembered(x):
+    return x
+
+
+@functools.lru_cache
+def remembered_too(x):
+    return x
+
+
+def test_what_a_decorator_left_under_a_name_is_keyed_by_it():
+    assert keys.digest(remembered) != keys.digest(remembered_too)
+    assert keys.digest(remembered) == keys.digest(remembered)
+    with pytest.raises(UsageError, match="cannot be keyed"):
+        keys.digest(functools.lru_cache(lambda x: x))

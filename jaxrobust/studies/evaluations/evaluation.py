@@ -8,6 +8,7 @@ import datajuicer as dj
 from jaxrobust.studies.earlier_defaults import EARLIER
 from jaxrobust.studies.parameter_noise.catalogue import family_of
 from jaxrobust.studies.sources import WITHIN, evaluation_code
+from jaxrobust.studies.training_points import evaluation_code_of
 
 
 def evaluation(dependencies: Sequence[str], table_name: str) -> Callable[[Callable[..., Any]], dj.Cachable]:
@@ -31,6 +32,8 @@ def evaluation(dependencies: Sequence[str], table_name: str) -> Callable[[Callab
 
 
 def _code_of(function: Callable[..., Any], /, model: Mapping[str, Any], **arguments: Any) -> tuple[Any, ...]:
+    if "network" in model:
+        return evaluation_code_of(function, model, arguments)
     family = family_of(model)
     names = ("architecture", *family.settings)
     return evaluation_code(function, family.network, names, model, arguments)

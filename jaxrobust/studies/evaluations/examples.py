@@ -12,7 +12,7 @@ from jax import Array
 from jaxrobust.perturbations.mismatch import GaussianMismatch
 from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import apply_of, load_trained
-from jaxrobust.studies.parameter_noise.family import dataset_of
+from jaxrobust.studies.side_by_side import dataset_of
 
 
 @partial(jax.jit, static_argnames="network")

@@ -13,7 +13,7 @@ from jaxrobust.errors import InputError
 from jaxrobust.losses import Apply
 from jaxrobust.networks.network import Network, Variables
 from jaxrobust.studies.parameter_noise.catalogue import network_of
-from jaxrobust.studies.parameter_noise.family import dataset_of
+from jaxrobust.studies.side_by_side import dataset_of
 from jaxrobust.training.checkpoints import load_tree
 
 # Samples computed at once: what bounds the memory of an evaluation.

@@ -11,6 +11,7 @@ from jaxrobust.networks.mlp import MLP, Start
 from jaxrobust.networks.network import Network
 from jaxrobust.networks.resnet import ResNet
 from jaxrobust.settings import OneOf, Setting, nearest
+from jaxrobust.studies import training_points
 from jaxrobust.studies.parameter_noise.family import NetworkFamily
 from jaxrobust.studies.parameter_noise.shared_settings import COUNT, NEURONS, POSITIVE, TRAINING
 
@@ -235,5 +236,7 @@ def family_of(model: Settings) -> NetworkFamily:
 
 
 def network_of(model: Settings, dataset: Dataset) -> Network:
-    """The network of a grid point."""
+    """The network of a grid point, flat or typed."""
+    if "network" in model:
+        return training_points.network_of(model, dataset)
     return family_of(model).network(model, dataset)

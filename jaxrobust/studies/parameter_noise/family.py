@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
-
 import datajuicer as dj
 from jaxrobust import data
 from jaxrobust.data.dataset import Dataset
@@ -16,25 +14,10 @@ from jaxrobust.settings import Setting, check_spelling, check_values
 from jaxrobust.studies.earlier_defaults import EARLIER
 from jaxrobust.studies.parameter_noise.patterns import check_patterns
 from jaxrobust.studies.parameter_noise.recipes import attack_of, method_of, optimizer_of, schedule_of
+from jaxrobust.studies.side_by_side import dataset_of, train_side_by_side
 from jaxrobust.studies.sources import WITHIN, training_code
 from jaxrobust.training.augmentation import augmentation_named
-from jaxrobust.training.checkpoints import save_tree
-from jaxrobust.training.loop import CHECKPOINT, train
-from jaxrobust.training.malloc import keep_freed_memory
-from jaxrobust.training.training import (
-    Trained,
-    Training,
-    TrainingDiverged,
-    TrainingStopped,
-    program_structure,
-)
-
-PARAMETERS = "parameters.safetensors"
-
-
-def dataset_of(model: Mapping[str, Any]) -> Dataset:
-    """The data set of a grid point, prepared and memory-mapped."""
-    return data.load(model["dataset"], split=model["split"] or None, folder=model.get("data_folder") or None)
+from jaxrobust.training.training import Training, program_structure
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +133,6 @@ class NetworkFamily:
             For each the best parameters (a file), validation accuracy, metrics over time, and where its data
             came from; or the reason why it has none.
         """
-        keep_freed_memory()
         for point in model:
             self.check(point)
         dataset = dataset_of(model[0])
@@ -159,49 +141,4 @@ class NetworkFamily:
             self._training(point, network, dataset, model, its_job.folder)
             for point, its_job in zip(model, job, strict=True)
         ]
-        for its_job in job:
-            its_job.note(
-                data_source=dataset.source,
-                data_split=dataset.split,
-                data_fingerprint=dataset.fingerprint,
-                device=jax.devices()[0].device_kind,
-                models_in_program=len(model),
-            )
-
-        def progress(done: int, total: int, text: str) -> None:
-            for its_job in job:
-                its_job.progress(done, total, text)
-
-        def stop_requested() -> bool:
-            return any(its_job.stop_requested() for its_job in job)
-
-        try:
-            results = train(
-                trainings,
-                dataset.train,
-                dataset.validation,
-                progress=progress,
-                stop_requested=stop_requested,
-            )
-        except TrainingStopped as stopped:
-            raise dj.Interrupted(str(stopped)) from stopped
-        return [
-            result if isinstance(result, TrainingDiverged) else _finish(result, dataset, its_job)
-            for result, its_job in zip(results, job, strict=True)
-        ]
-
-
-def _finish(trained: Trained, dataset: Dataset, job: dj.Job) -> dict[str, Any]:
-    save_tree(job.folder / PARAMETERS, (trained.parameters, trained.statistics))
-    (job.folder / CHECKPOINT).unlink(missing_ok=True)
-    return {
-        "trained": job.key,
-        "parameters": job.artifact(PARAMETERS),
-        "validation_accuracy": trained.validation_score,
-        "best_step": trained.best_step,
-        "n_steps": trained.n_steps,
-        "history": trained.history,
-        "data_source": dataset.source,
-        "data_is_synthetic": dataset.synthetic,
-        "n_test_samples": len(dataset.test.labels),
-    }
+        return train_side_by_side(trainings, dataset, job)

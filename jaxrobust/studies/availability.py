@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxrobust import data
-from jaxrobust.studies.parameter_noise.family import dataset_of
+from jaxrobust.studies.side_by_side import dataset_of
 
 
 def with_available_data(

@@ -1,0 +1,82 @@
+"""Train grid points side by side as jobs of the engine: files, notes, progress and stops."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+
+import datajuicer as dj
+from jaxrobust import data
+from jaxrobust.data.dataset import Dataset
+from jaxrobust.training.checkpoints import save_tree
+from jaxrobust.training.loop import CHECKPOINT, kept_file, train
+from jaxrobust.training.malloc import keep_freed_memory
+from jaxrobust.training.training import Trained, Training, TrainingDiverged, TrainingStopped
+
+PARAMETERS = "parameters"  # entries of a finished point
+KEPT = "kept"
+_FILE = "parameters.safetensors"
+
+
+def dataset_of(point: Mapping[str, Any]) -> Dataset:
+    """The data set of a grid point, prepared and memory-mapped."""
+    return data.load(point["dataset"], split=point["split"] or None, folder=point.get("data_folder") or None)
+
+
+def train_side_by_side(
+    trainings: Sequence[Training], dataset: Dataset, jobs: Sequence[dj.Job]
+) -> list[dict[str, Any] | Exception]:
+    """Train models of one program, each with the folder of its job.
+
+    Returns:
+        For each the entries of its finished point (parameters as a file, validation accuracy, metrics over
+        time, where its data came from), or the reason why it has none.
+
+    Raises:
+        Interrupted: A stop was requested; checkpoints are written.
+    """
+    keep_freed_memory()
+    for job in jobs:
+        job.note(
+            data_source=dataset.source,
+            data_split=dataset.split,
+            data_fingerprint=dataset.fingerprint,
+            device=jax.devices()[0].device_kind,
+            models_in_program=len(jobs),
+        )
+
+    def progress(done: int, total: int, text: str) -> None:
+        for job in jobs:
+            job.progress(done, total, text)
+
+    def stop_requested() -> bool:
+        return any(job.stop_requested() for job in jobs)
+
+    try:
+        results = train(
+            trainings, dataset.train, dataset.validation, progress=progress, stop_requested=stop_requested
+        )
+    except TrainingStopped as stopped:
+        raise dj.Interrupted(str(stopped)) from stopped
+    return [
+        result if isinstance(result, TrainingDiverged) else _finish(result, dataset, job)
+        for result, job in zip(results, jobs, strict=True)
+    ]
+
+
+def _finish(trained: Trained, dataset: Dataset, job: dj.Job) -> dict[str, Any]:
+    save_tree(job.folder / _FILE, (trained.parameters, trained.statistics))
+    (job.folder / CHECKPOINT).unlink(missing_ok=True)
+    kept = {str(step): job.artifact(kept_file(step)) for step in trained.kept}
+    return {
+        "trained": job.key,
+        PARAMETERS: job.artifact(_FILE),
+        **({KEPT: kept} if kept else {}),
+        "validation_accuracy": trained.validation_score,
+        "best_step": trained.best_step,
+        "n_steps": trained.n_steps,
+        "history": trained.history,
+        "data_source": dataset.source,
+        "data_is_synthetic": dataset.synthetic,
+        "n_test_samples": len(dataset.test.labels),
+    }
