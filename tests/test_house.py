@@ -19,6 +19,7 @@ FLOORS = {
     "jaxrobust.criteria": 3,
     "jaxrobust.layers": 4,
     "jaxrobust.perturbations": 4,
+    "jaxrobust.pruning": 4,
     "jaxrobust.networks": 5,
     "jaxrobust.attacks": 5,
     "jaxrobust.measures": 6,

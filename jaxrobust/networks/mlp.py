@@ -17,7 +17,7 @@ from jaxrobust.networks.tapping import positions_of, run_with_taps
 from jaxrobust.networks.taps import NO_TAPS, Statistics, Tap, Taps
 from jaxrobust.trees import Parameters
 
-Start = Literal["he", "published"]
+Start = Literal["he", "published", "glorot"]
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,11 @@ class MLP(PlainKernels):
         n_hidden: Units of each hidden layer.
         n_out: Classes.
         start: ``"he"`` draws weights of standard deviation ``sqrt(2 / fan_in)`` (He et al. 2015) and zero
-            biases; ``"published"`` draws both of standard deviation 0.1 (MNIST).
+            biases; ``"published"`` draws both of standard deviation 0.1 (MNIST); ``"glorot"`` draws weights
+            uniformly in ``+-sqrt(6 / (fan_in + fan_out))`` (Glorot and Bengio 2010) and zero biases.
         dropout: Probability of a hidden unit to be dropped in training.
         dropout_mask: ``"rescaled"`` or ``"published"``; see ``dropout``.
+        has_biases: Whether layers have biases; without them there are no ``b1``, ``b2``, ….
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr
@@ -52,11 +54,12 @@ class MLP(PlainKernels):
     start: Start = "he"
     dropout: float = 0.0
     dropout_mask: DropoutMask = "rescaled"
+    has_biases: bool = True
 
     def __post_init__(self):
         check_dropout(self.dropout, self.dropout_mask)
         if self.start not in get_args(Start):
-            raise InputError(f'The start of an MLP is "he" or "published", not {self.start!r}.')
+            raise InputError(f'The start of an MLP is "he", "published" or "glorot", not {self.start!r}.')
 
     @property
     def positions(self) -> Mapping[str, Shape]:
@@ -69,11 +72,17 @@ class MLP(PlainKernels):
         parameters = {}
         for layer, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
             layer_key = jax.random.fold_in(key, layer)
-            weights = jax.random.normal(layer_key, (fan_in, fan_out))
             published = self.start == "published"
-            parameters[f"w{layer}"] = weights * (0.1 if published else (2 / fan_in) ** 0.5)
-            biases = 0.1 * jax.random.normal(jax.random.fold_in(layer_key, 1), (fan_out,))
-            parameters[f"b{layer}"] = biases if published else jnp.zeros(fan_out)
+            if self.start == "glorot":
+                bound = (6 / (fan_in + fan_out)) ** 0.5
+                weights = jax.random.uniform(layer_key, (fan_in, fan_out), minval=-bound, maxval=bound)
+            else:
+                weights = jax.random.normal(layer_key, (fan_in, fan_out))
+                weights = weights * (0.1 if published else (2 / fan_in) ** 0.5)
+            parameters[f"w{layer}"] = weights
+            if self.has_biases:
+                biases = 0.1 * jax.random.normal(jax.random.fold_in(layer_key, 1), (fan_out,))
+                parameters[f"b{layer}"] = biases if published else jnp.zeros(fan_out)
         return Variables(parameters, {})
 
     def forward(
@@ -101,11 +110,17 @@ class MLP(PlainKernels):
         def compute(tap: Tap) -> tuple[Array, Statistics]:
             hidden, last = tap("input", x), len(self.n_hidden) + 1
             for layer in range(1, last):
-                hidden = tap(f"fc{layer}", hidden @ parameters[f"w{layer}"] + parameters[f"b{layer}"])
+                hidden = tap(f"fc{layer}", self._affine(parameters, hidden, layer))
                 hidden = tap(f"relu{layer}", jax.nn.relu(hidden))
                 if training and self.dropout:
                     mask_key = None if key is None else jax.random.fold_in(key, layer)
                     hidden = dropout(hidden, mask_key, rate=self.dropout, mask=self.dropout_mask)
-            return tap("logits", hidden @ parameters[f"w{last}"] + parameters[f"b{last}"]), statistics
+            return tap("logits", self._affine(parameters, hidden, last)), statistics
 
         return run_with_taps(self, compute, tap, key=key, training=training)
+
+    def _affine(
+        self, parameters: Parameters, x: Float[Array, "batch inputs"], layer: int
+    ) -> Float[Array, "batch units"]:
+        product = x @ parameters[f"w{layer}"]
+        return product + parameters[f"b{layer}"] if self.has_biases else product

@@ -103,6 +103,7 @@ SMALL_CNN = partial(CNN, image=(12, 13, 2), n_out=3, kernels=(3, 5), dense=(6, 4
 SMALL_LSNN = partial(LSNN, 4, 3, n_hidden=7)
 CASES = {
     "mlp": Case(MLP(6, (5, 4), 3), (6,)),
+    "mlp, no biases": Case(MLP(6, (5,), 3, start="glorot", has_biases=False), (6,)),
     "mlp, dropout": Case(MLP(6, (5, 4), 3, dropout=0.3), (2, 3)),
     "cnn": Case(SMALL_CNN(), (12, 13, 2)),
     "cnn, by batch, dropout": Case(SMALL_CNN(normalization="batch", dropout=0.3), (12, 13, 2)),

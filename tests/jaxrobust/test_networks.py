@@ -279,7 +279,7 @@ def test_inputs_of_another_shape_are_refused(network, shape):
         lambda: CNN(normalization="layer"),  # pyright: ignore[reportArgumentType]
         lambda: CNN(dropout=1.5),
         lambda: CNN(image=(6, 6, 1)),
-        lambda: MLP(4, (3,), 2, start="glorot"),  # pyright: ignore[reportArgumentType]
+        lambda: MLP(4, (3,), 2, start="lecun"),  # pyright: ignore[reportArgumentType]
     ],
 )
 def test_networks_that_make_no_sense_are_refused(make):
