@@ -25,6 +25,7 @@ FLOORS = {
     "jaxrobust.measures": 6,
     "jaxrobust.certificates": 7,
     "jaxrobust.training": 7,
+    "jaxrobust.stitching": 7,
     "jaxrobust.studies": 8,
     "jaxrobust.figures": 8,
     "experiments": 9,

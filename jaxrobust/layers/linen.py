@@ -1,4 +1,4 @@
-"""Layers of this library as Flax Linen modules: batch normalization and parameterized kernels."""
+"""Layers of this library as Flax Linen modules: convolution, batch normalization, parameterized kernels."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +7,7 @@ from flax import linen as nn
 from jax import Array
 from jaxtyping import Float, PyTree
 
+from jaxrobust.layers.images import convolve
 from jaxrobust.layers.kernels import is_baked, make_kernel
 from jaxrobust.layers.normalization import BatchNorm, Moments
 
@@ -38,6 +39,38 @@ class Normalization(nn.Module):
         if training and not self.is_initializing():
             mean.value, variance.value = new
         return x * scale + offset
+
+
+class Convolution(nn.Module):
+    """``convolve``, which is fast inside the training loop on a CPU, with a bias if wanted.
+
+    Parameters ``kernel (size, size, channels, features)``, drawn from a normal distribution of variance
+    ``2 / (size^2 channels)`` (He et al. 2015), and ``bias (features,)``, zeros at the start.
+
+    Attributes:
+        features: Output channels.
+        size: Height and width of the kernel.
+        stride: Distance of neighboring outputs in pixels.
+        padding: Zeros before and behind, in height and width; None for ``size // 2`` on either side.
+        use_bias: Whether there is a bias.
+    """
+
+    features: int
+    size: int = 3
+    stride: int = 1
+    padding: tuple[int, int] | None = None
+    use_bias: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch h w features"]:
+        """Convolve every image."""
+        shape = (self.size, self.size, x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.he_normal(), shape)
+        padding = (self.size // 2, self.size // 2) if self.padding is None else self.padding
+        x = convolve(x, kernel, stride=self.stride, padding=(padding, padding))
+        if not self.use_bias:
+            return x
+        return x + self.param("bias", nn.initializers.zeros, (self.features,))
 
 
 def linen_kernel(

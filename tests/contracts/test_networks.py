@@ -22,6 +22,7 @@ from jaxrobust.networks.network import Network, Variables
 from jaxrobust.networks.resnet import ResNet
 from jaxrobust.networks.tapping import positions_of, run_with_taps
 from jaxrobust.networks.taps import EVERY, NO_TAPS, Taps
+from jaxrobust.stitching.stitched import Cut, Stitched
 from jaxrobust.trees import settings_tree
 
 KEY = jax.random.key(5)
@@ -115,6 +116,7 @@ CASES = {
     "weight normalized": Case(WeightNormalized(), (4,)),
     "linen, residual": Case(LinenNetwork(Residual(), (4, 4, 2)), (4, 4, 2)),
     "linen, plain": Case(LinenNetwork(Plain(), (4,)), (4,)),
+    "stitched": Case(Stitched(MLP(6, (5,), 3), MLP(6, (4, 5), 3), Cut("relu1", "fc1")), (6,)),
 }
 KERNELS_TO_BAKE = {"weight normalized": 1, "linen, residual": 1}
 every_case = pytest.mark.parametrize("name", CASES)

@@ -1,0 +1,1 @@
+"""Stitching: two networks joined by a trained layer, and maps between their representations."""

@@ -1,0 +1,145 @@
+"""Networks of the stitching study: their sizes, how they are cut, and cutting and joining one network."""
+
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrobust.errors import InputError
+from jaxrobust.layers.images import convolve
+from jaxrobust.layers.linen import Convolution
+from jaxrobust.networks.conv_stack import StridedCNN, Tiny10
+from jaxrobust.networks.cuts import cut_positions, positions_after, positions_before, shape_at
+from jaxrobust.networks.mlp import MLP
+from jaxrobust.networks.network import Variables
+from jaxrobust.networks.preactivation import PreActResNet18, WideResNet
+from jaxrobust.networks.residual import CifarResNet, ResNet20
+from jaxrobust.networks.taps import EVERY, Taps
+from jaxrobust.stitching.layers import Pointwise
+from jaxrobust.stitching.stitched import Cut, Stitched
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+COLOR = (32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "image", "n_parameters"),
+    [
+        (Tiny10(), COLOR, 86_778),
+        (Tiny10(), (32, 32, 1), 86_490),
+        (Tiny10(normalized=False), COLOR, 86_138),
+        (ResNet20(1), COLOR, 272_474),
+        (ResNet20(3), COLOR, 2_436_346),
+        (ResNet20(5), COLOR, 6_758_810),
+        (CifarResNet(18), COLOR, 11_173_962),
+        (CifarResNet(34), COLOR, 21_282_122),
+        (CifarResNet(50), COLOR, 23_520_842),
+        (PreActResNet18(), COLOR, 12_548_426),
+        (WideResNet(28, 10), COLOR, 36_479_194),
+        (WideResNet(34, 10), COLOR, 46_160_474),
+    ],
+)
+def test_published_numbers_of_parameters(recipe, image, n_parameters):
+    parameters = jax.eval_shape(recipe.build(image, 10).init, jax.random.key(0)).parameters
+    assert sum(leaf.size for leaf in jax.tree.leaves(parameters)) == n_parameters
+
+
+def test_the_published_dense_network():
+    parameters = jax.eval_shape(MLP(3072, (300, 300, 300), 10).init, jax.random.key(0)).parameters
+    assert sum(leaf.size for leaf in jax.tree.leaves(parameters)) == 1_105_510
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: CifarResNet(20), lambda: WideResNet(27), lambda: StridedCNN(channels=(3,), strides=(1, 2))],
+)
+def test_sizes_that_do_not_exist_are_refused(make):
+    with pytest.raises(InputError):
+        make().build((8, 8, 1), 2)
+
+
+def test_a_convolution_is_the_sum_of_products():
+    layer, x = Convolution(3, size=3, stride=2, padding=(0, 1), use_bias=True), jnp.ones((1, 4, 4, 2))
+    variables = layer.init(jax.random.key(0), x)
+    kernel, bias = variables["params"]["kernel"], jnp.arange(3.0)
+    given = layer.apply({"params": {"kernel": kernel, "bias": bias}}, x)
+    np.testing.assert_allclose(
+        given, convolve(x, kernel, stride=2, padding=((0, 1), (0, 1))) + bias, rtol=1e-6
+    )
+    assert given.shape == (1, 2, 2, 3)
+    np.testing.assert_allclose(given[0, 0, 0], kernel.sum((0, 1, 2)) + bias, rtol=1e-5)
+
+
+SMALL = {
+    "mlp": MLP(6, (5,), 3),
+    "strided": StridedCNN(channels=(3, 4), strides=(1, 2), pool=1).build((4, 4, 1), 3),
+    "tiny10": Tiny10().build((20, 20, 1), 3),
+    "residual": ResNet20(depth=1).build((4, 4, 2), 3),
+    "preactivation": WideResNet(10, 1, "relu", (0.5,), (0.3,)).build((4, 4, 1), 3),
+}
+
+
+@lru_cache
+def prepared(name):
+    """Variables away from their special starting values, and a batch."""
+    network, rng = SMALL[name], np.random.default_rng(0)
+    parameters, statistics = jax.jit(network.init)(jax.random.key(0))
+    parameters = jax.tree.map(lambda p: p + 0.1 * rng.standard_normal(p.shape, np.float32), parameters)
+    inputs = jnp.asarray(rng.standard_normal((2, *network.positions["input"]), np.float32))
+    return network, Variables(parameters, statistics), inputs
+
+
+def slow_but(quick):
+    marks = {name: () if name == quick else pytest.mark.slow for name in SMALL}
+    return [pytest.param(name, marks=mark) for name, mark in marks.items()]
+
+
+@pytest.mark.parametrize("name", slow_but("strided"))
+def test_a_network_joined_with_itself_is_itself_bit_for_bit_at_every_position(name):
+    """The front's value, put into the end in place of its own, by the identity: op by op, nothing moves."""
+    network, variables, inputs = prepared(name)
+    with jax.disable_jit():
+        plain = network.forward(*variables, inputs, tap=Taps(record=(EVERY,)))
+        for position in network.positions:
+            value = {position: plain.activations[position]}
+            end = network.forward(*variables, inputs, tap=Taps(replace=value))
+            np.testing.assert_array_equal(end.logits, plain.logits, err_msg=position)
+
+
+@pytest.mark.parametrize("name", slow_but("mlp"))
+def test_a_self_stitch_by_the_identity_is_the_network_compiled(name):
+    network, variables, inputs = prepared(name)
+    plain = jax.jit(network.forward)(*variables, inputs).logits
+    for position in network.positions:
+        stitched = Stitched(network, network, Cut.at(position), Pointwise("identity"))
+        own = stitched.layer.init(jax.random.key(0), *stitched.shapes)
+        logits = jax.jit(stitched.forward)(*stitched.join(variables, variables, own), inputs).logits
+        np.testing.assert_allclose(logits, plain, rtol=1e-5, atol=1e-6, err_msg=position)
+
+
+def test_residual_networks_are_cut_through_between_blocks_only():
+    network = SMALL["residual"]
+    assert cut_positions(network)[:7] == (
+        "input",
+        "conv1",
+        "bn1",
+        "relu",
+        "layer1_0/add",
+        "layer1_0/relu",
+        "layer1_0",
+    )
+    before = positions_before(network, "layer2_0/shortcut_bn")
+    assert "layer2_0/shortcut_conv" in before
+    assert "layer2_0/conv1" not in before
+    assert positions_after(network, "features") == ("fc", "logits")
+
+
+def test_every_position_of_a_chain_is_a_cut():
+    assert cut_positions(SMALL["strided"]) == tuple(SMALL["strided"].positions)
+
+
+def test_an_unknown_position_is_one_sentence():
+    with pytest.raises(InputError, match=r"no position 'rely1'; .* Did you mean 'relu1'"):
+        shape_at(SMALL["mlp"], "rely1")
