@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a test compares it with the 
     from jaxrobust.measures.spectra import hessian_spectrum
     from jaxrobust.measures.worst_case import worst_case
     from jaxrobust.networks.cnn import CNN
+    from jaxrobust.networks.linen import LinenNetwork
     from jaxrobust.networks.lsnn import LSNN
     from jaxrobust.networks.mlp import MLP
     from jaxrobust.networks.resnet import ResNet
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a test compares it with the 
     from jaxrobust.perturbations.perturbation import Chain, Matching, Selected, at
     from jaxrobust.perturbations.phase_change_memory import PhaseChangeMemory
     from jaxrobust.training import methods, optimizers
+    from jaxrobust.training.loop import train
     from jaxrobust.training.schedule import Phases
     from jaxrobust.training.training import Training
 
@@ -53,6 +55,7 @@ _MODULES = {
     "measures.spectra": ("hessian_spectrum",),
     "measures.worst_case": ("worst_case",),
     "networks.cnn": ("CNN",),
+    "networks.linen": ("LinenNetwork",),
     "networks.lsnn": ("LSNN",),
     "networks.mlp": ("MLP",),
     "networks.resnet": ("ResNet",),
@@ -62,6 +65,7 @@ _MODULES = {
     "perturbations.noise": ("AdditiveNoise", "MultiplicativeNoise"),
     "perturbations.perturbation": ("Chain", "Matching", "Selected", "at"),
     "perturbations.phase_change_memory": ("PhaseChangeMemory",),
+    "training.loop": ("train",),
     "training.schedule": ("Phases",),
     "training.training": ("Training",),
 }

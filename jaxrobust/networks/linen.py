@@ -56,6 +56,13 @@ class LinenNetwork:
     Attributes:
         module: The module, not bound to variables, with hashable attributes.
         input_shape: Shape of one sample.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxrobust as jr
+        >>> from flax import linen as nn
+        >>> network = jr.LinenNetwork(nn.Dense(3), input_shape=(4,))
+        >>> network.forward(*network.init(jax.random.key(0)), jnp.ones((2, 4))).logits.shape
+        (2, 3)
     """
 
     module: nn.Module

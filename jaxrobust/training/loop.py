@@ -76,6 +76,25 @@ def train(
     Raises:
         InputError: The settings, data and checkpoints do not fit together.
         TrainingStopped: A stop was requested.
+
+    Example:
+        >>> import jax, jaxrobust as jr, numpy as np, tempfile
+        >>> from pathlib import Path
+        >>> inputs = jax.random.normal(jax.random.key(0), (40, 4))
+        >>> examples = jr.data.Examples(np.asarray(inputs), np.asarray(inputs[:, 0] > 0, np.int32))
+        >>> training = jr.Training(
+        ...     jr.MLP(n_in=4, n_hidden=(8,), n_out=2),
+        ...     jr.methods.Standard(),
+        ...     jr.Phases(n_epochs=(10.0,), learning_rates=(1e-1,)),
+        ...     "adam",
+        ...     batch_size=20,
+        ...     seed=0,
+        ...     eval_step_interval=10,
+        ...     folder=Path(tempfile.mkdtemp()),
+        ... )
+        >>> (trained,) = jr.train([training], examples, examples)
+        >>> trained.n_steps, trained.validation_score > 0.9
+        (20, True)
     """
     states = [_resume(training) for training in trainings]
     for training, state in zip(trainings, states, strict=True):
