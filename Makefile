@@ -23,7 +23,7 @@ test: lint
 	$(BIN)/python -m pytest -n 2 -m "not slow and not cluster"
 
 test-slow: .venv/installed
-	$(BIN)/python -m pytest -m "slow and not cluster"
+	XLA_FLAGS= $(BIN)/python -m pytest -m "slow and not cluster"
 
 # On a real SLURM, which is installed and started where that can be done (Debian, as root); else says why not.
 test-cluster: .venv/installed

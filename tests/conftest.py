@@ -10,6 +10,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Most programs of the tests run once on tiny arrays, so that compiling them is all that takes time. Processes
+# that tests start inherit it; XLA_FLAGS= (empty) tests programs as users compile them.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
 
 @pytest.fixture
 def run_script(tmp_path: Path) -> Callable[..., str]:

@@ -15,15 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrobust import data
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.data.dataset import Examples
 from jaxrobust.errors import InputError
 from jaxrobust.networks.lsnn import LSNN
 from jaxrobust.networks.mlp import MLP
 from jaxrobust.perturbations.mismatch import GaussianMismatch
-from jaxrobust.studies.parameter_noise.catalogue import digits_mlp
-from jaxrobust.studies.parameter_noise.recipes import method_of
 from jaxrobust.training.batches import batch_indices
 from jaxrobust.training.checkpoints import load_tree, save_tree
 from jaxrobust.training.loop import CHECKPOINT, METRICS, train
@@ -128,21 +125,37 @@ def test_first_step_of_adam_equals_the_textbook(tmp_path):
 GOLDEN_LOSSES = [2.836811065673828, 2.530311346054077]
 
 
-def test_the_numbers_of_the_settings_are_those_of_the_first_version(tmp_path):
+FIRST_VERSION = """
+from pathlib import Path
+from jaxrobust import data
+from jaxrobust.studies.parameter_noise.catalogue import digits_mlp
+from jaxrobust.studies.parameter_noise.recipes import method_of
+from jaxrobust.training.loop import train
+from jaxrobust.training.schedule import Phases
+from jaxrobust.training.training import Training
+
+point = digits_mlp.make()
+dataset = data.load("digits")
+training = Training(
+    network=digits_mlp.network(point, dataset),
+    method=method_of(point),
+    schedule=Phases((1.0,), (0.001,)),
+    optimizer="adam",
+    batch_size=100,
+    seed=3,
+    eval_step_interval=10,
+    folder=Path("training"),
+)
+(trained,) = train([training], dataset.train, dataset.validation)
+print(trained.history["step"], trained.history["loss"])
+"""
+
+
+def test_the_numbers_of_the_settings_are_those_of_the_first_version(run_script):
     """The default method of digits_mlp with seed 3, as computed before criteria became settings."""
-    point = digits_mlp.make()
-    dataset = data.load("digits")
-    training = a_training(
-        tmp_path,
-        network=digits_mlp.network(point, dataset),
-        method=method_of(point),
-        schedule=Phases((1.0,), (0.001,)),
-        batch_size=100,
-        seed=3,
-    )
-    (trained,) = train([training], dataset.train, dataset.validation)
-    assert trained.history["step"] == [10, 13]
-    np.testing.assert_allclose(trained.history["loss"], GOLDEN_LOSSES, rtol=1e-5)
+    steps, losses = re.findall(r"\[.*?\]", run_script(FIRST_VERSION, XLA_FLAGS=""))
+    assert json.loads(steps) == [10, 13]
+    np.testing.assert_allclose(json.loads(losses), GOLDEN_LOSSES, rtol=1e-5)
 
 
 # --- metrics and checkpoints ---
