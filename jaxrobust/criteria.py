@@ -7,7 +7,7 @@ measurement of robustness report: accuracy for classes, another number (higher i
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -59,9 +59,30 @@ class Criterion(Protocol):
         ...
 
 
+def is_answer(outputs: Float[Array, "batch *steps classes"]) -> Bool[Array, "batch *steps"]:
+    """Whether the largest output is a finite number; -inf masks a class, NaN and +inf are no answer.
+
+    Example:
+        >>> is_answer(jnp.array([[0.0, -jnp.inf], [jnp.nan, 1.0], [jnp.inf, 0.0]])).tolist()
+        [True, False, False]
+    """
+    return jnp.isfinite(jnp.max(outputs, axis=-1))
+
+
 def is_hit(outputs: Float[Array, "batch *steps classes"], labels: Int[Array, "batch *steps"]) -> Scores:
-    """Whether each sample's largest output is that of its label; with labels per time step, the fraction."""
-    hits = jnp.argmax(outputs, axis=-1) == labels
+    """Whether each sample's largest output is that of its label; with labels per time step, the fraction.
+
+    A sample whose outputs are not finite is wrong, whatever its label is.
+
+    Raises:
+        InputError: The labels are not whole numbers, or not one per sample (and time step).
+
+    Example:
+        >>> is_hit(jnp.array([[0.0, 1.0], [jnp.nan, 0.0]]), jnp.array([1, 0])).tolist()
+        [True, False]
+    """
+    check_label_form(labels, outputs.shape)
+    hits = (jnp.argmax(outputs, axis=-1) == labels) & is_answer(outputs)
     return hits if hits.ndim == 1 else jnp.mean(hits, axis=tuple(range(1, hits.ndim)))
 
 
@@ -95,6 +116,7 @@ class CrossEntropy:
 
     def loss(self, outputs: Outputs, labels: Labels) -> Float[Array, ""]:
         """The mean cross-entropy, in nats."""
+        check_label_form(labels, outputs.shape)
         losses = optax.softmax_cross_entropy_with_integer_labels(outputs, labels)
         if self.smoothing is not None:
             uniform = -jnp.mean(jax.nn.log_softmax(outputs), axis=-1)
@@ -134,6 +156,7 @@ class Hinge:
 
     def loss(self, outputs: Outputs, labels: Labels) -> Float[Array, ""]:
         """The mean hinge loss."""
+        check_label_form(labels, outputs.shape)
         of_label = jnp.take_along_axis(outputs, labels[..., None], axis=-1)
         terms = jax.nn.relu(self.margin - of_label + outputs) ** self.order
         is_other = jnp.arange(outputs.shape[-1]) != labels[..., None]
@@ -167,6 +190,8 @@ class SoftTargets:
         """The mean cross-entropy between the two softmaxes, in nats."""
         targets = jax.nn.softmax(labels / self.temperature)
         log_p = jax.nn.log_softmax(outputs / self.temperature)
+        # A class that is masked in both networks (-inf) would be 0 times -inf.
+        log_p = jnp.where(targets > 0, log_p, 0)
         return -jnp.mean(jnp.sum(targets * log_p, axis=-1)).astype(outputs.dtype)
 
     def score(self, outputs: Outputs, labels: Labels) -> Scores:
@@ -240,6 +265,26 @@ class UserCriterion:
 
     loss: Callable[[Outputs, Labels], Float[Array, ""]] = static()
     score: Score = static()
+
+
+def scores_classes(score: Score) -> bool:
+    """Whether a score compares indices of classes: ``is_hit``, or the score of a criterion for classes."""
+    return score is is_hit or getattr(getattr(score, "__self__", None), "is_classification", False)
+
+
+def check_label_form(labels: Any, shape: tuple[int, ...]) -> None:
+    """Raise ``InputError`` unless labels are whole numbers, one for each row of outputs of a shape.
+
+    Args:
+        labels: Indices of classes; may be traced, as only shape and dtype are looked at.
+        shape: Of the outputs, ``(samples, classes)`` or ``(samples, time, classes)``.
+    """
+    if labels.shape != shape[:-1] or not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise InputError(
+            f"Labels must be whole numbers of shape {tuple(shape[:-1])}, one index of a class per sample, "
+            f"but they are {labels.dtype} of shape {tuple(labels.shape)}; take labels[:, 0] of a column and "
+            f"the argmax of one-hot labels."
+        )
 
 
 def check_labels(criterion: Criterion, labels: np.ndarray, n_outputs: int, what: str) -> None:

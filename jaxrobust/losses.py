@@ -16,8 +16,9 @@ Divergence = Callable[[Logits, Logits], Float[Array, ""]]
 
 
 def _kl_of_log_probabilities(log_p: Logits, log_q: Logits) -> Float[Array, ""]:
-    # exp(-inf) * -inf would be NaN; finite logits keep every log-probability finite.
-    return jnp.mean(jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1))
+    # Masked classes (-inf) have no probability and count as 0, value and gradient, not as 0 times infinity.
+    p = jnp.exp(log_p)
+    return jnp.mean(jnp.sum(p * jnp.where(p > 0, log_p - log_q, 0), axis=-1))
 
 
 def kl(logits: Logits, attacked_logits: Logits) -> Float[Array, ""]:
@@ -33,13 +34,19 @@ def reverse_kl(logits: Logits, attacked_logits: Logits) -> Float[Array, ""]:
 def js(logits: Logits, attacked_logits: Logits) -> Float[Array, ""]:
     """Jensen-Shannon divergence, in nats (at most log 2)."""
     log_p, log_q = jax.nn.log_softmax(logits), jax.nn.log_softmax(attacked_logits)
-    log_mean = jnp.logaddexp(log_p, log_q) - jnp.log(2.0).astype(log_p.dtype)
+    # The gradient of log(0 + 0), for a class masked in both, would be NaN; its probabilities leave it out.
+    is_masked = jnp.isneginf(log_p) & jnp.isneginf(log_q)
+    one, other = (jnp.where(is_masked, 0, these) for these in (log_p, log_q))
+    log_mean = jnp.logaddexp(one, other) - jnp.log(2.0).astype(log_p.dtype)
     return (_kl_of_log_probabilities(log_p, log_mean) + _kl_of_log_probabilities(log_q, log_mean)) / 2
 
 
 def l2(logits: Logits, attacked_logits: Logits) -> Float[Array, ""]:
     """Mean Euclidean distance of the logits; its gradient where they are equal is zero."""
-    return jnp.mean(root(jnp.sum((logits - attacked_logits) ** 2, axis=-1)))
+    # Of a class that is masked in both (-inf) the difference would be NaN.
+    is_masked = jnp.isneginf(logits) & jnp.isneginf(attacked_logits)
+    one, other = (jnp.where(is_masked, 0, these) for these in (logits, attacked_logits))
+    return jnp.mean(root(jnp.sum((one - other) ** 2, axis=-1)))
 
 
 DIVERGENCES: dict[str, Divergence] = {"kl": kl, "reverse_kl": reverse_kl, "js": js, "l2": l2}

@@ -6,8 +6,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 from jaxtyping import Float, PyTree
 
 from jaxrobust.errors import InputError
@@ -91,6 +93,24 @@ def map_with_keys(
 def normal_like(key: Array, parameters: Parameters) -> Parameters:
     """Draw a standard normal tree of the shapes and dtypes of ``parameters``, one key a leaf."""
     return map_with_keys(lambda k, leaf: jax.random.normal(k, leaf.shape, leaf.dtype), key, parameters)
+
+
+def check_finite(values: PyTree, what: str) -> None:
+    """Raise ``InputError`` for arrays that hold NaN or infinity; what is traced is not looked at."""
+    for leaf in jax.tree.leaves(values):
+        if isinstance(leaf, Tracer) or not jnp.issubdtype(leaf.dtype, jnp.floating):
+            continue
+        # On the host: the sum of a memory-mapped array is finite exactly if no element is NaN or infinite,
+        # unless it overflows, which the slower look then finds out.
+        values = np.asarray(leaf)
+        with np.errstate(over="ignore", invalid="ignore"):
+            is_finite = bool(np.isfinite(np.sum(values))) or bool(np.isfinite(values).all())
+        if not is_finite:
+            n_bad = int(np.sum(~np.isfinite(values)))
+            raise InputError(
+                f"{what} hold {n_bad} numbers that are NaN or infinite: fill the gaps, or leave these "
+                f"samples out."
+            )
 
 
 def check_numbers(settings: Any, *names: str, minimum: float = 0.0, maximum: float = float("inf")) -> None:

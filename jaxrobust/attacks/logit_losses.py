@@ -58,7 +58,8 @@ def kl(logits: Logits, labels: Labels, nominal: Logits) -> PerSample:
     """
     del labels
     log_p, log_q = jax.nn.log_softmax(nominal), jax.nn.log_softmax(logits)
-    return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)
+    p = jnp.exp(log_p)
+    return jnp.sum(p * jnp.where(p > 0, log_p - log_q, 0), axis=-1)
 
 
 LOGIT_LOSSES: dict[str, LogitLoss] = {"cross_entropy": cross_entropy, "dlr": dlr, "margin": margin, "kl": kl}

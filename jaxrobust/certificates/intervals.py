@@ -9,14 +9,17 @@ TF32 on a GPU, is not covered.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from jaxrobust.errors import InputError
+
 T = TypeVar("T")
+_NAMED = {"highest": jax.lax.Precision.HIGHEST, "float32": jax.lax.Precision.HIGHEST}
 
 
 class Interval(NamedTuple):
@@ -45,6 +48,33 @@ def outwards(x: Interval, slack: Array | None = None, *, roundings: int = 2) -> 
     by = roundings * kind.eps * magnitude(x) if slack is None else slack
     # Results below the smallest normal number may be flushed to zero.
     return Interval(x.lower - by - kind.tiny, x.upper + by + kind.tiny)
+
+
+def unbounded_unless_finite(x: Interval) -> Interval:
+    """-inf and inf where a bound is NaN: differences and products of infinite bounds bound nothing."""
+    is_nan = jnp.isnan(x.lower) | jnp.isnan(x.upper)
+    return Interval(jnp.where(is_nan, -jnp.inf, x.lower), jnp.where(is_nan, jnp.inf, x.upper))
+
+
+def check_product_precision(precision: Any) -> None:
+    """Raise ``InputError`` for a product that the network computes in less than its operands' precision.
+
+    Args:
+        precision: The ``precision`` of a product in JAX; None for the default, which is TF32 on some GPUs.
+    """
+    if isinstance(precision, jax.lax.DotAlgorithmPreset):
+        is_full = precision in (jax.lax.DotAlgorithmPreset.DEFAULT, jax.lax.DotAlgorithmPreset.F32_F32_F32)
+    else:
+        wanted = precision[0] if isinstance(precision, tuple) else precision
+        default = getattr(jax.config, "jax_default_matmul_precision")  # noqa: B009
+        is_full = jax.lax.Precision.HIGHEST in (wanted, None if default is None else _NAMED.get(default))
+        is_full = is_full or jax.default_backend() == "cpu"
+    if not is_full:
+        raise InputError(
+            f"Bounds hold for products in full precision, but this network computes them with {precision} on "
+            f"{jax.default_backend()}: run network and bounds under "
+            f"jax.default_matmul_precision('highest'), or on a CPU."
+        )
 
 
 def add(x: Operand, y: Operand) -> Interval:
@@ -106,9 +136,9 @@ def minimum(x: Operand, y: Operand) -> Interval:
     return Interval(jnp.minimum(a, c), jnp.minimum(b, d))
 
 
-def increasing(function: Callable[[Array], Array], x: Interval) -> Interval:
+def increasing(function: Callable[[Array], Array], x: Interval, *, roundings: int = 8) -> Interval:
     """A function that grows with its argument and is accurate to a few roundings."""
-    return outwards(Interval(function(x.lower), function(x.upper)), roundings=8)
+    return outwards(Interval(function(x.lower), function(x.upper)), roundings=roundings)
 
 
 def hull(x: Interval, y: Interval) -> Interval:

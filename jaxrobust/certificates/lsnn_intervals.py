@@ -9,6 +9,9 @@ The published rules take the reset from the potential whether or not it is the e
 Here (``split_cases``) the two cases are bounded apart and joined again: a unit that has spiked had a
 potential above its threshold, one that was free to spike and has not had one below. It is never looser.
 
+What is not known makes the weak claim: a comparison with NaN leaves a spike possible, and samples whose
+inputs, weights or potentials may not be finite have no bounds at all, as the network gives no answer then.
+
 Rounding widens the bounds like a box of relative size ``(n + 2) eps`` would, ``n`` the units that spike at
 once: about 3e-6 in the published network, against boxes of up to 5e-4.
 """
@@ -19,12 +22,22 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
-from jaxrobust.certificates.intervals import Interval, add, bilinear, hull, outwards
+from jaxrobust.certificates.intervals import (
+    Interval,
+    add,
+    bilinear,
+    check_product_precision,
+    hull,
+    outwards,
+    unbounded_unless_finite,
+)
+from jaxrobust.certificates.margins import margins_of_readout
 from jaxrobust.errors import InputError
-from jaxrobust.layers.adaptive_neurons import NeuronConstants
+from jaxrobust.layers.adaptive_neurons import FLOAT32_ROUNDING, NeuronConstants
 from jaxrobust.networks.lsnn import without_diagonal
+from jaxrobust.trees import check_finite
 
 _product = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
@@ -58,11 +71,11 @@ def lsnn_bounds(
             published rules.
 
     Returns:
-        Lower and upper bounds, each ``(batch, classes)``.
+        Lower and upper bounds, each ``(batch, classes)``; -inf and inf for a sample that has none.
 
     Raises:
-        InputError: The inputs do not fit, the threshold may not be positive, or constants of the neurons are
-            parameters, which are not bounded.
+        InputError: The inputs do not fit or are not finite, the threshold may not be positive, the network's
+            products are not in float32, or constants of the neurons are parameters, which are not bounded.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr
@@ -71,6 +84,49 @@ def lsnn_bounds(
         >>> jr.lsnn_bounds(box, jnp.ones((1, 5, 2)), constants=network.constants).lower.shape
         (1, 3)
     """
+    rates, weights = readout_bounds(box, inputs, constants=constants, split_cases=split_cases)
+    n_units = weights["w_out"].lower.shape[0]
+    logits = add(bilinear(_product, rates, weights["w_out"], n_terms=n_units), weights["b_out"])
+    return unbounded_unless_finite(logits)
+
+
+def lsnn_margins(
+    box: Interval,
+    inputs: Float[Array, "batch time features"],
+    labels: Int[Array, " batch"],
+    *,
+    constants: NeuronConstants,
+    split_cases: bool = True,
+) -> Float[Array, "batch classes"]:
+    """Lower bounds of the label's logit minus every other one, for every LSNN in a box.
+
+    Tighter than the difference of two bounds of logits: both logits are computed from the same rates.
+
+    Args:
+        box: As in ``lsnn_bounds``, as all that follows but the labels.
+        inputs: One batch, exactly known.
+        labels: Their classes.
+        constants: The neurons' constants.
+        split_cases: Whether a reset is bounded together with the spike that causes it.
+    """
+    rates, weights = readout_bounds(box, inputs, constants=constants, split_cases=split_cases)
+    return margins_of_readout(rates, weights["w_out"], weights["b_out"], labels)
+
+
+def readout_bounds(
+    box: Interval,
+    inputs: Float[Array, "batch time features"],
+    *,
+    constants: NeuronConstants,
+    split_cases: bool = True,
+) -> tuple[Interval, dict[str, Interval]]:
+    """Bounds on what the readout gets, the mean rates, and on its weights; as ``lsnn_bounds``."""
+    if constants.rounding > FLOAT32_ROUNDING:
+        raise InputError(
+            "Interval propagation bounds products in float32, but this network rounds them further "
+            f"(by {constants.rounding:g}); verify one with precision='float32'."
+        )
+    check_product_precision(None)
     unknown = sorted(set(box.lower) - {"w_in", "w_rec", "w_out", "b_out"})
     if unknown:
         raise InputError(
@@ -83,17 +139,19 @@ def lsnn_bounds(
         raise InputError(
             f"The LSNN takes inputs of shape (batch, time, {n_in}), but got {tuple(inputs.shape)}."
         )
+    check_finite(inputs, "The inputs of a verification")
+    inputs = jnp.asarray(inputs).astype(weights["w_in"].lower.dtype)
     currents = bilinear(_product, jnp.swapaxes(inputs, 0, 1), weights["w_in"], n_terms=n_in)
     w_rec = Interval(*(without_diagonal(end) for end in weights["w_rec"]))
-    rates = rate_bounds(currents, w_rec, constants=constants, split_cases=split_cases)
-    n_units = w_rec.lower.shape[0]
-    return add(bilinear(_product, rates, weights["w_out"], n_terms=n_units), weights["b_out"])
+    return rate_bounds(currents, w_rec, constants=constants, split_cases=split_cases), weights
 
 
 def rate_bounds(
     currents: Interval, w_rec: Interval, *, constants: NeuronConstants, split_cases: bool = True
 ) -> Interval:
     """Bounds on the mean firing rate of every unit, each end ``(batch, units)``.
+
+    Where a potential or what leads to it may not be finite, the bounds are -inf and inf.
 
     Args:
         currents: What comes from outside, each end ``(time, batch, units)``.
@@ -120,11 +178,19 @@ def rate_bounds(
     nothing = jnp.zeros_like(currents.lower[0])
     zero, thresholds = Interval(nothing, nothing), nothing + constants.threshold
     rest = _State(zero, zero, zero, zero, Interval(thresholds, thresholds), nothing == 0)
-    (_, total), _ = jax.lax.scan(advance, (rest, zero), currents)
+    (last, total), _ = jax.lax.scan(advance, (rest, zero), currents)
     n_steps = currents.lower.shape[0]
     # The sum over time is exact for whole spikes, and rounded at every step if 1 / dt is not.
     lower, upper = outwards(Interval(total.lower / n_steps, total.upper / n_steps), roundings=n_steps + 2)
-    return Interval(jnp.maximum(lower, 0), upper)
+    is_known = _is_known(last.potential, currents, w_rec)[:, None]
+    return Interval(jnp.where(is_known, jnp.maximum(lower, 0), -jnp.inf), jnp.where(is_known, upper, jnp.inf))
+
+
+def _is_known(potential: Interval, currents: Interval, w_rec: Interval) -> Bool[Array, " batch"]:
+    """Whether a sample's potentials are finite; once infinite or NaN they stay so, up to the last step."""
+    of_samples = [jnp.isfinite(end).all(-1) for end in potential]
+    of_samples += [jnp.isfinite(end).all((0, 2)) for end in currents]
+    return jnp.stack(of_samples).all(0) & jnp.isfinite(jnp.stack(w_rec)).all()
 
 
 def _by_sign(w: Interval) -> Float[Array, "twice_units three_units"]:
@@ -144,7 +210,7 @@ def _recurrent_current(spikes: Interval, weights: Array) -> Interval:
 
 
 def _step(state: _State, current: Interval, constants: NeuronConstants, split_cases: bool) -> _State:
-    rho, rho_b, resting, beta, dt, refractory, _ = constants
+    rho, rho_b, resting, beta, dt, refractory, *_ = constants
     v, z, b, r, _, _ = state
     b = outwards(
         Interval(*(rho_b * end + (1 - rho_b) * spike for end, spike in zip(b, z, strict=True))), roundings=4
@@ -166,9 +232,10 @@ def _step(state: _State, current: Interval, constants: NeuronConstants, split_ca
         ),
         8 * eps * size,
     )
-    # v / B - 1 is rounded before it is compared with zero.
+    # v / B - 1 is rounded before it is compared with zero. Each comparison is written so that NaN, for which
+    # it is false, makes a spike neither certain nor impossible.
     certain = (r.upper <= 0.1) & (v.lower > threshold.upper * (1 + 4 * eps))
-    possible = (r.lower <= 0.1) & (v.upper > threshold.lower)
+    possible = ~(r.lower > 0.1) & ~(v.upper <= threshold.lower)
     spikes = Interval(*(flags.astype(size.dtype) / dt for flags in (certain, possible)))
     counter = Interval(
         *(jnp.clip(end + refractory * s - 1, 0, refractory) for end, s in zip(r, spikes, strict=True))

@@ -23,6 +23,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+FLOAT32_ROUNDING = 2.0**-23
+
 Currents = Float[Array, "time batch units"]
 Rates = Float[Array, "batch units"]
 Weights = Float[Array, "units units"]
@@ -39,6 +41,7 @@ class NeuronConstants(NamedTuple):
         dt: Length of a time step, in the unit of the time constants.
         refractory: Refractory period in time steps; ``refractory - 1`` steps after a spike are blocked.
         dampening: Height of the surrogate gradient at threshold.
+        rounding: Distance of 1 to the next number in the precision of the products; bounds need float32.
     """
 
     membrane_decay: Float[Array, "..."] | float
@@ -48,6 +51,7 @@ class NeuronConstants(NamedTuple):
     dt: float
     refractory: float
     dampening: float
+    rounding: float = FLOAT32_ROUNDING
 
 
 class NeuronState(NamedTuple):
@@ -93,7 +97,7 @@ def step(
     state: NeuronState, input_current: Rates, w_rec: Weights, constants: NeuronConstants
 ) -> tuple[NeuronState, Rates]:
     """Advance one time step; also returns the scaled potential ``u``."""
-    rho, rho_b, threshold, beta, dt, refractory, dampening = constants
+    rho, rho_b, threshold, beta, dt, refractory, dampening, _ = constants
     adaptation = rho_b * state.adaptation + (1 - rho_b) * state.spikes
     adaptive_threshold = threshold + beta * adaptation
     current = input_current + product(state.spikes, w_rec)
@@ -102,6 +106,14 @@ def step(
     spikes = jnp.where(state.refractory <= 0.1, spike(scaled_potential, dampening), 0) / dt
     counter = jnp.clip(state.refractory + refractory * jax.lax.stop_gradient(spikes) - 1, 0, refractory)
     return NeuronState(potential, spikes, adaptation, counter), scaled_potential
+
+
+def _if_finite(values: Float[Array, "... units"], state: NeuronState) -> Float[Array, "... units"]:
+    """NaN for units whose potential is no longer finite: they would look silent or always active.
+
+    A potential that is NaN or infinite once stays so, so that the last state shows it.
+    """
+    return jnp.where(jnp.isfinite(state.potential), values, jnp.nan)
 
 
 def trajectories(
@@ -132,8 +144,26 @@ def mean_rates_by_autodiff(input_currents: Currents, w_rec: Weights, constants: 
     mode innermost: JAX forgets the surrogate gradient of ``spike`` when it differentiates the reverse mode
     of a scan once more.
     """
-    spikes, _ = trajectories(input_currents, w_rec, constants)
-    return jnp.mean(spikes, axis=0)
+    state, spikes = _run(input_currents, w_rec, constants)
+    return _if_finite(jnp.mean(spikes, axis=0), state)
+
+
+def _run(
+    input_currents: Currents, w_rec: Weights, constants: NeuronConstants
+) -> tuple[NeuronState, Currents]:
+    def advance(state, current):
+        state, _ = step(state, current, w_rec, constants)
+        return state, state.spikes
+
+    return jax.lax.scan(advance, at_rest(input_currents[0]), input_currents)
+
+
+def spike_trains_by_autodiff(
+    input_currents: Currents, w_rec: Weights, constants: NeuronConstants
+) -> Currents:
+    """Spikes at every time step, differentiated by JAX: the readable reference of ``spike_trains``."""
+    state, spikes = _run(input_currents, w_rec, constants)
+    return _if_finite(spikes, state)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -158,8 +188,8 @@ def mean_rates(input_currents: Currents, w_rec: Weights, constants: NeuronConsta
         return (state, total + state.spikes), None
 
     state = at_rest(input_currents[0])
-    (_, total), _ = jax.lax.scan(advance, (state, state.spikes), input_currents)
-    return total / input_currents.shape[0]
+    (state, total), _ = jax.lax.scan(advance, (state, state.spikes), input_currents)
+    return _if_finite(total / input_currents.shape[0], state)
 
 
 def _mean_rates_forward(input_currents: Currents, w_rec: Weights, constants: NeuronConstants):
@@ -169,8 +199,8 @@ def _mean_rates_forward(input_currents: Currents, w_rec: Weights, constants: Neu
         return (state, total + state.spikes), kept
 
     state = at_rest(input_currents[0])
-    (_, total), kept = jax.lax.scan(advance, (state, state.spikes), input_currents)
-    return total / input_currents.shape[0], (*kept, w_rec)
+    (state, total), kept = jax.lax.scan(advance, (state, state.spikes), input_currents)
+    return _if_finite(total / input_currents.shape[0], state), (*kept, w_rec)
 
 
 def _step_and_kept(state: NeuronState, current: Rates, w_rec: Weights, constants: NeuronConstants):
@@ -197,7 +227,7 @@ def _backward(constants: NeuronConstants, kept, last_bar: Rates, earlier_bars: C
         earlier_bars: Of the step before each time step; None if it is ``last_bar`` at every step.
     """
     scaled_potentials, adaptations, w_rec = kept
-    rho, rho_b, threshold, beta, dt, _, dampening = constants
+    rho, rho_b, threshold, beta, dt, _, dampening, _ = constants
     # By the same function as in the forward pass, so that second derivatives see the surrogate as well.
     spikes = spike(scaled_potentials, dampening) / dt
     spikes_before = jnp.concatenate([jnp.zeros_like(spikes[:1]), spikes[:-1]])
@@ -246,7 +276,7 @@ def spike_trains(input_currents: Currents, w_rec: Weights, constants: NeuronCons
     Returns:
         Spikes (0 or 1/dt), ``(time, batch, units)``.
     """
-    return trajectories(input_currents, w_rec, constants)[0]
+    return spike_trains_by_autodiff(input_currents, w_rec, constants)
 
 
 def _spike_trains_forward(input_currents: Currents, w_rec: Weights, constants: NeuronConstants):
@@ -254,8 +284,8 @@ def _spike_trains_forward(input_currents: Currents, w_rec: Weights, constants: N
         state, kept = _step_and_kept(state, current, w_rec, constants)
         return state, (state.spikes, kept)
 
-    _, (spikes, kept) = jax.lax.scan(advance, at_rest(input_currents[0]), input_currents)
-    return spikes, (*kept, w_rec)
+    state, (spikes, kept) = jax.lax.scan(advance, at_rest(input_currents[0]), input_currents)
+    return _if_finite(spikes, state), (*kept, w_rec)
 
 
 def _spike_trains_backward(constants: NeuronConstants, kept, spikes_bar: Currents):

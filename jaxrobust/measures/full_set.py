@@ -7,20 +7,77 @@ intermediate results, and no forward pass is computed twice.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array
+from jax.core import Tracer
 from jaxtyping import Bool, Float, Int, PyTree
 
+from jaxrobust.criteria import CrossEntropy, check_label_form, check_labels
 from jaxrobust.errors import InputError
 from jaxrobust.losses import DIVERGENCES, Apply
 from jaxrobust.settings import nearest
-from jaxrobust.trees import Parameters
+from jaxrobust.trees import Parameters, check_finite
 
 Loss = Callable[[Parameters], Float[Array, ""]]
 ValuesOf = Callable[[Parameters, PyTree[Array]], Float[Array, " batch"]]
+
+
+def check_samples(
+    inputs: Any, labels: Any = None, *, n_outputs: int | None = None
+) -> tuple[Float[Array, "samples ..."], Any]:
+    """Check inputs and labels before anything is computed, and return them as arrays.
+
+    Every measure and certificate calls this. What is traced (under ``jit``) can be checked for shape and
+    dtype only; ``criteria.is_hit`` and the cross-entropy check these of each chunk against the outputs.
+
+    Args:
+        inputs: All samples; a list or a NumPy array will do.
+        labels: Their classes or targets, if any.
+        n_outputs: Outputs of the network, if labels are indices of classes.
+
+    Raises:
+        InputError: There are no samples, as many labels as inputs are missing, inputs hold NaN or infinity,
+            or a label is no class.
+    """
+    inputs = _as_array(inputs, "inputs")
+    check_finite(inputs, "The inputs")
+    if labels is None:
+        return inputs, None
+    labels = _as_array(labels, "labels")
+    if not inputs.ndim or not labels.ndim or inputs.shape[0] != labels.shape[0]:
+        raise InputError(
+            f"Inputs and labels must be as many, but their shapes are {tuple(inputs.shape)} and "
+            f"{tuple(labels.shape)}."
+        )
+    check_finite(labels, "The labels")
+    if n_outputs is not None and not isinstance(labels, Tracer):
+        check_labels(CrossEntropy(), np.asarray(labels), n_outputs, "the labels")
+    return inputs, labels
+
+
+def _as_array(values: Any, what: str) -> Array:
+    if isinstance(values, jax.Array):
+        return values
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"The {what} are no array: their rows differ in length ({error}).") from error
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"The {what} must be numbers, but they are {array.dtype}.")
+    return jnp.asarray(array)
+
+
+def n_outputs_of(apply: Apply, parameters: Parameters, inputs: Array, labels: Any) -> int | None:
+    """How many outputs a network has, if that is needed: traced labels cannot be compared with it."""
+    if isinstance(labels, Tracer) or not len(inputs):
+        return None
+    one = jax.eval_shape(apply, parameters, jax.ShapeDtypeStruct((1, *inputs.shape[1:]), inputs.dtype))
+    return one.shape[-1]
 
 
 def in_chunks(
@@ -121,13 +178,27 @@ def cross_entropy(
         inputs: All samples.
         labels: Their classes.
         batch_size: Samples computed at once.
+
+    Raises:
+        InputError: As ``check_samples``, a label out of range when the loss is first computed.
     """
+    inputs, labels = check_samples(inputs, labels)
 
     def values_of(parameters: Parameters, chunk: tuple[Array, Array]) -> Array:
         logits = apply(parameters, chunk[0])
+        check_label_form(chunk[1], logits.shape)
         return optax.softmax_cross_entropy_with_integer_labels(logits, chunk[1])
 
-    return mean_over(values_of, (inputs, labels), batch_size=batch_size)
+    mean, is_checked = mean_over(values_of, (inputs, labels), batch_size=batch_size), False
+
+    def loss(parameters: Parameters) -> Float[Array, ""]:
+        nonlocal is_checked
+        if not is_checked:
+            check_samples(inputs, labels, n_outputs=n_outputs_of(apply, parameters, inputs, labels))
+            is_checked = True
+        return mean(parameters)
+
+    return loss
 
 
 def logits_of(
@@ -138,6 +209,7 @@ def logits_of(
     batch_size: int | None = None,
 ) -> Float[Array, "samples classes"]:
     """The logits of all samples, computed chunk by chunk."""
+    inputs, _ = check_samples(inputs)
     chunks, _ = in_chunks(inputs, batch_size)
     logits = jax.lax.map(lambda chunk: apply(parameters, chunk), chunks)
     return logits.reshape(-1, logits.shape[-1])[: inputs.shape[0]]
@@ -166,6 +238,7 @@ def divergence_from(
     if divergence not in DIVERGENCES:
         hint = nearest(divergence, DIVERGENCES)
         raise InputError(f"There is no divergence {divergence!r}; there are {', '.join(DIVERGENCES)}.{hint}")
+    inputs, _ = check_samples(inputs)
     nominal = jax.lax.stop_gradient(logits_of(apply, parameters, inputs, batch_size=batch_size))
     # The divergences are means over a batch; of batches of one sample, they are values of samples.
     of_samples = jax.vmap(lambda p, q: DIVERGENCES[divergence](p[None], q[None]))

@@ -157,7 +157,7 @@ class CNN(PlainKernels):
                 x = tap(f"conv{number}", convolve(x, kernel, padding=padding) + bias)
                 return tap(f"pool{number}", max_pool(tap(f"relu{number}", jax.nn.relu(x))))
 
-            x = norm(tap("input", inputs), "input")
+            x = norm(tap("input", inputs.astype(p["k1"].dtype)), "input")
             x = block(x, 1, ((2, 1), (2, 1)))
             x = block(x, 2, ((0, 0), (0, 0)))
             x = drop(x.reshape(x.shape[0], -1), 0)

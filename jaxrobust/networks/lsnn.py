@@ -17,6 +17,7 @@ from jaxrobust.layers.adaptive_neurons import (
     mean_rates_by_autodiff,
     product,
     spike_trains,
+    spike_trains_by_autodiff,
     traces,
     trajectories,
 )
@@ -137,6 +138,7 @@ class LSNN(PlainKernels):
             dt=self.dt,
             refractory=float(self.refr),
             dampening=self.dampening,
+            rounding=float(jnp.finfo(self.precision).eps),
         )
 
     def _mean_rates(self, parameters: Parameters, currents: Array, w_rec: Array) -> Array:
@@ -146,7 +148,7 @@ class LSNN(PlainKernels):
 
     def _spikes(self, parameters: Parameters, currents: Array, w_rec: Array) -> Array:
         if self.neuron_parameters:
-            return trajectories(currents, w_rec, self._constants(parameters))[0]
+            return spike_trains_by_autodiff(currents, w_rec, self._constants(parameters))
         return spike_trains(currents, w_rec, self.constants)
 
     @property
@@ -192,7 +194,9 @@ class LSNN(PlainKernels):
 
         def compute(tap: Tap) -> tuple[Array, Statistics]:
             w_rec = without_diagonal(parameters["w_rec"])
-            currents = self._input_currents(parameters, tap("input", inputs))
+            # The parameters decide the dtype of the time loop, not the inputs: events may be bool or uint8.
+            values = jnp.asarray(inputs).astype(parameters["w_in"].dtype)
+            currents = self._input_currents(parameters, tap("input", values))
             currents = tap("currents", currents, batch_axis=1)
             if not (training and self.dropout):
                 values = self._values(tap, parameters, currents, w_rec, 1.0)
@@ -224,7 +228,7 @@ class LSNN(PlainKernels):
     ) -> tuple[Float[Array, "batch time units"], Float[Array, "batch time units"]]:
         """Spikes and membrane potentials of every unit at every time step."""
         spikes, potentials = trajectories(
-            self._input_currents(parameters, inputs),
+            self._input_currents(parameters, jnp.asarray(inputs).astype(parameters["w_in"].dtype)),
             self._rounded(without_diagonal(parameters["w_rec"])),
             self._constants(parameters),
         )
@@ -233,10 +237,10 @@ class LSNN(PlainKernels):
     def _input_currents(
         self, parameters: Parameters, inputs: Float[Array, "batch time features"]
     ) -> Float[Array, "time batch units"]:
-        if inputs.ndim != 3 or inputs.shape[-1] != self.n_in:
+        if inputs.ndim != 3 or inputs.shape[-1] != self.n_in or not inputs.shape[1]:
             raise InputError(
                 f"The LSNN takes inputs of shape (batch, time, {self.n_in}), but got {tuple(inputs.shape)}; "
-                f"set n_in to the number of features of the data."
+                f"set n_in to the number of features of the data, and give at least one time step."
             )
         return product(jnp.swapaxes(inputs, 0, 1), self._rounded(parameters["w_in"]))
 

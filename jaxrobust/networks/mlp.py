@@ -100,7 +100,7 @@ class MLP(PlainKernels):
         Raises:
             InputError: The inputs do not have ``n_in`` features; an unknown position; a missing key.
         """
-        x = inputs.reshape(inputs.shape[0], -1)
+        x = inputs.reshape(inputs.shape[0], -1).astype(parameters["w1"].dtype)
         if x.shape[1] != self.n_in:
             raise InputError(
                 f"The MLP takes {self.n_in} input features, but the data have {x.shape[1]} "

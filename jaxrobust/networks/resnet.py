@@ -123,7 +123,7 @@ class ResNet(PlainKernels):
                 own = parameters[block][bn]
                 return tap(f"{block}/{bn}", x * own["scale"] + own["offset"])
 
-            x = conv_norm(tap("input", inputs), "stem", "conv", "bn")
+            x = conv_norm(tap("input", inputs.astype(parameters["stem"]["conv"].dtype)), "stem", "conv", "bn")
             x = tap("stem/relu", jax.nn.relu(x))
             for name, _, n_out, stride in self._blocks():
                 inner = conv_norm(x, name, "conv1", "bn1", stride)

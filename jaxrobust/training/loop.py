@@ -33,6 +33,7 @@ from jaxrobust.training.training import (
     order_seed,
     start_of,
 )
+from jaxrobust.trees import check_finite
 
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.jsonl"
@@ -96,6 +97,7 @@ def train(
         >>> trained.n_steps, trained.validation_score > 0.9
         (20, True)
     """
+    _check_data(train_set, validation_set)
     states = [_resume(training) for training in trainings]
     for training, state in zip(trainings, states, strict=True):
         _check(training, state, train_set, validation_set)
@@ -211,6 +213,15 @@ def _resume(training: Training) -> TrainState:
     fresh = start_of(training)
     path = training.folder / CHECKPOINT
     return load_tree(path, like=fresh)[0] if path.exists() else fresh
+
+
+def _check_data(train_set: Examples, validation_set: Examples) -> None:
+    """Raise ``InputError`` for data that would otherwise look like a bad learning rate."""
+    if not len(train_set.labels):
+        raise InputError("The training set is empty; check the data set and its split.")
+    for examples, name in ((train_set, "training"), (validation_set, "validation")):
+        check_finite(examples.inputs, f"The inputs of the {name} set")
+        check_finite(examples.labels, f"The labels of the {name} set")
 
 
 def _check(training: Training, state: TrainState, train_set: Examples, validation_set: Examples) -> None:
