@@ -208,7 +208,7 @@ def evaluation_code_of(
 def program_of(model: Mapping[str, Any]) -> str:
     """What points must have in common to train in one program."""
     blank = data.blank(model["dataset"], split=model["split"] or None)
-    training = _training(model, network_of(model, blank), Path())
+    training = training_of(model, network_of(model, blank), Path())
     return repr((model["dataset"], model["split"], model.get("data_folder", ""), program_structure(training)))
 
 
@@ -218,14 +218,19 @@ def train_together(model: list[dict[str, Any]], job: list[dj.Job]) -> list[dict[
         check_point(point)
     dataset = dataset_of(model[0])
     network = network_of(model[0], dataset)
-    trainings = [_training(point, network, its_job.folder) for point, its_job in zip(model, job, strict=True)]
+    trainings = [
+        training_of(point, network, its_job.folder) for point, its_job in zip(model, job, strict=True)
+    ]
     return train_side_by_side(trainings, dataset, job)
 
 
-def _training(point: Mapping[str, Any], network: Network, folder: Path) -> Training:
+def training_of(point: Mapping[str, Any], network: Network, folder: Path, **changed: Any) -> Training:
+    """The training of a typed point; ``changed`` replaces settings that a study computes."""
     names = [field.name for field in fields(Training) if field.name in SETTINGS]
     settings = {name: point[name] for name in names if name not in ("network", "start")}
-    return Training(network=network, folder=folder, start=_start(point, network), **settings)
+    if "start" not in changed:
+        changed["start"] = _start(point, network)
+    return Training(network=network, folder=folder, **settings | changed)
 
 
 def _start(point: Mapping[str, Any], network: Network) -> Variables | None:

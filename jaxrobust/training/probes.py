@@ -19,7 +19,7 @@ from jaxrobust.measures.mismatch import perturbed_accuracies
 from jaxrobust.measures.worst_case import worst_case
 from jaxrobust.networks.network import Network, Statistics
 from jaxrobust.perturbations.perturbation import Perturbation
-from jaxrobust.training.methods.adversarial_training import AttackOnInputs
+from jaxrobust.training.methods.adversarial_training import AttackLabels, AttackOnInputs
 from jaxrobust.training.program import Mapping as ModelMapping
 from jaxrobust.training.program import mapped
 from jaxrobust.trees import Parameters, settings_tree
@@ -132,10 +132,12 @@ class UnderInputAttack:
     """Score on attacked inputs.
 
     Attributes:
-        attack: What changes the inputs, batch by batch, to raise the criterion with the true labels.
+        attack: What changes the inputs, batch by batch, to raise the criterion.
+        labels: What it moves away from: the ``"true"`` labels or the classes ``"predicted"`` for the inputs.
     """
 
     attack: AttackOnInputs
+    labels: AttackLabels = static(default="true")
 
     def measure(
         self,
@@ -151,8 +153,11 @@ class UnderInputAttack:
 
         def of_chunk(chunk: tuple[Array, Array, Array, Array]) -> Array:
             some_inputs, some_labels, some_real, index = chunk
+            targets = some_labels
+            if self.labels == "predicted":
+                targets = jnp.argmax(apply(parameters, some_inputs), axis=-1).astype(some_labels.dtype)
             attacked = self.attack(
-                lambda x: criterion.loss(apply(parameters, x), some_labels),
+                lambda x: criterion.loss(apply(parameters, x), targets),
                 some_inputs,
                 jax.random.fold_in(key, index),
             )

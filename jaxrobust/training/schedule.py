@@ -21,8 +21,8 @@ class Schedule(Protocol):
     """
 
     @property
-    def n_epochs(self) -> float | tuple[float, ...]:
-        """Epochs in all, or of each phase."""
+    def n_epochs(self) -> float | tuple[float, ...] | None:
+        """Epochs in all, or of each phase; None if the length does not depend on the data."""
         ...
 
     def n_steps(self, n_samples: int, batch_size: int) -> int:
@@ -77,6 +77,43 @@ class Phases:
         ends = np.cumsum(self.phase_steps(n_samples, batch_size))
         phase = np.searchsorted(ends, np.arange(first_step, first_step + n_steps), side="right")
         return np.asarray(self.learning_rates, np.float32)[np.minimum(phase, len(ends) - 1)]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A number of steps at a constant learning rate, however large the data set is.
+
+    Attributes:
+        length: Training steps in all.
+        learning_rate: The rate of each.
+
+    Example:
+        >>> Steps(1000, 1.2e-3).n_steps(n_samples=50_000, batch_size=60)
+        1000
+    """
+
+    length: int
+    learning_rate: float
+
+    def __post_init__(self):
+        if not isinstance(self.length, int) or self.length < 1:
+            raise InputError(f"The length of Steps is a whole number of at least 1, not {self.length!r}.")
+        _check_rates((self.learning_rate,))
+
+    @property
+    def n_epochs(self) -> None:
+        """The length does not depend on the data."""
+        return None
+
+    def n_steps(self, n_samples: int, batch_size: int) -> int:
+        """Training steps in all."""
+        return self.length
+
+    def rates(
+        self, first_step: int, n_steps: int, *, n_samples: int, batch_size: int
+    ) -> Float32[np.ndarray, " n_steps"]:
+        """The learning rates of ``n_steps`` steps."""
+        return np.full(n_steps, self.learning_rate, np.float32)
 
 
 @dataclass(frozen=True)

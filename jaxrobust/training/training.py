@@ -184,7 +184,7 @@ def program_structure(training: Training) -> tuple[tuple[str, Hashable], ...]:
     }
     return (
         ("network", training.network),
-        ("schedule", training.schedule.n_epochs),
+        ("schedule", _length(training.schedule)),
         ("batch_size", training.batch_size),
         ("eval_step_interval", training.eval_step_interval),
         ("trainable", tuple(training.trainable)),
@@ -205,6 +205,11 @@ def check_one_program(trainings: Sequence[Training]) -> None:
                     f"{getattr(trainings[0], name, one)} and another {getattr(other, name, another)}; "
                     f"train them one by one."
                 )
+
+
+def _length(schedule: Schedule) -> Hashable:
+    # Steps that do not depend on the data are the same for any data set.
+    return schedule.n_steps(1, 1) if schedule.n_epochs is None else schedule.n_epochs
 
 
 def _structure(tree: Any) -> tuple[Hashable, ...]:

@@ -30,7 +30,7 @@ def build(split: str, folder: Path, progress: Progress) -> Parts:
 
 RECIPE = Recipe(
     name="fashion_mnist",
-    splits=image_parts.SPLITS,
+    splits=(*image_parts.SPLITS, image_parts.LEADING),
     build=build,
     version=2,
     shape=(28, 28, 1),

@@ -10,6 +10,7 @@ from jax import Array
 from jaxtyping import Float, Shaped
 
 from jaxrobust.attacks.parameter_attack import static
+from jaxrobust.criteria import Criterion
 from jaxrobust.errors import InputError
 from jaxrobust.training.methods.objective import Loss, Method, Objective, keys_of
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
@@ -41,6 +42,8 @@ class AdversarialTraining:
         share: Weight of the attacked inputs: 1 in Madry et al., 0.5 in Goodfellow et al. 2015.
         labels: What the attack moves away from: ``"true"`` labels or the classes ``"predicted"`` for x, with
             which the attacked inputs tell nothing of the labels.
+        criterion: What the attack raises; None for the criterion of the training. (The published sparse
+            tickets smooth labels in training and not in the attack.)
     """
 
     neutral: ClassVar = {"share": 0.0}
@@ -49,6 +52,7 @@ class AdversarialTraining:
     attack: AttackOnInputs
     share: Number = 1.0
     labels: AttackLabels = static(default="true")
+    criterion: Criterion | None = None
 
     def __post_init__(self):
         check_numbers(self, "share", maximum=1)
@@ -61,10 +65,12 @@ class AdversarialTraining:
         fixed = jax.lax.stop_gradient(parameters)
         labels = self._labels(objective, fixed)
 
-        def criterion(inputs: Array) -> Array:
-            return objective.criterion.loss(objective.evaluate(fixed, inputs).logits, labels)
+        criterion = objective.criterion if self.criterion is None else self.criterion
 
-        attacked = self.attack(criterion, objective.inputs, keys_of(key).attack_on_inputs)
+        def loss(inputs: Array) -> Array:
+            return criterion.loss(objective.evaluate(fixed, inputs).logits, labels)
+
+        attacked = self.attack(loss, objective.inputs, keys_of(key).attack_on_inputs)
         robust, _ = self.base.loss(objective.with_inputs(attacked), parameters, key)
         return (1 - self.share) * clean + self.share * robust, outputs
 

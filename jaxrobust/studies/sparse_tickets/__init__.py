@@ -1,0 +1,1 @@
+"""Lottery tickets under adversarial training: rounds of pruning, their strategies, and what is measured."""
