@@ -32,8 +32,16 @@ ONE_SHOT = {
 }
 
 
-def baselines(points: Points) -> list[dict[str, Any]]:
-    """Networks that are pruned once, after dense training with FGSM, and rewound to their start."""
+def controls(points: Points) -> list[dict[str, Any]]:
+    """Networks that are pruned once and rewound to their start; dense ones with the steps of all rounds."""
+    total = (N_ROUNDS + 1) * N_STEPS
+    return [
+        *dense_points("mnist", ["fgsm"], SEEDS, total, training="dense control", **PROBED),
+        *_pruned_once(points),
+    ]
+
+
+def _pruned_once(points: Points) -> list[dict[str, Any]]:
     return [
         {
             **ticket_point(dense, pruning=make(n_rounds), strategy=STRATEGIES["original"]),
@@ -51,7 +59,6 @@ class sparse_tickets:
 
     stages = (
         "train",
-        Stage("baselines", baselines, "train"),
         *round_stages(
             N_ROUNDS,
             PUBLISHED_PRUNING,
@@ -60,15 +67,12 @@ class sparse_tickets:
                 "natural": (STRATEGIES["original"], STRATEGIES["random"]),
             },
         ),
+        Stage("controls", controls, "train"),
     )
 
     def train_grid(self) -> list[dict[str, Any]]:
-        """Dense networks; the control takes as many steps as all rounds together."""
-        control = {"training": "dense control", **PROBED}
-        return [
-            *dense_points("mnist", ["fgsm", "natural"], SEEDS, N_STEPS, **PROBED),
-            *dense_points("mnist", ["fgsm"], SEEDS, (N_ROUNDS + 1) * N_STEPS, **control),
-        ]
+        """Four dense networks."""
+        return dense_points("mnist", ["fgsm", "natural"], SEEDS, N_STEPS, **PROBED)
 
     def evaluate(self, grid: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
         """Everything under the published attack; reported rounds under others and on hardware; masks."""
