@@ -86,6 +86,7 @@ def dense_points(
     probed: Sequence[str] = (),
     n_probe_samples: int = 0,
     training: str = "",
+    split: str = "leading",
 ) -> list[dict[str, Any]]:
     """Round 0: dense networks, a point for each method and seed.
 
@@ -99,6 +100,7 @@ def dense_points(
             validation data; none: those that a method is trained with.
         n_probe_samples: Validation samples that are attacked; 0 for all.
         training: Stands under ``"training"`` of the points; empty for the method's name.
+        split: ``"leading"`` as published; other data sets than the two have others.
     """
     points = []
     for method in methods:
@@ -111,7 +113,7 @@ def dense_points(
         point = training_point(
             NETWORK,
             dataset,
-            split="leading",
+            split=split,
             method=METHODS[method],
             optimizer=Adam(eps=1e-7),
             schedule=Steps(n_steps, LEARNING_RATE),

@@ -1,6 +1,7 @@
 """Evaluations of masks and start weights: overlap of tickets, the pixels they read, histograms."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,8 +12,23 @@ from jaxrobust.errors import InputError
 from jaxrobust.path_rules import paths
 from jaxrobust.pruning.masks import kept_per_input, overlap
 from jaxrobust.studies.side_by_side import dataset_of
+from jaxrobust.studies.sources import WITHIN
 from jaxrobust.studies.sparse_tickets.rounds import MASKS, masks_of
 from jaxrobust.studies.training_points import network_of
+
+
+def _of_masks(dependencies: Sequence[str], table_name: str) -> Callable[[Callable[..., Any]], dj.Cachable]:
+    """Mark an evaluation of masks as cachable; the code of its helpers counts, that of the data does not."""
+
+    def mark(function: Callable[..., Any]) -> dj.Cachable:
+        code_of = partial(_code_of, function)
+        return dj.cachable(dependencies, table_name=table_name, code_of=code_of, code_within=WITHIN)(function)
+
+    return mark
+
+
+def _code_of(function: Callable[..., Any], /, **arguments: Any) -> tuple[Any, ...]:
+    return (function,)
 
 
 def _network(point: Mapping[str, Any]) -> Any:
@@ -21,14 +37,14 @@ def _network(point: Mapping[str, Any]) -> Any:
     return network_of(point, dataset_of(point))
 
 
-@dj.cachable(dependencies=["one:trained", "other:trained"], table_name="mask_overlap")
+@_of_masks(["one:trained", "other:trained"], "mask_overlap")
 def mask_overlap(one: dict[str, Any], other: dict[str, Any]) -> dict[str, float]:
     """Jaccard index of the masks of two finished rounds, per parameter and of ``"all"``."""
     network = _network(one)
     return overlap(masks_of(one, network), masks_of(other, network))
 
 
-@dj.cachable(dependencies=["model:trained", "parameter"], table_name="input_map")
+@_of_masks(["model:trained", "parameter"], "input_map")
 def input_map(model: dict[str, Any], parameter: str = "w1") -> list[int]:
     """How many weights of a layer on the inputs are kept for every input of a finished round, in their order.
 
@@ -43,7 +59,7 @@ def input_map(model: dict[str, Any], parameter: str = "w1") -> list[int]:
     return kept_per_input(named[parameter]).tolist()
 
 
-@dj.cachable(dependencies=["model:trained", "n_bins"], table_name="start_weights")
+@_of_masks(["model:trained", "n_bins"], "start_weights")
 def start_weights(model: dict[str, Any], n_bins: int = 60) -> dict[str, dict[str, list[float]]]:
     """Histogram of the kept weights that a finished round started from, per parameter.
 
