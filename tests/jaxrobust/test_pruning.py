@@ -1,6 +1,7 @@
 """Masks, rules of pruning and the optax wrapper, against counts and formulas of their own."""
 
 import doctest
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -228,3 +229,9 @@ def test_what_a_masked_optimizer_cannot_do_is_one_sentence():
     with pytest.raises(InputError, match="has shape"):
         with_masks(state, {"w": jnp.ones(2, bool)})
     assert isinstance(state, MaskedState)
+
+
+def test_the_page_prunes_in_a_loop_of_its_own(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "sparse_tickets.md").read_text()
+    exec(page.split("```python\n")[1].split("```")[0], {})
+    assert capsys.readouterr().out == "0.25\n"
