@@ -1,7 +1,7 @@
 """Probes: named measurements while training, as the accuracy under attack every 500 steps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from jax import Array
 from jaxtyping import Float, Int, Shaped
 
 from jaxrobust.attacks.parameter_attack import ParameterAttack, static
-from jaxrobust.criteria import Criterion
+from jaxrobust.criteria import Criterion, CrossEntropy
 from jaxrobust.errors import InputError
 from jaxrobust.losses import Apply
 from jaxrobust.measures.full_set import in_chunks
@@ -132,7 +132,7 @@ class UnderInputAttack:
     """Score on attacked inputs.
 
     Attributes:
-        attack: What changes the inputs, batch by batch, to raise the criterion.
+        attack: What changes the inputs, batch by batch, to raise the criterion, without label smoothing.
         labels: What it moves away from: the ``"true"`` labels or the classes ``"predicted"`` for the inputs.
     """
 
@@ -150,6 +150,10 @@ class UnderInputAttack:
     ) -> Float[Array, ""]:
         """The mean score on the attacked inputs."""
         (input_chunks, label_chunks), is_real = in_chunks((inputs, labels), BATCH)
+        attacked_criterion = criterion
+        if isinstance(criterion, CrossEntropy):
+            # Smoothed labels turn the gradient around where the network is more confident than they are.
+            attacked_criterion = replace(criterion, smoothing=None)
 
         def of_chunk(chunk: tuple[Array, Array, Array, Array]) -> Array:
             some_inputs, some_labels, some_real, index = chunk
@@ -157,7 +161,7 @@ class UnderInputAttack:
             if self.labels == "predicted":
                 targets = jnp.argmax(apply(parameters, some_inputs), axis=-1).astype(some_labels.dtype)
             attacked = self.attack(
-                lambda x: criterion.loss(apply(parameters, x), targets),
+                lambda x: attacked_criterion.loss(apply(parameters, x), targets),
                 some_inputs,
                 jax.random.fold_in(key, index),
             )
