@@ -91,14 +91,23 @@ def parents_in(value: Any) -> Iterator[Parent]:
             waiting.extend(one for one in reversed(inner) if type(one) not in _PLAIN)
 
 
-def holds_parent(value: Any) -> bool:
+def holds_parent(value: Any, depth: int = 0) -> bool:
     """Whether a value is or holds a parent; fast: it is asked of every call of a plan."""
     if isinstance(value, Parent):
         return True
-    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-    return any(type(item) not in _PLAIN for item in inner) and next(parents_in(value), None) is not None
+    if depth == _DEEP:  # it may hold itself
+        return next(parents_in(value), None) is not None
+    kind = type(value)
+    if kind is not dict and kind is not list and kind is not tuple and not isinstance(value, _HOLDERS):
+        return False
+    for item in value.values() if isinstance(value, Mapping) else value:
+        if type(item) not in _PLAIN and holds_parent(item, depth + 1):
+            return True
+    return False
 
 
+_DEEP = 8
+_HOLDERS = (Mapping, list, tuple)
 _PLAIN = frozenset([str, int, float, bool, type(None)])  # most settings
 
 

@@ -78,6 +78,11 @@ def settle_parents(store: Store, call: Call, settled: Settled) -> Call:
     return with_key(replace(call, args=args, kwargs=kwargs, arguments=arguments))
 
 
+def _omits_the_same(store: Store, call: Call) -> bool:
+    theirs = store.peek(call.name, call.id, "omitted")
+    return "defaults" not in call.omitted if theirs is None else repr(theirs) == repr(call.omitted)
+
+
 def settle_all(store: Store, calls: Sequence[Call]) -> list[Call]:
     """Return the calls under their own keys; reads only records of results that are there."""
     named: dict[str, Mapping[str, str]] = {}
@@ -90,9 +95,10 @@ def settle_all(store: Store, calls: Sequence[Call]) -> list[Call]:
             continue
         if call.name not in named:
             named[call.name] = store.outcomes(call.name)
-        if call.key in named[call.name] or f"{call.name} {call.key}" in settled.taken:
+        taken, outcome = f"{call.name} {call.key}", named[call.name].get(call.key)
+        if taken in settled.taken or not (outcome is None or _omits_the_same(store, call)):
             found.append(_settle_itself(store, call, settled)[0])
         else:
-            settled.taken[f"{call.name} {call.key}"] = {"omitted": call.omitted}
+            settled.taken[taken] = {"omitted": call.omitted}
             found.append(call)
     return found

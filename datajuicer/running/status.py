@@ -176,8 +176,7 @@ def is_current(
     recompute: bool = True,
 ) -> bool:
     """Whether a stored result is valid: its checker accepts its files and its code is current enough."""
-    folder = store.folder_of(record)
-    if function.checker is not None and not function.checker(folder):
+    if function.checker is not None and not function.checker(store.folder_of(record)):
         return False
     if not recompute or function.on_code_change != "recompute":
         return True

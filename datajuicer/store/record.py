@@ -42,6 +42,15 @@ def parse_record(data: bytes) -> Record | str:
     return record
 
 
+def field_of(data: bytes, name: str) -> Any:
+    """One field of a record, read without the others and unverified; None if it cannot be read so."""
+    _, mark, rest = data.partition(f"\n{json.dumps(name)}: ".encode())
+    try:
+        return json.loads(rest.partition(b"\n")[0].removesuffix(b",")) if mark else None
+    except ValueError:
+        return None
+
+
 def made_with(record: Record) -> str | None:
     """What tells records apart that were made with different code; None if nothing is known of it."""
     if "reached" not in record:
