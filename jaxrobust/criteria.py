@@ -17,6 +17,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int, Shaped
 
 from jaxrobust.errors import InputError
+from jaxrobust.registry import Registry
 from jaxrobust.trees import Number, check_numbers, settings_tree, static
 
 Outputs = Float[Array, "batch *outputs"]
@@ -317,3 +318,21 @@ def check_classification(criterion: Criterion, what: str) -> None:
             f"{what} says that the largest output stays the same, which is the answer for classes only; "
             f"{type(criterion).__name__} is no criterion for classes."
         )
+
+
+CRITERIA = Registry(
+    "criterion",
+    ("loss", "score"),
+    {"cross_entropy": CrossEntropy(), "hinge": Hinge(1.0), "squared_error": SquaredError()},
+)
+
+
+def register(name: str, settings: type) -> type:
+    """Register a criterion of your own: a frozen dataclass that keeps the contract of ``Criterion``.
+
+    Raises:
+        InputError: It does not keep the contract, cannot be imported by worker processes, or the name exists.
+    """
+    if isinstance(settings, type) and not hasattr(settings, "is_classification"):
+        raise InputError(f"The criterion {name!r} needs is_classification = True or False.")
+    return CRITERIA.register(name, settings)

@@ -15,6 +15,7 @@ FLOORS = {
     "jaxrobust.numerics": 2,
     "jaxrobust.trees": 2,
     "jaxrobust.path_rules": 3,
+    "jaxrobust.registry": 3,
     "jaxrobust.losses": 3,
     "jaxrobust.criteria": 3,
     "jaxrobust.layers": 4,

@@ -22,7 +22,7 @@ Other starts, momentum and step halving search the same box in its own coordinat
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import jax
 import jax.numpy as jnp
@@ -130,6 +130,16 @@ class ParameterAttack:
         if not self.factors:
             return sizes
         return jax.tree.map(lambda size, factor: size * factor, sizes, assign(self.factors, parameters))
+
+
+class OwnAttack(Protocol):
+    """An attack of the user's own in the place of ``ParameterAttack``: a frozen dataclass."""
+
+    def search(
+        self, loss: Callable[[Parameters], Float[Array, ""]], parameters: Parameters, key: Array
+    ) -> Parameters:
+        """Return parameters of a larger loss, differentiable with respect to ``parameters`` or constant."""
+        ...
 
 
 class Attacked(NamedTuple):
@@ -240,7 +250,7 @@ def attack(
     loss: Callable[[Parameters], Float[Array, ""]] | Callable[[Parameters], Value],
     parameters: Parameters,
     key: Array,
-    settings: ParameterAttack,
+    settings: ParameterAttack | OwnAttack,
 ) -> Attacked:
     """Search the box around the parameters for those with the largest loss.
 
@@ -249,7 +259,7 @@ def attack(
             ``ascent.Value`` of a loss and the share of wrong answers, which then counts first.
         parameters: Any tree of floating-point arrays.
         key: PRNG key of the random start.
-        settings: Sizes, steps and norm.
+        settings: Sizes, steps and norm; or an attack of your own, with ``search``.
 
     Returns:
         The attacked parameters, whose derivative with respect to ``parameters`` is the closed form above,
@@ -261,6 +271,8 @@ def attack(
         >>> found.parameters.tolist(), bool(found.has_gradient)
         ([1.5, 1.5], True)
     """
+    if not isinstance(settings, ParameterAttack):
+        return _searched(loss, parameters, key, settings)
 
     def objective(point: Parameters) -> Value:
         value = loss(point)
@@ -292,3 +304,20 @@ def attack(
         value = Value(*(jnp.where(stays, a, b) for a, b in zip(nominal, value, strict=True)))
     moved = jnp.any(jax.lax.stop_gradient(attacked) != fixed)
     return Attacked(as_tree(attacked), found.losses, value, moved, found.has_gradient, found.is_finite)
+
+
+def _searched(
+    loss: Callable[[Parameters], Any], parameters: Parameters, key: Array, settings: OwnAttack
+) -> Attacked:
+    """What an attack of the user's own gives, with the losses before and after it."""
+
+    def number(point: Parameters) -> Float[Array, ""]:
+        value = loss(point)
+        return value.loss if isinstance(value, Value) else value
+
+    attacked = settings.search(number, parameters, key)
+    fixed = jax.lax.stop_gradient(attacked)
+    losses = jax.lax.stop_gradient(jnp.stack([number(parameters), number(fixed)]))
+    differs = jax.tree.map(lambda a, p: jnp.any(a != p), fixed, jax.lax.stop_gradient(parameters))
+    moved = jax.tree.reduce(jnp.logical_or, differs)
+    return Attacked(attacked, losses, None, moved, moved, jnp.all(jnp.isfinite(losses)))

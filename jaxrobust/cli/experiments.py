@@ -13,6 +13,7 @@ import datajuicer as dj
 from jaxrobust.errors import InputError
 from jaxrobust.settings import nearest
 from jaxrobust.studies import typed_words
+from jaxrobust.studies.own_points import identified
 from jaxrobust.studies.parameter_noise import flat_words
 from jaxrobust.studies.parameter_noise.protocols import PUBLISHED, Protocol
 from jaxrobust.studies.stages import PlannedStage, Stage, plan_stages, stages_of
@@ -77,7 +78,7 @@ def grid_of(experiment: Experiment, protocol: str, settings: Mapping[str, str]) 
             f"There is no protocol {protocol!r}; there are {' and '.join(known)}.{nearest(protocol, known)}"
         )
     stages = stages_of(experiment)
-    grid = [dict(point) for point in stages[0].grid({})]
+    grid = [identified(point) for point in stages[0].grid({})]
     chosen = protocols_of(experiment).get(protocol, PUBLISHED)
     grid = dj.make_unique(grid) if chosen is PUBLISHED else chosen.applied(grid)
     if not grid:
@@ -128,6 +129,20 @@ def described(point: Mapping[str, Any]) -> str:
     if "architecture" in point:
         return flat_words.described(point)
     return fill(" ".join(typed_words.words_of(point)), 200, max_lines=1, placeholder=" …")
+
+
+def chosen_folder(options: Mapping[str, Any], folder: Path) -> Path:
+    """The folder of experiments that -experiments names, else the given one.
+
+    Raises:
+        InputError: There is no such folder.
+    """
+    if not options["experiments"]:
+        return folder
+    chosen = Path(options["experiments"]).expanduser()
+    if not chosen.is_dir():
+        raise InputError(f"-experiments={chosen}: there is no such folder.")
+    return chosen
 
 
 def experiment_files(folder: Path = FOLDER) -> dict[str, Path]:

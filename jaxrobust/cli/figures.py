@@ -11,6 +11,7 @@ from jaxrobust.cli.experiments import (
     FOLDER,
     BrokenExperiment,
     Experiment,
+    chosen_folder,
     draws_alone,
     evaluate,
     experiment_files,
@@ -19,6 +20,7 @@ from jaxrobust.cli.experiments import (
     plan_experiment,
     protocols_of,
 )
+from jaxrobust.cli.imports import import_files
 from jaxrobust.cli.words import Option, Words, describe_options, read_words
 from jaxrobust.errors import InputError
 from jaxrobust.studies.availability import on_stand_ins
@@ -27,6 +29,8 @@ from jaxrobust.studies.stages import PlannedStage, finished, n_unfinished
 OPTIONS = {
     "exp": Option((), "experiments to draw, by name; all if not given"),
     "protocol": Option("", "published or short; if not given, the first of them that has all its results"),
+    "import": Option((), "your files, which register networks, data or methods: -import=mine.py"),
+    "experiments": Option("", "folder of the experiments; experiments/ if not given"),
     "sessions": Option("sessions", "folder of the results"),
     "figures": Option("figures", "folder of the figures"),
     "help": Option(False, "this text"),
@@ -45,6 +49,8 @@ def main(argv: Sequence[str], folder: Path = FOLDER) -> int:
         if words.options["help"]:
             print(f"{__doc__}\n\n{USAGE}\nOptions:\n{describe_options(OPTIONS)}")
             return 0
+        folder = chosen_folder(words.options, folder)
+        import_files(words.options["import"])
         _check_folders(Path(words.options["sessions"]), Path(words.options["figures"]))
         names = words.options["exp"] or list(experiment_files(folder))
         ready = {name: _ready(name, words, folder) for name in names}
@@ -92,6 +98,8 @@ def _ready(name: str, words: Words, folder: Path) -> Ready | None:
     changed = {} if protocol == "published" else {"protocol": protocol}
     if words.options["sessions"] != OPTIONS["sessions"].default:
         changed["sessions"] = words.options["sessions"]
+    changed |= {name: words.options[name] for name in ("experiments",) if words.options[name]}
+    changed |= {"import": ",".join(words.options["import"])} if words.options["import"] else {}
     changed |= words.settings
     command = " ".join(
         [f"python train.py -exp={name}", *(f"-{key}={value}" for key, value in changed.items())]

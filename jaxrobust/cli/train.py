@@ -20,6 +20,7 @@ from jaxrobust.cli import on_cluster
 from jaxrobust.cli.experiments import (
     FOLDER,
     Experiment,
+    chosen_folder,
     configured,
     evaluate,
     experiment_files,
@@ -27,9 +28,17 @@ from jaxrobust.cli.experiments import (
     load_experiments,
     plan_experiment,
 )
+from jaxrobust.cli.imports import import_files
 from jaxrobust.cli.words import Option, columns, describe_options, read_words
 from jaxrobust.errors import InputError
+from jaxrobust.networks.own.registry import registered
 from jaxrobust.studies.availability import with_available_data
+from jaxrobust.studies.own_points import (
+    DEFAULT_DATASET,
+    described_settings,
+    own_point,
+    settings_by_path,
+)
 from jaxrobust.studies.parameter_noise.catalogue import FAMILIES, family_named
 from jaxrobust.studies.parameter_noise.flat_words import settings_of
 from jaxrobust.studies.stages import PlannedStage, finished, n_unfinished, side_by_side
@@ -37,7 +46,11 @@ from jaxrobust.training.malloc import keep_freed_memory
 
 OPTIONS = {
     "exp": Option((), "experiments to run: -exp=one,other; all if neither -exp nor -arch is given"),
-    "arch": Option("", f"train one model of an architecture: {', '.join(FAMILIES)}"),
+    "arch": Option(
+        "", f"train one model of an architecture: {', '.join(FAMILIES)}, or one that you register"
+    ),
+    "import": Option((), "your files, which register networks, data or methods: -import=mine.py"),
+    "experiments": Option("", "folder of the experiments; experiments/ if not given"),
     "protocol": Option(
         "published", "published, or short: less data, fewer epochs and networks, for two cores"
     ),
@@ -61,6 +74,7 @@ python train.py -exp=ecg_experiment -data_folder=…  with data from this folder
 python train.py -arch=ecg_lsnn -beta_robustness=0.25 -seed=1
 python train.py -exp=ecg_experiment -mode=bsub      one array job on an LSF cluster; also -mode=slurm
 python train.py -arch=ecg_lsnn --help               its settings
+python train.py -arch=mine -import=mine.py -dataset=mine.npz   your network, your data
 """
 
 
@@ -70,8 +84,10 @@ def main(argv: Sequence[str], folder: Path = FOLDER) -> int:
     try:
         words = read_words(argv, OPTIONS)
         options = words.options
+        folder = chosen_folder(options, folder)
+        import_files(options["import"])
         if options["help"]:
-            print(_describe_family(options["arch"]) if options["arch"] else _help(folder))
+            print(_describe(options["arch"], words.settings) if options["arch"] else _help(folder))
             return 0
         _check(options)
         how = {
@@ -83,7 +99,7 @@ def main(argv: Sequence[str], folder: Path = FOLDER) -> int:
         on_cluster.check(options)
         experiments: dict[str, Experiment] = {}
         if options["arch"]:
-            grids = {options["arch"]: configured([family_named(options["arch"]).make()], words.settings)}
+            grids = {options["arch"]: _one_network(options["arch"], words.settings)}
         else:
             experiments = load_experiments(options["exp"], folder)
             grids = {
@@ -119,6 +135,15 @@ def main(argv: Sequence[str], folder: Path = FOLDER) -> int:
     except (KeyboardInterrupt, dj.Interrupted):
         print("Stopped. What was finished is kept; the same command goes on from there.", file=sys.stderr)
         return 130
+
+
+def _one_network(name: str, settings: dict[str, str]) -> list[dict[str, Any]]:
+    """The grid of -arch: one point of the library's networks, or of one that the user registered."""
+    if name not in registered():
+        return configured([family_named(name).make()], settings)
+    words = settings_by_path(name, settings)
+    dataset = words.pop("dataset", DEFAULT_DATASET)
+    return configured([own_point(name, dataset)], words)
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -246,6 +271,10 @@ def _help(folder: Path) -> str:
     return f"{__doc__}\n\n{USAGE}\nOptions:\n{describe_options(OPTIONS)}\n\nExperiments:\n{names}"
 
 
-def _describe_family(name: str) -> str:
-    about, rows = settings_of(name)
+def _describe(name: str, settings: dict[str, str]) -> str:
+    if name in registered():
+        (point,) = _one_network(name, settings)
+        about, rows = f"{name}: {point['network']!r}", described_settings(point)
+    else:
+        about, rows = settings_of(name)
     return f"{about}\n\nSettings and their defaults:\n{columns(rows)}"

@@ -10,6 +10,9 @@ from typing import Any, NamedTuple, NoReturn
 from jaxrobust.errors import InputError
 from jaxrobust.settings import as_text, from_text
 
+# Other names of words.
+ALIASES = {"data_dir": "data_folder"}
+
 
 class Option(NamedTuple):
     """A word that is not a setting of a model: its default, which fixes its type, and what it means."""
@@ -45,7 +48,8 @@ def read_words(argv: Sequence[str], options: Mapping[str, Option]) -> Words:
     """
     read: dict[str, Any] = {name: option.default for name, option in options.items()}
     settings: dict[str, str] = {}
-    for name, values in _options_and_values(argv):
+    for given, values in _options_and_values(argv):
+        name = ALIASES.get(given, given)
         if name not in options:
             if len(values) > 1:
                 raise InputError(f"-{name} takes one value, as in -{name}=value, but got {' '.join(values)}.")

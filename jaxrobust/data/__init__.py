@@ -34,6 +34,7 @@ __all__ = [
     "Progress",
     "available",
     "blank",
+    "check_identified",
     "identify",
     "load",
     "register",
@@ -261,6 +262,15 @@ def identify(name: str) -> str:
         'digits'
     """
     return _own(name) or _recipe(name).name
+
+
+def check_identified(name: str) -> None:
+    """Raise ``InputError`` for a name or path of own data where a grid point needs what stands for them."""
+    if (found := identify(name)) != name:
+        raise InputError(
+            f"dataset={name!r} must say which numbers it is in a grid point: write {found!r}, which "
+            f"jr.data.register and jr.data.identify({name!r}) return."
+        )
 
 
 def _own(name: str, cache: Path | None = None) -> str | None:

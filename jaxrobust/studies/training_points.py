@@ -92,7 +92,7 @@ def training_point(
 
     Args:
         network: The network, or what builds it for the shape of the samples and the number of classes.
-        dataset: Name of the data set.
+        dataset: Name of the data set, or the path of your own.
         schedule: Epochs and learning rates.
         split: Name of its split; empty for the default.
         method: The training method.
@@ -116,7 +116,7 @@ def training_point(
     """
     point = {
         "network": network,
-        "dataset": dataset,
+        "dataset": data.identify(dataset),
         "split": split,
         "method": method,
         "optimizer": optimizer,
@@ -167,6 +167,7 @@ def check_point(point: Mapping[str, Any]) -> None:
             raise InputError(
                 f"start_step is {step}, but the start keeps {kept or 'no'} steps; name it in its keep_steps."
             )
+    data.check_identified(point["dataset"])
     network_of(point, data.blank(point["dataset"], split=point["split"] or None))
 
 

@@ -11,8 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import datajuicer as dj
+from jaxrobust import data
 from jaxrobust.errors import InputError
+from jaxrobust.networks.own.registry import OwnNetwork
 from jaxrobust.settings import as_text, from_text, nearest
+from jaxrobust.studies.named import named_in_place_of
 
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -24,6 +27,7 @@ def configured(grid: list[dict[str, Any]], settings: Mapping[str, str]) -> list[
         InputError: No point has such a setting, or the text cannot be read as its type.
     """
     for word, text in settings.items():
+        text = data.identify(text) if word == "dataset" else text  # noqa: PLW2901
         changed = [_changed(point, word, text) for point in grid]
         if not any(isinstance(point, dict) for point in changed):
             raise next(error for error in changed if isinstance(error, InputError))
@@ -40,7 +44,10 @@ def words_of(point: Mapping[str, Any]) -> Iterator[str]:
 def _words(name: str, value: Any) -> Iterator[str]:
     if isinstance(value, dj.Cachable | dj.Parent):
         return
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if isinstance(value, OwnNetwork):
+        for setting, of_setting in value.settings:
+            yield from _words(f"{name}.{setting}", of_setting)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
             yield from _words(f"{name}.{field.name}", getattr(value, field.name))
     elif isinstance(value, bool | int | float | str):
@@ -69,6 +76,9 @@ def _changed(point: dict[str, Any], word: str, text: str) -> dict[str, Any] | _N
 def _set(value: Any, path: str, word: str, text: str, declared: Any) -> Any:
     if not path:
         return _read(word, text, declared, value)
+    if isinstance(value, OwnNetwork):
+        known = dict(value.settings)
+        return value.with_settings(**{path: from_text(word, text, known[path]) if path in known else text})
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         outer = word.removesuffix(f".{path}")
         raise _NoSuchSetting(f"-{word}: {outer} is {value!r}, which has no settings of its own.")
@@ -96,6 +106,8 @@ def _read(word: str, text: str, declared: Any, value: Any) -> Any:
         found = _read_as(text, option)
         if found is not _UNREAD:
             return found
+    if dataclasses.is_dataclass(value) and (named := named_in_place_of(value, text)) is not None:
+        return named
     if dataclasses.is_dataclass(value):
         raise InputError(f"-{word} is {value!r} and cannot be typed; set one of its settings: -{word}.name=…")
     is_plain = isinstance(value, bool | int | float | str) or (isinstance(value, tuple) and value)

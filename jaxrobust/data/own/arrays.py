@@ -212,6 +212,8 @@ def _completed(parts: dict[str, Examples]) -> tuple[dict[str, Examples], str]:
     by_class = train.labels.dtype == np.int32 and train.labels.ndim == 1
     kinds = train.labels[first] if by_class else np.zeros(len(first), np.int32)
     drawn = stratified_parts(kinds, shares, np.random.default_rng(SEED))
+    if not all(len(chosen) for chosen in drawn):  # too few samples per class
+        drawn = stratified_parts(np.zeros_like(kinds), shares, np.random.default_rng(SEED))
     rows = [np.flatnonzero(np.isin(member, chosen)) for chosen in drawn]
     new = dict(zip(["train", *missing], (_taken(train, chosen) for chosen in rows), strict=True))
     sentence = f"{' and '.join(missing)} drawn from the training data with seed {SEED}"

@@ -67,6 +67,7 @@ class NetworkFamily:
         """Raise ``InputError`` for a grid point that cannot be trained, without touching any data."""
         check_values(model, self.settings, self.name)
         check_spelling(model, [*self.settings, "data_folder"], self.name)
+        data.check_identified(model["dataset"])
         blank = data.blank(model["dataset"], split=model["split"] or None)
         self._check_kind(blank)
         augmentation_named(model["augmentation"], blank.train.inputs.ndim)
@@ -77,7 +78,12 @@ class NetworkFamily:
         check_patterns(model, self.settings, self.network(model, blank))
 
     def _check_kind(self, dataset: Dataset) -> None:
-        kind = "images" if dataset.train.inputs.ndim == 4 else "sequences"
+        if dataset.is_regression:
+            raise InputError(
+                f"{self.name} learns classes, but {dataset.name} has targets of a regression; use "
+                f"training_point(network, dataset, criterion=SquaredError())."
+            )
+        kind = {4: "images", 3: "sequences"}.get(dataset.train.inputs.ndim, "vectors")
         if kind != self.learns:
             raise InputError(
                 f"{self.name} learns {self.learns}, but the data set {dataset.name} holds {kind}; "

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import datajuicer as dj
+from jaxrobust import data
 from jaxrobust.settings import as_text, check_names, from_text
 from jaxrobust.studies.parameter_noise.catalogue import family_named, family_of
 
@@ -14,6 +15,8 @@ def configured(grid: list[dict[str, Any]], settings: Mapping[str, str]) -> list[
     Raises:
         InputError: No family of the grid has such a setting, or its value is of the wrong type.
     """
+    if "dataset" in settings:
+        settings = {**settings, "dataset": data.identify(settings["dataset"])}
     used = {point["architecture"]: family_of(point) for point in grid}
     known = {key for family in used.values() for key in family.settings} | {"data_folder"}
     check_names(settings, known, of=" or ".join(sorted(used)))

@@ -18,12 +18,14 @@ from jaxrobust.training.methods.norm_penalty import NormPenalty
 from jaxrobust.training.methods.objective import Batch, Method, Number, Objective
 from jaxrobust.training.methods.parameter_attack import ParameterAttackTraining
 from jaxrobust.training.methods.perturbed_forward import PerturbedForward
+from jaxrobust.training.methods.registry import METHODS, register
 from jaxrobust.training.methods.sharpness_aware import SharpnessAware
 from jaxrobust.training.methods.standard import Standard
 from jaxrobust.training.methods.trades import Trades
 from jaxrobust.training.methods.weight_magnitude import WeightMagnitude
 
 __all__ = [
+    "METHODS",
     "AdversarialTraining",
     "AdversarialWeights",
     "Batch",
@@ -43,4 +45,5 @@ __all__ = [
     "Standard",
     "Trades",
     "WeightMagnitude",
+    "register",
 ]

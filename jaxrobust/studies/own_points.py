@@ -1,0 +1,68 @@
+"""Grid points of users' own networks and data, as ``train.py -arch=mine`` makes them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxrobust import data
+from jaxrobust.networks.own.registry import OwnNetwork, registered
+from jaxrobust.registry import attribute_helps
+from jaxrobust.studies.named import registry_of
+from jaxrobust.studies.training_points import training_point
+from jaxrobust.studies.typed_words import words_of
+from jaxrobust.training.schedule import Phases
+
+# Trained on if no data set is given; it comes with scikit-learn.
+DEFAULT_DATASET = "digits"
+
+
+def own_point(name: str, dataset: str = DEFAULT_DATASET) -> dict[str, Any]:
+    """The grid point of a registered network with every default.
+
+    Raises:
+        InputError: The network does not work for the data.
+    """
+    schedule = Phases(n_epochs=(20.0,), learning_rates=(1e-3,))
+    return training_point(registered()[name], dataset, schedule=schedule, eval_step_interval=100)
+
+
+def settings_by_path(name: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """Typed words with settings of the network by their path: ``width`` as ``network.width``."""
+    own = dict(registered()[name].settings)
+    return {f"network.{word}" if word in own else word: text for word, text in settings.items()}
+
+
+def identified(point: Mapping[str, Any]) -> dict[str, Any]:
+    """A grid point whose data set, if it is the user's own, stands there by its digest."""
+    dataset = point.get("dataset")
+    return {**point, "dataset": data.identify(dataset)} if isinstance(dataset, str) else dict(point)
+
+
+def described_settings(point: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Every word that can be typed for a typed point, ``-name=value``, with its documented meaning."""
+    rows = []
+    for name, value in point.items():
+        if (registry := registry_of(value)) is not None and name in ("method", "criterion", "optimizer"):
+            rows.append((f"-{name}", f"by name: {', '.join(registry.named)}"))
+        rows += [(word, _help(name, value, word)) for word in words_of({name: value})]
+    return rows
+
+
+def _help(name: str, value: Any, word: str) -> str:
+    path = word.removeprefix("-").partition("=")[0].split(".")[1:]
+    if isinstance(value, OwnNetwork):
+        return "setting of the network" if path else ""
+    for step in path[:-1]:
+        value = getattr(value, step)
+    if path:
+        return attribute_helps(type(value)).get(path[-1], "")
+    return attribute_helps_of_points().get(name, "")
+
+
+def attribute_helps_of_points() -> dict[str, str]:
+    """What each argument of ``training_point`` means."""
+    helps, (_, _, section) = {}, (training_point.__doc__ or "").partition("Args:")
+    for line in section.partition("Raises:")[0].splitlines():
+        name, colon, meaning = line.strip().partition(": ")
+        if colon and name.isidentifier():
+            helps[name] = meaning
+    return helps
