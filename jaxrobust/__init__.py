@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # for editors and type checkers; a test compares it with the 
     from jaxrobust.networks.linen import LinenNetwork
     from jaxrobust.networks.lsnn import LSNN
     from jaxrobust.networks.mlp import MLP
+    from jaxrobust.networks.padded_lsnn import PaddedLSNN
     from jaxrobust.networks.resnet import ResNet
     from jaxrobust.networks.taps import Taps
     from jaxrobust.perturbations.faults import BitFlips, Quantization, StuckAt
@@ -58,6 +59,7 @@ _MODULES = {
     "networks.linen": ("LinenNetwork",),
     "networks.lsnn": ("LSNN",),
     "networks.mlp": ("MLP",),
+    "networks.padded_lsnn": ("PaddedLSNN",),
     "networks.resnet": ("ResNet",),
     "networks.taps": ("Taps",),
     "perturbations.faults": ("BitFlips", "Quantization", "StuckAt"),

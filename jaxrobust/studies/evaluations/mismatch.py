@@ -10,6 +10,7 @@ from jax import Array
 from jaxtyping import Float
 
 import datajuicer as dj
+from jaxrobust.criteria import Score, is_hit
 from jaxrobust.errors import InputError
 from jaxrobust.measures.mismatch import perturbed_accuracies
 from jaxrobust.perturbations.faults import Quantization
@@ -17,14 +18,21 @@ from jaxrobust.perturbations.mismatch import NOISE_MODES, BoxCorner, GaussianMis
 from jaxrobust.perturbations.perturbation import Matching, Perturbation
 from jaxrobust.perturbations.phase_change_memory import PUBLISHED_CLIP, TIMES, PhaseChangeMemory
 from jaxrobust.studies.evaluations.evaluation import evaluation
-from jaxrobust.studies.evaluations.trained import BATCH_SIZE, Trained, apply_of, load_trained, vmap_size
+from jaxrobust.studies.evaluations.trained import (
+    BATCH_SIZE,
+    Trained,
+    apply_of,
+    load_trained,
+    score_of,
+    vmap_size,
+)
 
 # The published protocol: 100 devices a level (table 1).
 MISMATCH_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
 N_DRAWS = 100
 
 
-@partial(jax.jit, static_argnames=("network", "n_draws", "draws_at_once"))
+@partial(jax.jit, static_argnames=("network", "n_draws", "draws_at_once", "score"))
 def _accuracies(
     network,
     variables,
@@ -34,6 +42,7 @@ def _accuracies(
     perturbation: Perturbation,
     n_draws: int,
     draws_at_once: int,
+    score: Score,
 ) -> Float[Array, " n_draws"]:
     return perturbed_accuracies(
         apply_of(network, variables),
@@ -45,14 +54,17 @@ def _accuracies(
         n_draws=n_draws,
         draws_at_once=draws_at_once,
         batch_size=BATCH_SIZE,
+        score=score,
     )
 
 
-def accuracies_under(trained: Trained, perturbation: Perturbation, *, n_draws: int, seed: int) -> list[float]:
-    """Accuracy of ``n_draws`` devices under any perturbation, all in one program, as fractions."""
+def accuracies_under(
+    trained: Trained, perturbation: Perturbation, *, n_draws: int, seed: int, score: Score = is_hit
+) -> list[float]:
+    """Accuracy (a fraction), or score, of ``n_draws`` devices under any perturbation, in one program."""
     numbers = jax.tree.map(jnp.float32, perturbation)
     key = jax.random.key(seed)
-    return _accuracies(*trained, key, numbers, n_draws, vmap_size(n_draws)).tolist()
+    return _accuracies(*trained, key, numbers, n_draws, vmap_size(n_draws), score).tolist()
 
 
 @evaluation(
@@ -77,7 +89,11 @@ def mismatch_accuracy(
     _check_size(level, "mismatch level")
     draws = 1 if level == 0 else n_draws
     return accuracies_under(
-        load_trained(model, n_samples=n_samples), GaussianMismatch(level), n_draws=draws, seed=seed
+        load_trained(model, n_samples=n_samples),
+        GaussianMismatch(level),
+        n_draws=draws,
+        seed=seed,
+        score=score_of(model),
     )
 
 
@@ -99,7 +115,11 @@ def box_corner_accuracy(
     """
     _check_size(size, "size of a box")
     return accuracies_under(
-        load_trained(model, n_samples=n_samples), BoxCorner(size), n_draws=n_draws, seed=seed
+        load_trained(model, n_samples=n_samples),
+        BoxCorner(size),
+        n_draws=n_draws,
+        seed=seed,
+        score=score_of(model),
     )
 
 
@@ -125,7 +145,11 @@ def perturbed_accuracy(
         n_samples: Test samples, taken at even distances; 0 for all.
     """
     return accuracies_under(
-        load_trained(model, n_samples=n_samples), perturbation, n_draws=n_draws, seed=seed
+        load_trained(model, n_samples=n_samples),
+        perturbation,
+        n_draws=n_draws,
+        seed=seed,
+        score=score_of(model),
     )
 
 
@@ -136,7 +160,7 @@ def perturbed_accuracy(
 def quantized_accuracy(model: dict[str, Any], bits: int, n_samples: int = 0) -> float:
     """Test accuracy with every tensor rounded to ``bits`` bits between its smallest and largest value."""
     trained = load_trained(model, n_samples=n_samples)
-    return accuracies_under(trained, Quantization(bits), n_draws=1, seed=0)[0]
+    return accuracies_under(trained, Quantization(bits), n_draws=1, seed=0, score=score_of(model))[0]
 
 
 @evaluation(
@@ -162,7 +186,9 @@ def phase_change_accuracy(
         clip: Standard deviations of a tensor to which its weights are clipped before programming; 0 for none.
     """
     memory = PhaseChangeMemory(time, clip)
-    return accuracies_under(load_trained(model, n_samples=n_samples), memory, n_draws=n_draws, seed=seed)
+    return accuracies_under(
+        load_trained(model, n_samples=n_samples), memory, n_draws=n_draws, seed=seed, score=score_of(model)
+    )
 
 
 def mismatch_sweep(

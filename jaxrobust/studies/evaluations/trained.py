@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float, Int
 
+from jaxrobust.criteria import Score, is_hit
 from jaxrobust.errors import InputError
 from jaxrobust.losses import Apply
 from jaxrobust.networks.network import Network, Variables
@@ -68,6 +69,12 @@ def apply_of(network: Network, variables: Variables) -> Apply:
         return network.forward(parameters, variables.statistics, inputs).logits
 
     return apply
+
+
+def score_of(model: Mapping[str, Any]) -> Score:
+    """The metric of a grid point: accuracy, or the score of a criterion that is none for classes."""
+    criterion = model.get("criterion")
+    return is_hit if criterion is None or criterion.is_classification else criterion.score
 
 
 def vmap_size(n: int) -> int:

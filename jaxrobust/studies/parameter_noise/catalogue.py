@@ -9,6 +9,7 @@ from jaxrobust.networks.cnn import CNN, Normalization
 from jaxrobust.networks.lsnn import LSNN
 from jaxrobust.networks.mlp import MLP, Start
 from jaxrobust.networks.network import Network
+from jaxrobust.networks.padded_lsnn import PaddedLSNN
 from jaxrobust.networks.resnet import ResNet
 from jaxrobust.settings import OneOf, Setting, nearest
 from jaxrobust.studies import training_points
@@ -25,6 +26,8 @@ def _dropout(model: Settings) -> dict[str, Any]:
 def _lsnn(model: Settings, dataset: Dataset) -> LSNN:
     constants = {name: model[name] for name in NEURONS}
     n_in, n_out = dataset.train.inputs.shape[-1], len(dataset.classes)
+    if dataset.has_lengths:
+        return PaddedLSNN(n_in=n_in - 1, n_out=n_out, **constants, **_dropout(model))
     return LSNN(n_in=n_in, n_out=n_out, **constants, **_dropout(model))
 
 
