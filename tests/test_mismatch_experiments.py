@@ -93,7 +93,13 @@ def test_speech_is_trained_with_its_own_beta():
     assert (betas["cnn", "Beta"], betas["cnn", "Forward noise + beta"]) == (0.25, 0.1)
 
 
-@pytest.mark.parametrize("name", N_MODELS)
+# Some of the sweeps, which are alike, are drawn by `make test-slow` alone.
+SLOW = ("adversarial_tune", "pcm_sim_robustness", "amp_experiment")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in N_MODELS]
+)
 def test_from_grid_to_figure(name, how, tmp_path):
     experiment, grid = short_grid(name)
     # The sweeps look the same for every network, and the CNN is the slowest.

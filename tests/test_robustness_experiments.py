@@ -105,7 +105,19 @@ def test_networks_of_the_mismatch_experiment_are_not_trained_again(name, protoco
     assert all(settings(point) in there for point in grid_of(experiment_named(name), protocol, {}))
 
 
-@pytest.mark.parametrize("name", N_MODELS)
+# Those that are like others, and drawn by `make test-slow` alone.
+SLOW = (
+    "methods_random_experiment",
+    "normalisation_experiment",
+    "precision_experiment",
+    "treat_as_constant_experiment",
+    "weight_magnitude_experiment",
+)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in N_MODELS]
+)
 def test_from_grid_to_figure(name, sessions, tmp_path):
     experiment = experiment_named(name)
     grid = grid_of(experiment, "short", {})

@@ -43,6 +43,7 @@ def faults_a_call(setup: str, **environment: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in os.confstr_names, reason="the C library is not glibc")
 def test_a_repeated_call_takes_its_memory_from_the_process():
     fresh = faults_a_call("")
