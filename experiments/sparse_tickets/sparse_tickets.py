@@ -1,7 +1,7 @@
 """Do pruned networks keep their adversarial robustness? MNIST, FGSM, 18 rounds, on two cores.
 
 A fiftieth of the published schedule (1,000 steps per round); ``sparse_tickets_published`` has all of it.
-Expected (two seeds): under FGSM the dense network has 85 %, at 1.8 % of the weights tickets that are rewound to
+Expected (two seeds): under FGSM the dense network has 85 %; at 1.8 % of the weights, tickets rewound to
 their start 78 % and random weights under such masks 48 %.
 Command: python train.py -exp=sparse_tickets -n_threads=2 -models_per_job=4
 """
