@@ -1,5 +1,28 @@
 """The one error that is the user's to mend."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# Packages that only an extra installs.
+EXTRAS = {
+    **dict.fromkeys(
+        (
+            "PIL",
+            "array_record",
+            "pandas",
+            "python_speech_features",
+            "scipy",
+            "sklearn",
+            "soundfile",
+            "tensorflow_datasets",
+            "threadpoolctl",
+            "wfdb",
+        ),
+        "data",
+    ),
+    "matplotlib": "figures",
+}
+
 
 class InputError(ValueError):
     """Bad input: the message is one sentence that says what was wrong, where, and what to do.
@@ -15,3 +38,25 @@ class InputError(ValueError):
 
     # The experiment engine does not record it as a result: the same call may work once the input is mended.
     transient = True
+
+
+class MissingExtra(InputError, ImportError):
+    """A package that only an extra installs is not there."""
+
+
+@contextmanager
+def naming_extras() -> Iterator[None]:
+    """Name the extra that installs a missing package, in one sentence.
+
+    Raises:
+        MissingExtra: A package of an extra is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        raise MissingExtra(
+            f"{package} is not installed: pip install 'jaxrobust[{EXTRAS[package]}]' installs it."
+        ) from error

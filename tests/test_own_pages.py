@@ -44,6 +44,7 @@ def test_own_data(tmp_path, monkeypatch):
     assert "drawn from the training data" in (tmp_path / "figures" / "series.txt").read_text()
 
 
+@pytest.mark.slow
 def test_own_network(tmp_path, monkeypatch):
     names = run_page("own_network.md", tmp_path, monkeypatch)
     assert [point["validation_accuracy"] > 0.5 for point in names["grid"]] == [True, True]
@@ -51,6 +52,7 @@ def test_own_network(tmp_path, monkeypatch):
     assert len(names["point"]["accuracies"]) == 5
 
 
+@pytest.mark.slow
 def test_own_method(tmp_path, monkeypatch):
     names = run_page("own_method.md", tmp_path, monkeypatch)
     clean, perturbed = (np.mean(point["accuracies"]) for point in names["points"])

@@ -23,7 +23,7 @@ from jaxrobust.data.own.arrays import Given
 from jaxrobust.data.recipe import Progress, Recipe
 from jaxrobust.data.sources import DataNotFound
 from jaxrobust.data.speech import arabic_speech, generated_speech, speech_commands
-from jaxrobust.errors import InputError
+from jaxrobust.errors import InputError, naming_extras
 
 __all__ = [
     "DATASETS",
@@ -238,10 +238,12 @@ def register_beats(
     from jaxrobust.data.own.records import read_beats
 
     how: Any = {"rate": rate, "n_steps": n_steps, "annotator": annotator, "leads": leads}
-    given = {
-        part: None if records is None else read_beats(where, records, symbols, **how)
-        for part, records in {"train": train, "validation": validation, "test": test}.items()
-    }
+    records_of = {"train": train, "validation": validation, "test": test}
+    with naming_extras():
+        given = {
+            part: None if records is None else read_beats(where, records, symbols, **how)
+            for part, records in records_of.items()
+        }
     classes = tuple(dict.fromkeys(symbols.values()))
     return registry.register_arrays(name, given, classes, source=name, taken=tuple(DATASETS))
 
@@ -283,7 +285,8 @@ def _own(name: str, cache: Path | None = None) -> str | None:
         return None
     path = _path(name)
     assert path is not None
-    given, classes = files.read_path(path)
+    with naming_extras():
+        given, classes = files.read_path(path)
     called = re.sub(r"[^A-Za-z0-9_.-]", "_", path.resolve().name.removesuffix(".npz"))
     called = f"{called}_data" if called in DATASETS else called
     return registry.register_arrays(called, given, classes, source=called, taken=tuple(DATASETS), cache=cache)

@@ -6,6 +6,7 @@ from jaxrobust.data import sources
 from jaxrobust.data.dataset import Dataset
 from jaxrobust.data.preparation import MANIFEST, prepare, read
 from jaxrobust.data.recipe import Progress, Recipe, identity
+from jaxrobust.errors import naming_extras
 
 
 def load_recipe(
@@ -25,7 +26,8 @@ def load_recipe(
             kept = prepared(recipe, split, cache)
             if kept is not None:
                 return read(kept)
-            found = sources.fetch(recipe, cache, progress)
+            with naming_extras():
+                found = sources.fetch(recipe, cache, progress)
         located, origin = found, identity(found, recipe.files.contents(found))
     facts = {
         "name": recipe.name,
@@ -35,7 +37,8 @@ def load_recipe(
         "settings": dict(recipe.settings),
     }
     target = cache / "prepared" / f"{_stem(recipe, split)}-{origin}"
-    return prepare(target, lambda: recipe.build(split, located, progress), facts)
+    with naming_extras():
+        return prepare(target, lambda: recipe.build(split, located, progress), facts)
 
 
 def prepared(recipe: Recipe, split: str, cache: Path) -> Path | None:

@@ -95,6 +95,7 @@ def mask_of(key):
     return model(jnp.ones((8, 6)))
 
 
+@pytest.mark.slow
 def test_nnx_with_batch_norm_and_dropout_under_the_robust_loss_equals_one_by_hand():
     network = built(make=own.Block)
     parameters, statistics = network.init(KEY)
