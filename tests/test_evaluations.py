@@ -14,7 +14,7 @@ from jaxrobust.perturbations.perturbation import Chain, Matching
 from jaxrobust.studies.evaluations.activity import neuron_activity
 from jaxrobust.studies.evaluations.landscape import adversarial_landscape, random_landscape
 from jaxrobust.studies.evaluations.mismatch import (
-    _accuracies,
+    _devices,
     accuracies_under,
     box_corner_accuracy,
     mismatch_accuracy,
@@ -25,7 +25,7 @@ from jaxrobust.studies.evaluations.mismatch import (
 from jaxrobust.studies.evaluations.spectrum import loss_spectrum
 from jaxrobust.studies.evaluations.trained import Trained, load_trained
 from jaxrobust.studies.evaluations.verified import verified_test_accuracy
-from jaxrobust.studies.evaluations.worst_case import worst_case_accuracy
+from jaxrobust.studies.evaluations.worst_case import standard_worst_case_accuracy, worst_case_accuracy
 from jaxrobust.studies.parameter_noise.catalogue import digits_mlp, ecg_lsnn, network_of
 from jaxrobust.studies.side_by_side import dataset_of as load_dataset
 
@@ -84,6 +84,22 @@ def test_more_restarts_are_another_result_and_never_better(trained):
     three = evaluate(trained, "mlp", worst_case_accuracy, 0.1, n_steps=2, n_restarts=3)
     assert len(three["accuracies"]) == 3
     assert three["accuracy"] <= one["accuracy"]
+
+
+def test_the_suite_finds_no_more_accuracy_than_the_published_attack(trained):
+    published = evaluate(trained, "mlp", worst_case_accuracy, 0.2, n_steps=10)
+    found = evaluate(trained, "mlp", standard_worst_case_accuracy, 0.2)
+    assert found["accuracy"] <= published["accuracy"]
+    lowest_attack = min(min(starts) for starts in found["attacks"].values())
+    assert found["accuracy"] == min(found["nominal"], *found["corners"], lowest_attack)
+    assert list(found["attacks"]) == ["cross_entropy", "margin", "kl"]
+    assert all(all(flags) for flags in found["has_gradient"].values())
+
+
+def test_devices_that_overflow_are_reported(trained):
+    with pytest.warns(UserWarning, match="4 of 4 devices give outputs that are not finite to up to 100%"):
+        accuracies = evaluate(trained, "mlp", mismatch_accuracy.function, 1e30, n_draws=4)
+    assert accuracies == [0] * 4
 
 
 def test_landscapes_touch_the_loss_at_the_parameters(trained):
@@ -172,8 +188,8 @@ def test_another_level_and_seed_compile_nothing():
     network = MLP(n_in=3, n_hidden=(4,), n_out=2)  # one that no other test has compiled
     inputs, labels = jnp.ones((7, 3)), jnp.zeros(7, jnp.int32)
     point = Trained(network, network.init(jax.random.key(0)), inputs, labels)
-    before = _accuracies._cache_size()
+    before = _devices._cache_size()
     accuracies_under(point, GaussianMismatch(0.1), n_draws=3, seed=0)
-    assert _accuracies._cache_size() == before + 1
+    assert _devices._cache_size() == before + 1
     accuracies_under(point, GaussianMismatch(0.4), n_draws=3, seed=1)
-    assert _accuracies._cache_size() == before + 1
+    assert _devices._cache_size() == before + 1

@@ -1,18 +1,19 @@
 """Accuracy of devices whose parameters deviate from those that were trained."""
 
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
-from jaxtyping import Float
 
 import datajuicer as dj
 from jaxrobust.criteria import Score, is_hit
 from jaxrobust.errors import InputError
-from jaxrobust.measures.mismatch import perturbed_accuracies
+from jaxrobust.measures.mismatch import Devices, perturbed_devices
 from jaxrobust.perturbations.faults import Quantization
 from jaxrobust.perturbations.mismatch import NOISE_MODES, BoxCorner, GaussianMismatch
 from jaxrobust.perturbations.perturbation import Matching, Perturbation
@@ -33,7 +34,7 @@ N_DRAWS = 100
 
 
 @partial(jax.jit, static_argnames=("network", "n_draws", "draws_at_once", "score"))
-def _accuracies(
+def _devices(
     network,
     variables,
     inputs,
@@ -43,8 +44,8 @@ def _accuracies(
     n_draws: int,
     draws_at_once: int,
     score: Score,
-) -> Float[Array, " n_draws"]:
-    return perturbed_accuracies(
+) -> Devices:
+    return perturbed_devices(
         apply_of(network, variables),
         variables.parameters,
         inputs,
@@ -64,7 +65,15 @@ def accuracies_under(
     """Accuracy (a fraction), or score, of ``n_draws`` devices under any perturbation, in one program."""
     numbers = jax.tree.map(jnp.float32, perturbation)
     key = jax.random.key(seed)
-    return _accuracies(*trained, key, numbers, n_draws, vmap_size(n_draws), score).tolist()
+    devices = _devices(*trained, key, numbers, n_draws, vmap_size(n_draws), score)
+    failed = np.asarray(devices.unanswered) > 0
+    if failed.any():
+        warnings.warn(
+            f"{int(failed.sum())} of {n_draws} devices give outputs that are not finite to up to "
+            f"{float(devices.unanswered.max()):.0%} of the samples, which count as wrong.",
+            stacklevel=2,
+        )
+    return devices.accuracies.tolist()
 
 
 @evaluation(
