@@ -80,19 +80,68 @@ def map_with_keys(
     """Apply ``function(key, leaf, *values)`` to every leaf, with one PRNG key a leaf.
 
     Args:
-        function: What is done to one leaf.
+        function: What is done to one floating-point leaf; others stay as they are.
         key: PRNG key, split among the leaves in their order.
         parameters: Any tree of arrays.
         values: Trees of the same structure.
     """
     leaves, structure = jax.tree.flatten(parameters)
     keys = jax.tree.unflatten(structure, list(jax.random.split(key, len(leaves))))
-    return jax.tree.map(function, keys, parameters, *values)
+    return map_floats(lambda leaf, k, *rest: function(k, leaf, *rest), parameters, keys, *values)
 
 
 def normal_like(key: Array, parameters: Parameters) -> Parameters:
-    """Draw a standard normal tree of the shapes and dtypes of ``parameters``, one key a leaf."""
+    """Draw a standard normal tree of the shapes and dtypes of ``parameters``, one key a leaf.
+
+    Leaves that are no floating-point arrays come back as they are: nothing is to be drawn for them.
+    """
     return map_with_keys(lambda k, leaf: jax.random.normal(k, leaf.shape, leaf.dtype), key, parameters)
+
+
+def map_floats(function: Callable[..., Any], tree: PyTree, *others: PyTree) -> PyTree:
+    """Apply ``function(leaf, *others)`` to the floating-point leaves of a tree, and leave all others alone.
+
+    Steps, masks, PRNG keys, None and empty arrays have no mismatch; Python floats become arrays.
+
+    Raises:
+        InputError: A leaf is no array at all, such as a function in a module that was not partitioned.
+
+    Example:
+        >>> map_floats(lambda w: 2 * w, {"w": np.float32([1, 2]), "step": np.arange(2)})
+        {'step': array([0, 1]), 'w': Array([2., 4.], dtype=float32)}
+    """
+
+    def one(path: Any, leaf: Any, *values: Any) -> Any:
+        if isinstance(leaf, bool | int):
+            return leaf
+        if not isinstance(leaf, float) and not hasattr(leaf, "dtype"):
+            raise InputError(
+                f"The leaf {jax.tree_util.keystr(path)} is a {type(leaf).__name__}, no array: perturb and "
+                f"attack the arrays alone, of an Equinox model eqx.partition(model, eqx.is_inexact_array)[0]."
+            )
+        is_array = not isinstance(leaf, float)
+        if is_array and (not jnp.issubdtype(leaf.dtype, jnp.floating) or leaf.size == 0):
+            return leaf
+        return function(jnp.asarray(leaf), *values)
+
+    return jax.tree_util.tree_map_with_path(one, tree, *others)
+
+
+def check_floats(tree: PyTree, what: str) -> None:
+    """Raise ``InputError``, with the path, for a leaf of which there is no derivative.
+
+    Args:
+        tree: Parameters.
+        what: What is done to them, such as ``"An attack"``.
+    """
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        if isinstance(leaf, float) or jnp.issubdtype(getattr(leaf, "dtype", int), jnp.floating):
+            continue
+        kind = getattr(leaf, "dtype", type(leaf).__name__)
+        raise InputError(
+            f"{what} needs floating-point parameters, but {jax.tree_util.keystr(path) or 'the tree'} is "
+            f"{kind}: keep it in apply's closure, or pass the floating-point leaves alone."
+        )
 
 
 def check_finite(values: PyTree, what: str) -> None:

@@ -26,6 +26,7 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Bool, Float
@@ -34,7 +35,16 @@ from jaxrobust.attacks.ascent import Keep, Steps, Value, ascend, is_better
 from jaxrobust.errors import InputError
 from jaxrobust.numerics import absolute, divide, sign, unit
 from jaxrobust.path_rules import assign
-from jaxrobust.trees import Number, Parameters, PerLeaf, check_numbers, for_every_leaf, settings_tree, static
+from jaxrobust.trees import (
+    Number,
+    Parameters,
+    PerLeaf,
+    check_floats,
+    check_numbers,
+    for_every_leaf,
+    settings_tree,
+    static,
+)
 
 Size = PerLeaf
 Norm = Literal["inf", "2"]
@@ -91,12 +101,9 @@ class ParameterAttack:
     def __post_init__(self):
         if self.norm not in get_args(Norm):
             raise InputError(f'The norm of an attack is "inf" or "2", not {self.norm!r}.')
-        if not isinstance(self.n_steps, int) or self.n_steps < 1:
+        if not isinstance(self.n_steps, int | np.integer) or self.n_steps < 1:
             raise InputError(f"An attack takes at least one step, but n_steps is {self.n_steps!r}.")
-        for name in ("relative_size", "absolute_size", "initial_relative_std", "initial_absolute_std"):
-            sizes = jax.tree.leaves(getattr(self, name))
-            if any(isinstance(size, int | float) and not 0 <= size < float("inf") for size in sizes):
-                raise InputError(f"{name} of an attack must be a finite number of at least 0, not {sizes}.")
+        check_numbers(self, "relative_size", "absolute_size", "initial_relative_std", "initial_absolute_std")
         if self.start not in get_args(Start) or self.keep not in get_args(Keep):
             raise InputError(
                 f"start of an attack is one of {', '.join(get_args(Start))} and keep one of "
@@ -278,6 +285,7 @@ def attack(
         value = loss(point)
         return value if isinstance(value, Value) else Value(value, jnp.zeros_like(value))
 
+    check_floats(parameters, "An attack")
     theta, as_tree = ravel_pytree(parameters)
     fixed = jax.lax.stop_gradient(theta)
     box = _box(parameters, theta, key, settings)

@@ -47,6 +47,9 @@ def box_around(parameters: Parameters, relative_size: PerLeaf, absolute_size: Pe
         check_range([np.asarray(s) for s in known], f"{name} of a box")
 
     def leaf(p: Array, relative: Array, absolute: Array) -> tuple[Array, Array]:
+        if not jnp.issubdtype(jnp.result_type(p), jnp.floating):
+            return p, p  # whole numbers and masks are exactly known
+        p = jnp.asarray(p)
         radius = (relative * jnp.abs(p) + absolute).astype(p.dtype)
         rounding = 4 * jnp.finfo(p.dtype).eps * (jnp.abs(p) + radius)
         # Comparisons with NaN are false: what is not known to be a size makes the box unbounded.

@@ -28,18 +28,55 @@ def _describe_alike(points: Points) -> str:
         parts.append(f"split {first['split']}")
     if all(point.get("normalisation") == "batch" for point in points):
         parts.append("normalised by the batch at hand")
+    elif {point.get("normalisation") for point in points} == {"running"}:
+        parts.append("normalised by running statistics")
     parts += [_samples(first), _schedule(points)]
+    if rates := _rates(points):
+        parts.append(rates)
     steps = {point["n_attack_steps"] for point in points} - {_published_steps(first)}
     if steps:
         noun = "attack step" if steps == {1} else "attack steps"
         parts.append(f"{listed(steps)} {noun} (published: {_published_steps(first)})")
-    networks = {point["trained"] for point in points}
-    seeds = {point["seed"] for point in points}
-    parts.append(f"{counted(len(networks), 'network')} with {_number('seed', seeds)} {listed(seeds)}")
+    parts.append(_networks(points))
     devices = max((len(point.get("accuracies", ())) for point in points), default=0)
     if devices:
-        parts.append(f"{counted(devices, 'device')} a network and level")
+        parts.append(f"{counted(devices, 'device')} per network and level, the same draws for all")
     return ", ".join(parts) + "."
+
+
+def _networks(points: Points) -> str:
+    """Networks per method: what stands behind one line, violin or cell."""
+    by_method: dict[str, dict[Any, set[Any]]] = {}
+    for point in points:
+        settings = tuple(point.get(name) for name in _SWEPT)
+        by_method.setdefault(str((point.get("method"), point.get("line"), settings)), {}).setdefault(
+            point["trained"], {point["seed"]}
+        )
+    counts = {len(networks) for networks in by_method.values()}
+    seeds = {point["seed"] for point in points}
+    per = "" if len(by_method) == 1 else " per method" if _varies(points, "method") else " per setting"
+    how_many = "one network" if counts == {1} else f"{listed(counts)} networks"
+    return f"{how_many}{per} ({_number('seed', seeds)} {listed(seeds)})"
+
+
+# Settings that experiments sweep: networks that differ in them are no repetitions of one another.
+_SWEPT = (
+    *("beta_robustness", "attack_size_mismatch", "noisy_forward_std", "noisy_forward_mode", "n_attack_steps"),
+    *("boundary_loss", "treat_as_constant", "batch_size", "normalisation", "precision", "n_epochs"),
+    *("awp_gamma", "amp_size", "attack_size_constant", "weight_clipping", "optimizer"),
+)
+
+
+def _varies(points: Points, name: str) -> bool:
+    return len({str(point.get(name)) for point in points}) > 1
+
+
+def _rates(points: Points) -> str:
+    """Learning rates, which decide how fragile a network becomes."""
+    rates = {tuple(point["learning_rate"]) for point in points if "learning_rate" in point}
+    if not rates:
+        return ""
+    return "learning rates " + " or ".join(" and ".join(f"{r:g}" for r in each) for each in sorted(rates))
 
 
 def listed(values: Iterable[Any]) -> str:
@@ -59,7 +96,9 @@ def _number(noun: str, values: set[Any]) -> str:
 
 def _samples(point: Mapping[str, Any]) -> str:
     n_all, n_used = point["n_test_samples"], point.get("n_samples", 0)
-    return f"{n_used} of {n_all} test samples" if 0 < n_used < n_all else f"{n_all} test samples"
+    n = n_used if 0 < n_used < n_all else n_all
+    text = f"{n_used} of {n_all} test samples" if n < n_all else f"{n_all} test samples"
+    return f"{text} (standard error of an accuracy up to {50 / n**0.5:.1f} points)"
 
 
 def _schedule(points: Points) -> str:

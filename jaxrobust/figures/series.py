@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxrobust.figures.pooling import check_pooled
+
 Points = Sequence[Mapping[str, Any]]
 # All values (of networks, devices or directions) by the label of the line and by x.
 Series = Mapping[str, Mapping[Any, Sequence[float]]]
@@ -16,7 +18,12 @@ def label_of(point: Mapping[str, Any], line: str) -> str:
 
 
 def series(
-    points: Points, *, x: str, y: Callable[[Mapping[str, Any]], float | Sequence[float]], line: str = "method"
+    points: Points,
+    *,
+    x: str,
+    y: Callable[[Mapping[str, Any]], float | Sequence[float]],
+    line: str = "method",
+    pooled: Sequence[str] = (),
 ) -> dict[str, dict[Any, list[float]]]:
     """Sort measured values into lines.
 
@@ -25,9 +32,17 @@ def series(
         x: The key of the horizontal axis.
         y: Returns one value of a point, or several.
         line: The key whose values label the lines.
+        pooled: Settings that are averaged over on purpose, beside the seed; the caption must say so.
+
+    Raises:
+        InputError: A setting varies that is neither ``x`` nor the line, nor pooled on purpose.
     """
     result: dict[str, dict[Any, list[float]]] = {}
+    groups: dict[tuple[str, Any], list[Mapping[str, Any]]] = {}
     for point in points:
-        values = result.setdefault(label_of(point, line), {}).setdefault(point[x], [])
-        values.extend(np.ravel(y(point)).tolist())
+        label = label_of(point, line)
+        groups.setdefault((label, point[x]), []).append(point)
+        result.setdefault(label, {}).setdefault(point[x], []).extend(np.ravel(y(point)).tolist())
+    for group in groups.values():
+        check_pooled(group, pooled)
     return result

@@ -17,16 +17,25 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.ticker import PercentFormatter
 
-# The published colours of the methods.
+# Colours that colour-blind readers tell apart (Okabe and Ito 2008); markers and dashes do so in grey print.
 METHOD_COLOURS = {
-    "Standard": "#4c84e6",
-    "Forward noise": "#ed64ed",
-    "Beta": "#9b32a8",
+    "Standard": "#0072B2",
+    "Forward noise": "#E69F00",
+    "Beta": "#CC79A7",
     "Forward noise + beta": "#000000",
-    "Dropout": "#32a83a",
-    "AWP": "#fc033d",
-    "ABCD": "#03fc35",
-    "Entropy-SGD": "#aaa2b8",
+    "Dropout": "#009E73",
+    "AWP": "#D55E00",
+    "ABCD": "#56B4E9",
+    "Entropy-SGD": "#999999",
+}
+METHOD_MARKERS = dict(zip(METHOD_COLOURS, "osD^vPX*", strict=True))
+METHOD_DASHES: dict[str, Any] = {
+    "Forward noise": (0, (6, 2)),
+    "Beta": "--",
+    "Dropout": ":",
+    "AWP": "-.",
+    "ABCD": (0, (1, 1)),
+    "Entropy-SGD": (0, (3, 1, 1, 1)),
 }
 
 STYLE: dict[Any, Any] = {
@@ -44,30 +53,36 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class LineStyle:
-    """How a line looks: its colour, width in points, and dashes."""
+    """How a line looks: its colour, width in points, whether it is dashed (or how), and its marker."""
 
     colour: str
     width: float = 1.0
     dashed: bool = False
+    dashes: Any = None
+    marker: str = "."
 
     @property
     def look(self) -> dict[str, Any]:
         """Color and dashes as keywords of matplotlib; the width differs by kind of figure."""
-        return {"color": self.colour, "linestyle": "--" if self.dashed else "-"}
+        dashes = "--" if self.dashed else "-"
+        return {"color": self.colour, "linestyle": dashes if self.dashes is None else self.dashes}
 
 
-# As published: ours wide, the robust term alone dashed.
 METHOD_STYLES = {
-    method: LineStyle(colour, width=3.0 if method == "Forward noise + beta" else 1.0, dashed=method == "Beta")
+    method: LineStyle(colour, 1.3, dashes=METHOD_DASHES.get(method), marker=METHOD_MARKERS[method])
     for method, colour in METHOD_COLOURS.items()
 }
+SHADE_MARKERS = "osD^vPX*"
 
 
 def shades(labels: Iterable[str]) -> dict[str, LineStyle]:
     """Return styles for ordered labels, from dark to light."""
     labels = list(labels)
     colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, max(len(labels), 2)))
-    return {label: LineStyle(to_hex(colour), 1.5) for label, colour in zip(labels, colours, strict=False)}
+    return {
+        label: LineStyle(to_hex(colour), 1.5, marker=SHADE_MARKERS[index % len(SHADE_MARKERS)])
+        for index, (label, colour) in enumerate(zip(labels, colours, strict=False))
+    }
 
 
 def in_percent(axis: Axis) -> None:

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from jaxrobust.errors import InputError
 from jaxrobust.measures.full_set import Loss
 from jaxrobust.numerics import map_draws
-from jaxrobust.trees import Number, Parameters
+from jaxrobust.trees import Number, Parameters, check_floats
 
 
 class Spectrum(NamedTuple):
@@ -67,6 +67,7 @@ def hessian_spectrum(
         >>> [f"{node:.3f}" for node in spectrum.nodes[0]]
         ['1.000', '3.000']
     """
+    check_floats(parameters, "A spectrum")
     flat, unravel = ravel_pytree(parameters)
     if not 1 <= n_steps <= flat.size:
         raise InputError(f"n_steps must be 1 to the number of parameters, {flat.size}, not {n_steps}.")

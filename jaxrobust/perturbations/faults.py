@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float
 
@@ -18,6 +19,7 @@ from jaxrobust.trees import (
     PerLeaf,
     check_numbers,
     for_every_leaf,
+    map_floats,
     map_with_keys,
     settings_tree,
     static,
@@ -31,8 +33,19 @@ MOST_BITS = 24
 def _step(p: Float[Array, "..."], bits: Array) -> Float[Array, ""]:
     """The distance of neighbouring values, and 1 where it would be zero."""
     highest_code = (jnp.uint32(1) << jnp.asarray(bits, jnp.uint32)) - 1
-    step = (jnp.max(p) - jnp.min(p)) / highest_code.astype(p.dtype)
+    step = (jnp.max(p) - jnp.min(p)) / highest_code.astype(jnp.float32)
     return jnp.where(step > 0, step, 1)
+
+
+def _widened(p: Float[Array, "..."]) -> Float[Array, "..."]:
+    """In at least float32: 65535 codes are infinite in float16, and not all whole numbers in bfloat16."""
+    return p.astype(jnp.promote_types(p.dtype, jnp.float32))
+
+
+def _check_bits(bits: PerLeaf, kind: str) -> None:
+    for value in jax.tree.leaves(bits):
+        if isinstance(value, float | np.floating) and value != int(value):
+            raise InputError(f"bits of {kind} must be a whole number, not {value!r}.")
 
 
 @settings_tree
@@ -56,17 +69,19 @@ class Quantization:
 
     def __post_init__(self):
         check_numbers(self, "bits", minimum=1, maximum=MOST_BITS)
+        _check_bits(self.bits, "Quantization")
 
     def perturb(self, key: Array, parameters: Parameters) -> Parameters:
         """Round every parameter to the nearest multiple of its tensor's step."""
         del key
 
         def leaf(p: Array, bits: Array) -> Array:
-            step = _step(p, bits)
+            values = _widened(p)
+            step = _step(values, bits)
             is_constant = jnp.max(p) == jnp.min(p)
-            return jnp.where(is_constant, p, jnp.round(p / step) * step)
+            return jnp.where(is_constant, p, (jnp.round(values / step) * step).astype(p.dtype))
 
-        return jax.tree.map(leaf, parameters, for_every_leaf(self.bits, parameters, "bits"))
+        return map_floats(leaf, parameters, for_every_leaf(self.bits, parameters, "bits"))
 
 
 @settings_tree
@@ -95,23 +110,25 @@ class BitFlips:
     def __post_init__(self):
         check_numbers(self, "probability", maximum=1)
         check_numbers(self, "bits", minimum=1, maximum=MOST_BITS)
+        _check_bits(self.bits, "BitFlips")
 
     def perturb(self, key: Array, parameters: Parameters) -> Parameters:
         """Draw which bits flip."""
 
         def leaf(k: Array, p: Array, probability: Array, bits: Array) -> Array:
-            step, lowest = _step(p, bits), jnp.min(p)
-            code = jnp.round((p - lowest) / step).astype(jnp.uint32)
+            values = _widened(p)
+            step, lowest = _step(values, bits), jnp.min(values)
+            code = jnp.round((values - lowest) / step).astype(jnp.uint32)
 
             def flip(place: Array, code: Array) -> Array:
                 flips = jax.random.bernoulli(jax.random.fold_in(k, place), probability, p.shape)
                 return code ^ (flips.astype(jnp.uint32) << place.astype(jnp.uint32))
 
             code = jax.lax.fori_loop(0, jnp.asarray(bits, jnp.int32), flip, code)
-            is_constant = jnp.max(p) == lowest
+            is_constant = jnp.max(values) == lowest
             # The highest code is the largest value up to rounding; no value leaves the range.
-            value = jnp.clip(lowest + code.astype(p.dtype) * step, lowest, jnp.max(p))
-            return jnp.where(is_constant, p, value)
+            value = jnp.clip(lowest + code.astype(values.dtype) * step, lowest, jnp.max(values))
+            return jnp.where(is_constant, p, value.astype(p.dtype))
 
         return map_with_keys(
             leaf,

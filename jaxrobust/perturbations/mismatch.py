@@ -15,6 +15,7 @@ from jaxrobust.trees import (
     PerLeaf,
     check_numbers,
     for_every_leaf,
+    map_floats,
     map_with_keys,
     normal_like,
     settings_tree,
@@ -36,7 +37,7 @@ def gaussian_mismatch(key: Array, parameters: Parameters, level: PerLeaf) -> Par
             or a tree like the parameters with one number a leaf.
     """
     levels = for_every_leaf(level, parameters, "The mismatch level")
-    return jax.tree.map(
+    return map_floats(
         lambda p, n, s: p + p * (s * n).astype(p.dtype), parameters, normal_like(key, parameters), levels
     )
 
@@ -124,7 +125,7 @@ class LogNormalMismatch:
     def perturb(self, key: Array, parameters: Parameters) -> Parameters:
         """Draw one device."""
         levels = for_every_leaf(self.level, parameters, "level")
-        return jax.tree.map(
+        return map_floats(
             lambda p, n, level: p * jnp.exp(level * n).astype(p.dtype),
             parameters,
             normal_like(key, parameters),
@@ -167,7 +168,7 @@ class WeightRangeNoise:
             return p + (level * width * n).astype(p.dtype)
 
         levels = for_every_leaf(self.level, parameters, "level")
-        return jax.tree.map(leaf, parameters, normal_like(key, parameters), levels)
+        return map_floats(leaf, parameters, normal_like(key, parameters), levels)
 
 
 # By the names of the published settings.

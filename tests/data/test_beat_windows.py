@@ -1,8 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from jaxrobust.data.ecg.beat_windows import published_windows, r_peak_windows, z_score
 from jaxrobust.data.ecg.mitdb_records import Record
+from jaxrobust.errors import InputError
 
 
 def record(**changes) -> Record:
@@ -82,3 +85,22 @@ def test_z_scores_do_not_depend_on_gain_and_offset(scale: float):
     assert scored is not None
     assert expected is not None
     np.testing.assert_allclose(scored, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_leads", [1, 2, 3, 12])
+@pytest.mark.parametrize("windows_of", [r_peak_windows, published_windows])
+def test_records_have_any_number_of_leads(n_leads, windows_of):
+    at = np.arange(500, 18800, 280)
+    time = np.arange(20000)[:, None] / 30 + np.arange(n_leads)
+    everywhere = np.ones(len(at), bool)
+    own = Record("own", np.sin(time).astype("f4"), at, tuple("N" * len(at)), everywhere, ~everywhere)
+    windows, labels = windows_of(own)
+    assert windows.shape == (len(labels), 100, n_leads)
+    assert len(labels) > 10
+    gap = own.signals.copy()
+    gap[5000:6000, -1] = np.nan
+    kept, kept_labels = windows_of(dataclasses.replace(own, signals=gap))
+    assert len(kept) == len(kept_labels) < len(labels)
+    assert np.isfinite(kept).all()
+    with pytest.raises(InputError, match=r"give \(time, leads\)"):
+        windows_of(dataclasses.replace(own, signals=np.zeros(20000, "f4")))

@@ -136,8 +136,20 @@ def test_sound_files_of_another_kind_are_refused(tmp_path: Path):
     for name, message in (
         ("rate", "at 8000 Hz: give mono"),
         ("stereo", r"shape \(16000, 2\)"),
-        ("empty", r"shape \(0,\)"),
+        ("empty", "holds no samples"),
         ("text", "cannot be decoded .*: delete it and get it again"),
     ):
         with pytest.raises(InputError, match=message):
             read_audio(tmp_path / f"{name}.wav")
+
+
+def test_a_recording_that_is_cut_off_is_refused(tmp_path):
+    import soundfile
+
+    path = tmp_path / "whole.wav"
+    soundfile.write(path, np.sin(np.arange(16000) / 20), 16000)
+    assert len(read_audio(path)) == 16000
+    cut = tmp_path / "cut.WAV"
+    cut.write_bytes(path.read_bytes()[: 44 + 2 * 1652])
+    with pytest.raises(InputError, match="cut off: its header promises 16000 samples, but it holds 1652"):
+        read_audio(cut)

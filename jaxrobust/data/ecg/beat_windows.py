@@ -1,9 +1,10 @@
-"""Fixed windows around heartbeats: 100 samples at 180 Hz of two z-scored leads."""
+"""Fixed windows around heartbeats: 100 samples at 180 Hz of all z-scored leads, two in MIT-BIH."""
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 from jaxrobust.data.ecg.mitdb_records import Record
+from jaxrobust.errors import InputError
 
 WINDOW = 100  # samples at 180 Hz: 0.56 s
 SHAPE = WINDOW, 2  # both leads
@@ -18,14 +19,14 @@ _PADDING = 150
 def r_peak_windows(record: Record) -> tuple[Float32[np.ndarray, "beats time leads"], np.ndarray]:
     """Windows centred on the annotated R peak: from 0.28 s before it to 0.27 s after it.
 
-    A window shows the P wave, the QRS complex and the beginning of the T wave of one beat. Each lead is
-    z-scored over the window. Left out: other classes, noisy beats, beats at the ends of the recording, flat
-    leads.
+    The record has any number of leads. A window shows the P wave, the QRS complex and the beginning of the T
+    wave of one beat. Each lead is z-scored over the window. Left out: other classes, noisy beats, beats at
+    the ends of the recording, flat leads, gaps (NaN).
 
     Returns:
         The windows, and the class of each as int32.
     """
-    windows, labels = [], []
+    n_leads, windows, labels = _leads(record), [], []
     before = _STEP * WINDOW // 2
     for start, symbol, clean in zip(record.starts, record.symbols, record.clean, strict=True):
         if symbol not in SYMBOLS or not clean or not before <= start <= len(record.signals) - before:
@@ -34,7 +35,7 @@ def r_peak_windows(record: Record) -> tuple[Float32[np.ndarray, "beats time lead
         if window is not None:
             windows.append(window)
             labels.append(SYMBOLS.index(symbol))
-    return _stack(windows, labels)
+    return _stack(windows, labels, n_leads)
 
 
 def published_windows(record: Record) -> tuple[Float32[np.ndarray, "beats time leads"], np.ndarray]:
@@ -47,7 +48,7 @@ def published_windows(record: Record) -> tuple[Float32[np.ndarray, "beats time l
     Returns:
         The windows, and the class of each as int32.
     """
-    windows, labels = [], []
+    n_leads, windows, labels = _leads(record), [], []
     for start, end, symbol, clean, relabelled in zip(
         record.starts, record.ends(), record.symbols, record.clean, record.relabelled, strict=True
     ):
@@ -61,13 +62,13 @@ def published_windows(record: Record) -> tuple[Float32[np.ndarray, "beats time l
             first = _PADDING + peak - WINDOW // 2
             windows.append(padded[first : first + WINDOW])
             labels.append(SYMBOLS.index(symbol))
-    return _stack(windows, labels)
+    return _stack(windows, labels, n_leads)
 
 
 def z_score(signal: Float[np.ndarray, "time leads"]) -> Float32[np.ndarray, "time leads"] | None:
     """Each lead with mean 0 and standard deviation 1; None if a lead is flat, hence not connected."""
     spread = signal.std(axis=0, dtype=np.float64)
-    if (spread < 1e-6).any():
+    if not (spread >= 1e-6).all():  # NaN, from a gap in the signal, is not connected either
         return None
     return ((signal - signal.mean(axis=0, dtype=np.float64)) / spread).astype(np.float32)
 
@@ -80,7 +81,20 @@ def _highest_peak(lead: np.ndarray) -> int | None:
     return int(peaks[np.argmax(lead[peaks])]) if len(peaks) else None
 
 
-def _stack(windows: list[np.ndarray], labels: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    shape = (-1, WINDOW, 2)
-    stacked = np.stack(windows) if windows else np.empty((0, WINDOW, 2), np.float32)
-    return stacked.reshape(shape).astype(np.float32), np.array(labels, np.int32)
+def _stack(windows: list[np.ndarray], labels: list[int], n_leads: int) -> tuple[np.ndarray, np.ndarray]:
+    stacked = np.stack(windows) if windows else np.empty((0, WINDOW, n_leads), np.float32)
+    return stacked.astype(np.float32), np.array(labels, np.int32)
+
+
+def _leads(record: Record) -> int:
+    """How many leads a record has.
+
+    Raises:
+        InputError: Its signals are not `(time, leads)`.
+    """
+    if record.signals.ndim != 2 or not record.signals.shape[1]:
+        raise InputError(
+            f"The signals of record {record.name} have shape {record.signals.shape}: give (time, leads), one "
+            "column per lead."
+        )
+    return record.signals.shape[1]

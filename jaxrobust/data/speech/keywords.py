@@ -1,6 +1,7 @@
 """The published keyword task for recordings of any source: six words, silence and unknown."""
 
 import math
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,14 +52,48 @@ def read_audio(path: Path) -> Audio:
     import soundfile
 
     try:
-        audio, rate = soundfile.read(path, dtype="float32")
+        with soundfile.SoundFile(path) as file:
+            promised, rate = file.frames, file.samplerate
+            audio = file.read(dtype="float32")
     except (OSError, RuntimeError) as error:
         raise InputError(f"{path} cannot be decoded ({error}): delete it and get it again.") from error
-    if rate != SAMPLING_RATE or audio.ndim != 1 or not len(audio):
+    _check_complete(path, promised, audio)
+    if not len(audio):
+        raise InputError(f"{path} holds no samples: delete it and get it again.")
+    if rate != SAMPLING_RATE or audio.ndim != 1:
         raise InputError(
             f"{path} has shape {audio.shape} at {rate} Hz: give mono recordings of {SAMPLING_RATE} Hz."
         )
     return audio
+
+
+def _check_complete(path: Path, n_read: int, audio: np.ndarray) -> None:
+    """Raise `InputError` for a file that ends before its header says: the rest would be taken for silence."""
+    promised = _frames_in_header(path) if path.suffix.lower() == ".wav" else None
+    if len(audio) < n_read or (promised is not None and len(audio) < promised):
+        raise InputError(
+            f"{path} is cut off: its header promises {max(n_read, promised or 0)} samples, but it holds "
+            f"{len(audio)}; delete it and get it again."
+        )
+
+
+def _frames_in_header(path: Path) -> int | None:
+    """Samples that a WAV file promises, read off its chunks; None where that is not said."""
+    with path.open("rb") as file:
+        if file.read(4) != b"RIFF" or len(file.read(8)) < 8:
+            return None
+        bytes_per_frame = None
+        while len(head := file.read(8)) == 8:
+            kind, size = struct.unpack("<4sI", head)
+            if kind == b"fmt " and size >= 16:
+                block = file.read(size + size % 2)
+                (bytes_per_frame,) = struct.unpack_from("<H", block, 12)
+            elif kind == b"data":
+                unknown = size in (0, 0xFFFFFFFF) or not bytes_per_frame
+                return None if unknown else size // bytes_per_frame
+            else:
+                file.seek(size + size % 2, 1)
+    return None
 
 
 def keyword_parts(

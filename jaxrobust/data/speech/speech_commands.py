@@ -39,7 +39,7 @@ def find_clips(folder: Path) -> dict[str, list[Clip]]:
         InputError: there are none.
     """
     clips: dict[str, list[Clip]] = {part: [] for part in keywords.PARTS}
-    for path in sorted(folder.glob("[!_.]*/*.wav")):
+    for path in sorted(folder.glob("[!_.]*/*.[wW][aA][vV]")):
         speaker = path.name.split("_nohash_")[0]
         number = int.from_bytes(hashlib.sha1(speaker.encode()).digest()[:6], "big")
         clips[speaker_part(speaker)].append(Clip(path.parent.name, number, partial(read_audio, path)))
@@ -61,7 +61,7 @@ def build(split: str, folder: Path, progress: Progress) -> Parts:
             _unpack(folder / _ARCHIVE, Path(scratch), progress)
             return build(split, Path(scratch), progress)
     source = "Google Speech Commands v0.02" if _is_v002(folder) else "Google Speech Commands"
-    noises = [read_audio(path) for path in sorted((folder / _NOISE).glob("*.wav"))]
+    noises = [read_audio(path) for path in sorted((folder / _NOISE).glob("*.[wW][aA][vV]"))]
     if not noises:
         raise InputError(
             f"speech_commands has no recordings in {folder / _NOISE}, which silence is made of: "
@@ -103,7 +103,7 @@ def _is_v002(folder: Path) -> bool:
 
 
 def _contents(folder: Path) -> list[Path]:
-    return sorted(folder.glob("[!.]*/*.wav")) if _is_unpacked(folder) else [folder / _ARCHIVE]
+    return sorted(folder.glob("[!.]*/*.[wW][aA][vV]")) if _is_unpacked(folder) else [folder / _ARCHIVE]
 
 
 RECIPE = Recipe(

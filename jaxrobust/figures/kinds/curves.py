@@ -16,7 +16,7 @@ MAX_MARKED = 30
 def draw_curves(
     axes: Axes, lines: Series, styles: Mapping[str, LineStyle], *, categorical: bool = False
 ) -> None:
-    """Draw the mean of each line, with a band from its smallest to its largest value.
+    """Draw the mean of each line, with a band from its smallest to its largest value where there are several.
 
     Args:
         axes: Where to draw.
@@ -34,18 +34,20 @@ def draw_curves(
             where,
             [np.mean(values[x]) for x in xs],
             linewidth=style.width,
-            marker="." if categorical or len(xs) <= MAX_MARKED else None,
+            marker=style.marker if categorical or len(xs) <= MAX_MARKED else None,
+            markersize=4,
             label=label,
             **style.look,
         )
-        axes.fill_between(
-            where,
-            [np.min(values[x]) for x in xs],
-            [np.max(values[x]) for x in xs],
-            color=style.colour,
-            alpha=0.15,
-            linewidth=0,
-        )
+        if any(len(values[x]) > 1 for x in xs):
+            axes.fill_between(
+                where,
+                [np.min(values[x]) for x in xs],
+                [np.max(values[x]) for x in xs],
+                color=style.colour,
+                alpha=0.15,
+                linewidth=0,
+            )
     if categorical:
         axes.set_xticks(range(len(ticks)), [f"{x:g}" for x in ticks])
     light_grid(axes)

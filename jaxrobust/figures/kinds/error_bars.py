@@ -20,7 +20,8 @@ def draw_error_bars(axes: Axes, lines: Mapping[str, Mapping[float, Sequence[floa
             color=style.colour,
             linewidth=1.2,
             capsize=2,
-            marker=".",
+            marker=style.marker,
+            markersize=4,
             label=label,
         )
     axes.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])

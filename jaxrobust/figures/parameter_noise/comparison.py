@@ -1,16 +1,20 @@
 """Mismatch accuracies panel by panel: standard against robust as a figure, all methods as tables."""
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from matplotlib.axes import Axes
-from scipy.stats import mannwhitneyu
 
 from jaxrobust.figures.captions import describe
 from jaxrobust.figures.composer import Composition, Row
 from jaxrobust.figures.kinds.violins import split_violins
+from jaxrobust.figures.parameter_noise.differences import (
+    Difference,
+    accuracies_of_networks,
+    paired_difference,
+)
 from jaxrobust.figures.parameter_noise.mismatch import (
     EXPLANATION,
     accuracies_by,
@@ -45,12 +49,12 @@ def compare_under_mismatch(panels: Panels, folder: Path, name: str, *, left: str
 
 
 def draw_two_methods(axes: Axes, points: Points, left: str, right: str) -> None:
-    """Draw split violins of two methods at every level but 0, where all devices are alike."""
+    """Draw split violins of two methods at every level; at 0, where all devices are alike, two lines."""
     accuracies = accuracies_by(points)
     split_violins(
         axes,
-        {level: values for level, values in accuracies[left].items() if level > 0},
-        {level: values for level, values in accuracies[right].items() if level > 0},
+        accuracies[left],
+        accuracies[right],
         colours=(METHOD_COLOURS[left], METHOD_COLOURS[right]),
         labels=(left, right),
     )
@@ -64,32 +68,37 @@ def caption_of(panels: Panels) -> str:
 def comparison_numbers(panels: Panels, left: str, right: str) -> Numbers:
     """Collect the accuracies of all methods.
 
-    A last table gives the probability that two equally good methods differ as much as ``left`` and ``right``
-    (Mann-Whitney U test over all devices, two-sided).
+    A last table gives the difference between ``left`` and ``right`` on common devices.
     """
     tables = [mismatch_table(title, points) for title, points in panels.items()]
     records = [record for title, points in panels.items() for record in mismatch_records(title, points)]
-    return Numbers([*tables, _test_table(panels, left, right)], records, EXPLANATION)
+    return Numbers([*tables, _difference_table(panels, left, right)], records, EXPLANATION)
 
 
-def _test_table(panels: Panels, left: str, right: str) -> Table:
-    columns = {title.strip(): _tests(points, left, right) for title, points in panels.items()}
+def _difference_table(panels: Panels, left: str, right: str) -> Table:
+    columns = {title.strip(): _differences(points, left, right) for title, points in panels.items()}
     levels = sorted({level for column in columns.values() for level in column})
+    several = any(difference.n_networks > 1 for column in columns.values() for difference in column.values())
+    of = "networks" if several else "the devices of one pair of networks; other networks may differ by more"
     return Table(
-        f"{right} against {left}: p values",
+        f"{right} minus {left}, in points",
         ["ζ", *columns],
-        [[f"{level:g}", *(column[level] for column in columns.values())] for level in levels],
-        f"Mann-Whitney U test over the devices of all networks, two-sided; an asterisk where {left} has the "
-        "higher mean. Devices of one network are not independent networks.",
+        [[f"{level:g}", *(_written(column.get(level)) for column in columns.values())] for level in levels],
+        f"Mean difference on common device draws ± its standard error over {of}.",
     )
 
 
-def _tests(points: Points, left: str, right: str) -> dict[float, str]:
-    accuracies = accuracies_by(points)
-    result = {}
-    for level, ours in accuracies[right].items():
-        if level > 0:
-            others = accuracies[left][level]
-            mark = "*" if np.mean(others) > np.mean(ours) else ""
-            result[level] = f"{mannwhitneyu(others, ours).pvalue:.1e}{mark}"
-    return result
+def _differences(points: Points, left: str, right: str) -> dict[float, Difference]:
+    networks = accuracies_of_networks(points)
+    return {
+        level: paired_difference(ours, networks[left][level])
+        for level, ours in networks[right].items()
+        if level in networks[left]
+    }
+
+
+def _written(difference: Difference | None) -> str:
+    if difference is None:
+        return "–"
+    error = "" if math.isnan(difference.error) else f" ± {100 * difference.error:.2f}"
+    return f"{100 * difference.mean:+.2f}{error}"

@@ -12,6 +12,7 @@ from jaxrobust.figures.kinds.curves import draw_curves
 from jaxrobust.figures.kinds.densities import draw_histograms
 from jaxrobust.figures.line_tables import LineTable, line_numbers
 from jaxrobust.figures.parameter_noise.panels import panels_by_network
+from jaxrobust.figures.pooling import spread_of
 from jaxrobust.figures.series import Points, Series, series
 from jaxrobust.figures.style import METHOD_STYLES, accuracy_axis
 
@@ -27,9 +28,10 @@ def draw_verified_accuracy(points: Points, folder: Path, name: str) -> list[Path
             for title, of_network in panels.items()
         ],
     )
+    spread = spread_of(values for of in lines.values() for by_x in of.values() for values in by_x.values())
     caption = (
         "Test samples that every network in the box classifies correctly, proven by interval propagation "
-        "(at ζ = 0: whatever the rounding); lines: mean over networks, bands: smallest to largest.\n"
+        f"(at ζ = 0: whatever the rounding); {spread}.\n"
         f"{describe(points)}"
     )
     rows = [Row(_verified, "Verified test accuracy")]

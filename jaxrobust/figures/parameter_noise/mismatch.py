@@ -6,10 +6,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxrobust.figures.captions import describe
-from jaxrobust.figures.series import Points
+from jaxrobust.figures.parameter_noise.differences import accuracies_of_networks, is_ahead
+from jaxrobust.figures.series import Points, series
 from jaxrobust.figures.tables import Table
 
-EXPLANATION = "Test accuracy in %, mean (standard deviation) [minimum] over networks and devices."
+EXPLANATION = (
+    "Test accuracy in %, mean (standard deviation) [minimum] over networks and devices; bold where the best "
+    "mean is ahead of all others by more than the standard error of their difference on common device draws. "
+    "With one network per method that error knows devices, not networks."
+)
 
 
 class Summary(NamedTuple):
@@ -25,11 +30,12 @@ Summaries = Mapping[str, Mapping[float, Summary]]
 
 
 def accuracies_by(points: Points, line: str = "method") -> dict[str, dict[float, list[float]]]:
-    """Collect all accuracies by method (or the key ``line``) and level, over networks and devices."""
-    result: dict[str, dict[float, list[float]]] = {}
-    for point in points:
-        result.setdefault(point[line], {}).setdefault(point["level"], []).extend(point["accuracies"])
-    return result
+    """Collect all accuracies by method (or the key ``line``) and level, over networks and devices.
+
+    Raises:
+        InputError: A setting other than the seed varies within a line.
+    """
+    return series(points, x="level", y=lambda point: point["accuracies"], line=line)
 
 
 def summarize(accuracies: Mapping[str, Mapping[float, Sequence[float]]]) -> dict[str, dict[float, Summary]]:
@@ -46,14 +52,17 @@ def summarize(accuracies: Mapping[str, Mapping[float, Sequence[float]]]) -> dict
 
 
 def mismatch_table(title: str, points: Points, line: str = "method") -> Table:
-    """Return one row per level and one column per method, ``mean (std) [min]`` in percent, best mean bold."""
+    """Return one row per level, one column per method: ``mean (std) [min]`` in percent, a clear best bold."""
     summaries = summarize(accuracies_by(points, line))
-    rows = []
+    networks, rows = accuracies_of_networks(points, line), []
     for level in _levels(summaries):
-        best = max(rows[level].mean for rows in summaries.values())
+        best = max(summaries, key=lambda label: summaries[label][level].mean)
+        rivals = [networks[label][level] for label in summaries if label != best]
+        leads = bool(rivals) and all(is_ahead(networks[best][level], rival) for rival in rivals)
         cells = [f"{level:g}"]
-        for mean, std, minimum, _ in (rows[level] for rows in summaries.values()):
-            number = f"**{mean:.2f}**" if mean == best else f"{mean:.2f}"
+        for label, of_levels in summaries.items():
+            mean, std, minimum, _ = of_levels[level]
+            number = f"**{mean:.2f}**" if label == best and leads else f"{mean:.2f}"
             cells.append(f"{number} ({std:.2f}) [{minimum:.2f}]")
         rows.append(cells)
     return Table(title, ["ζ", *summaries], rows, describe(points))

@@ -10,6 +10,7 @@ from jaxrobust.figures.captions import describe
 from jaxrobust.figures.composer import Composition, Row
 from jaxrobust.figures.kinds.curves import draw_curves
 from jaxrobust.figures.line_tables import LineTable, line_numbers
+from jaxrobust.figures.pooling import spread_of
 from jaxrobust.figures.series import Points, Series, series
 from jaxrobust.figures.style import LineStyle, accuracy_axis
 
@@ -53,7 +54,8 @@ def draw_accuracy(
         axes.legend(title=legend_title, fontsize=8, title_fontsize=8, frameon=False)
 
     figure = Composition({"": lines}, [Row(draw, "Test accuracy")], width=5.4, height=3.8)
-    caption = f"{note} Lines: mean, bands: smallest to largest.\n{describe(points)}"
+    spread = spread_of((values for by_x in lines.values() for values in by_x.values()), "values")
+    caption = f"{note} {spread.capitalize()}.\n{describe(points)}"
     numbers = line_numbers(
         "Test accuracy in %: mean [smallest, largest].",
         [LineTable("", x_label, "accuracy", lines, note=describe(points))],

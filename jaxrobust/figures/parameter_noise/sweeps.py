@@ -47,7 +47,11 @@ def draw_mismatch_sweep(
         "Mean and standard deviation over networks and devices; the lines are set a little apart.\n"
         + caption_of(panels)
     )
-    tables = [mismatch_table(f"{title}: {called}", points, "line") for title, points in panels.items()]
+    in_words = {
+        title: [{**point, "line": f"{called} {point['line']}"} for point in points]
+        for title, points in panels.items()
+    }
+    tables = [mismatch_table(f"{title}: {called}", points, "line") for title, points in in_words.items()]
     records = [
         record for title, points in panels.items() for record in mismatch_records(title, points, "line")
     ]

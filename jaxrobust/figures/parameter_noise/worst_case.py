@@ -10,6 +10,7 @@ from jaxrobust.figures.composer import Composition, Legend, Row
 from jaxrobust.figures.kinds.curves import draw_curves
 from jaxrobust.figures.line_tables import LineTable, line_numbers
 from jaxrobust.figures.parameter_noise.panels import panels_by_network
+from jaxrobust.figures.pooling import spread_of
 from jaxrobust.figures.series import Points, Series, series
 from jaxrobust.figures.style import METHOD_STYLES, LineStyle, accuracy_axis
 
@@ -46,10 +47,9 @@ def draw_worst_case(
 
     def draw_losses(axes: Axes, lines: tuple[Series, Series]) -> None:
         draw_curves(axes, lines[1], styles, categorical=True)
-        axes.set_yscale("log")
-        low, high = axes.get_ylim()
-        if high > 10 * SMALLEST_LOSS:
-            axes.set_ylim(bottom=max(low, SMALLEST_LOSS))
+        # Linear below, so that a loss of 0, as of a divergence at size 0, has its place.
+        axes.set_yscale("symlog", linthresh=SMALLEST_LOSS, linscale=0.3)
+        axes.set_ylim(bottom=0)
         axes.set_xlabel("Attack size ζ (relative to each parameter)")
 
     panels = panels_by_network(points)
@@ -68,9 +68,10 @@ def draw_worst_case(
         margin=0.4,
         legend=Legend(),
     )
+    spread = spread_of(values for of, _ in lines.values() for by_x in of.values() for values in by_x.values())
     caption = (
-        f"Attack on the parameters with ten steps that increase the {attacked}; lines: mean over networks, "
-        f"bands: smallest to largest.\n{describe(points)}"
+        f"One attack of ten steps on the parameters that increases the {attacked}: the published protocol, "
+        f"no worst case (for that there is the suite standard); {spread}.\n{describe(points)}"
     )
     tables = [table for title, of in panels.items() for table in _tables(title, of, *lines[title])]
     explanation = f"Attack on the {attacked}: mean over networks [smallest, largest]."
