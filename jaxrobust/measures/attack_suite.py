@@ -32,9 +32,9 @@ from jaxrobust.perturbations.mismatch import BoxCorner
 from jaxrobust.trees import Parameters, PerLeaf, check_range
 
 LOSSES = ("cross_entropy", "margin", "kl")
-# Root mean square of the nominal logits about their mean, as the losses see them: like that of a trained
-# classifier, between a softmax that is flat and one that is saturated.
-SPREAD = 3.0
+# Root mean square of the nominal logits about their mean, as the losses see them. Of 1, 3 and 10, tried on 20
+# networks, 10 finds most in small boxes and never less than 50 random corners do.
+SPREAD = 10.0
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def standard_worst_case(
 
     failure_at = value_of(jnp.int32(0))
 
-    def corner(index: Array) -> tuple[Array, Parameters]:
+    def corner(index: Array) -> Array:
         # Only the key of the worst one is needed to have its parameters again.
         at = _corner(jax.random.fold_in(corner_key, index), parameters, size, absolute_size)
         return failure_at(at).failure

@@ -6,6 +6,7 @@ An attack that is judged by accuracy compares points by their failures first and
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +39,8 @@ def mean_value(
     n_samples = jax.tree.leaves(samples)[0].shape[0]
 
     def value(parameters: Parameters) -> Value:
-        loss, failures = _sums(values_of, parameters, chunks, is_real)
+        sums: Any = _sums(values_of, parameters, chunks, is_real)
+        loss, failures = sums
         return Value(loss / n_samples, failures / n_samples)
 
     return value
@@ -64,8 +66,8 @@ def _sums_forward(values_of: ValuesOf, parameters: Parameters, chunks, is_real: 
     first = jax.tree.map(lambda leaf: leaf[0], (chunks, is_real))
     shapes = jax.eval_shape(value_and_gradient, parameters, *first)
     nothing = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
-    (sums, gradient), _ = jax.lax.scan(add, nothing, (chunks, is_real))
-    return sums, gradient
+    totals, _ = jax.lax.scan(add, nothing, (chunks, is_real))
+    return totals  # the sums, and the gradient of the first
 
 
 def _sums_backward(values_of: ValuesOf, gradient: Parameters, bars: tuple[Array, Array]):

@@ -82,15 +82,15 @@ def _frames_in_header(path: Path) -> int | None:
     with path.open("rb") as file:
         if file.read(4) != b"RIFF" or len(file.read(8)) < 8:
             return None
-        bytes_per_frame = None
+        bytes_per_frame = 0
         while len(head := file.read(8)) == 8:
             kind, size = struct.unpack("<4sI", head)
             if kind == b"fmt " and size >= 16:
                 block = file.read(size + size % 2)
                 (bytes_per_frame,) = struct.unpack_from("<H", block, 12)
             elif kind == b"data":
-                unknown = size in (0, 0xFFFFFFFF) or not bytes_per_frame
-                return None if unknown else size // bytes_per_frame
+                is_known = bytes_per_frame and size not in (0, 0xFFFFFFFF)
+                return size // bytes_per_frame if is_known else None
             else:
                 file.seek(size + size % 2, 1)
     return None
