@@ -86,7 +86,7 @@ def test_an_experiment_trains_evaluates_and_draws_from_numbers_alone(train, tmp_
     table = (tmp_path / "figures" / "quickstart.md").read_text()
     assert "| 0.7 |" in table
     assert "synthetic" in table
-    assert "4 networks with seeds 0 and 1, 100 devices a network and level" in table
+    assert "2 networks per method (seeds 0 and 1), 100 devices per network and level" in table
 
 
 @pytest.mark.parametrize(
