@@ -31,7 +31,7 @@ TEMPLATE = '''"""What this experiment asks, what to expect, and what it costs.
 """
 
 import jaxrobust as jr
-from jaxrobust.figures.parameter_noise.comparison import compare_under_mismatch
+from jaxrobust.figures.over_levels import draw_over_levels
 from jaxrobust.studies.evaluations.mismatch import mismatch_sweep
 from jaxrobust.studies.training_points import training_point
 
@@ -62,8 +62,7 @@ class {name}:
     def visualize(self, grid, folder):
         """Draw figure and table; the points now hold "level" and "accuracies"."""
         names = {{repr(method): name for name, method in METHODS.items()}}
-        points = [{{**point, "method": names[repr(point["method"])]}} for point in grid]
-        return compare_under_mismatch({{"Digits": points}}, folder, "{name}", left="Standard", right="Beta")
+        return draw_over_levels(grid, folder, "{name}", label=lambda point: names[repr(point["method"])])
 '''
 
 

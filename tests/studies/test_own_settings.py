@@ -14,6 +14,7 @@ from jaxrobust import attacks, criteria, data, perturbations
 from jaxrobust.attacks.parameter_attack import ParameterAttack, attack
 from jaxrobust.attacks.registry import ATTACKS
 from jaxrobust.cli import console
+from jaxrobust.cli.experiments import load_experiments
 from jaxrobust.cli.imports import import_files
 from jaxrobust.cli.words import read_words
 from jaxrobust.errors import InputError
@@ -216,6 +217,9 @@ def test_the_console_script(tmp_path, capsys):
         == 0
     )
     assert "2 missing" in capsys.readouterr().out
+    first = load_experiments(["first"], folder)["first"]
+    evaluated = [{**point, "level": 0.2, "accuracies": [0.5, 0.6]} for point in first.train_grid()]
+    assert first.visualize(evaluated, tmp_path)[0].name == "first.png"
     assert console.main(["trian"]) == 2
     assert "there are train, figures, new and list" in capsys.readouterr().err
     assert console.main(["train", "-experiments=/nowhere", "-status"]) == 2
