@@ -76,7 +76,7 @@ class Tiny10:
 
     normalized: bool = True
 
-    def build(self, sample_shape: tuple[int, ...], n_classes: int) -> LinenNetwork:
+    def build(self, shape: tuple[int, ...], n_classes: int) -> LinenNetwork:
         """Return the network for images of a shape (height, width, channels)."""
         stack = ConvStack(
             channels=(16, 16, 32, 32, 32, 64, 64, 64),
@@ -85,7 +85,7 @@ class Tiny10:
             normalized=self.normalized,
             n_out=n_classes,
         )
-        return LinenNetwork(stack, sample_shape)
+        return LinenNetwork(stack, shape)
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class StridedCNN:
     strides: tuple[int, ...] = (1, 2, 1, 2, 1)
     pool: int = 2
 
-    def build(self, sample_shape: tuple[int, ...], n_classes: int) -> LinenNetwork:
+    def build(self, shape: tuple[int, ...], n_classes: int) -> LinenNetwork:
         """Return the network for images of a shape (height, width, channels).
 
         Raises:
@@ -121,4 +121,4 @@ class StridedCNN:
             pool=self.pool,
             n_out=n_classes,
         )
-        return LinenNetwork(stack, sample_shape)
+        return LinenNetwork(stack, shape)

@@ -120,10 +120,10 @@ class PreActResNet18:
     mean: tuple[float, ...] = CIFAR10_MEAN
     std: tuple[float, ...] = CIFAR10_STD
 
-    def build(self, sample_shape: tuple[int, ...], n_classes: int) -> LinenNetwork:
+    def build(self, shape: tuple[int, ...], n_classes: int) -> LinenNetwork:
         """Return the network for images of a shape (height, width, channels)."""
         numbers = (n_classes, self.activation, self.mean, self.std)
-        return LinenNetwork(PreActivationNetwork(64, (64, 128, 256, 512), 2, 3, *numbers), sample_shape)
+        return LinenNetwork(PreActivationNetwork(64, (64, 128, 256, 512), 2, 3, *numbers), shape)
 
 
 @dataclass(frozen=True)
@@ -151,9 +151,9 @@ class WideResNet:
         if self.depth < 10 or self.depth % 6 != 4:
             raise InputError(f"A Wide-ResNet has 6 n + 4 layers, such as 16, 28 or 34, not {self.depth}.")
 
-    def build(self, sample_shape: tuple[int, ...], n_classes: int) -> LinenNetwork:
+    def build(self, shape: tuple[int, ...], n_classes: int) -> LinenNetwork:
         """Return the network for images of a shape (height, width, channels)."""
         widths = (16 * self.width, 32 * self.width, 64 * self.width)
         numbers = (n_classes, self.activation, self.mean, self.std)
         module = PreActivationNetwork(16, widths, (self.depth - 4) // 6, 1, *numbers)
-        return LinenNetwork(module, sample_shape)
+        return LinenNetwork(module, shape)

@@ -113,11 +113,11 @@ class ResNet20:
     width: int = 1
     depth: int = 3
 
-    def build(self, sample_shape: tuple[int, ...], n_classes: int) -> LinenNetwork:
+    def build(self, shape: tuple[int, ...], n_classes: int) -> LinenNetwork:
         """Return the network for images of a shape (height, width, channels)."""
         widths = (16 * self.width, 32 * self.width, 64 * self.width)
         module = ResidualNetwork(widths, (self.depth,) * 3, "basic", n_classes)
-        return LinenNetwork(module, sample_shape)
+        return LinenNetwork(module, shape)
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,8 @@ class CifarResNet:
         if self.depth not in DEPTHS:
             raise InputError(f"ResNets have {', '.join(map(str, DEPTHS))} layers, not {self.depth!r}.")
 
-    def build(self, sample_shape: tuple[int, ...], n_classes: int) -> LinenNetwork:
+    def build(self, shape: tuple[int, ...], n_classes: int) -> LinenNetwork:
         """Return the network for images of a shape (height, width, channels)."""
         kind, depths = DEPTHS[self.depth]
         module = ResidualNetwork((64, 128, 256, 512), depths, kind, n_classes)
-        return LinenNetwork(module, sample_shape)
+        return LinenNetwork(module, shape)

@@ -8,6 +8,7 @@ of many models, without compiling anew; which parts it has is its structure. Met
 
 from jaxrobust.training.methods.adversarial_training import AdversarialTraining
 from jaxrobust.training.methods.adversarial_weights import AdversarialWeights
+from jaxrobust.training.methods.attacked_samples import AttackedSamples
 from jaxrobust.training.methods.contractive import ContractivePenalty
 from jaxrobust.training.methods.firing_rates import FiringRates
 from jaxrobust.training.methods.forward_noise import ForwardNoise
@@ -28,6 +29,7 @@ __all__ = [
     "METHODS",
     "AdversarialTraining",
     "AdversarialWeights",
+    "AttackedSamples",
     "Batch",
     "ContractivePenalty",
     "FiringRates",

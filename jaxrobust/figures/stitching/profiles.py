@@ -1,0 +1,148 @@
+"""Depth profiles: accuracy of stitches over the cut, beside that of their donors."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from jaxrobust.errors import InputError
+from jaxrobust.figures.captions import counted
+from jaxrobust.figures.composer import Composition, Legend, Row
+from jaxrobust.figures.kinds.curves import draw_curves
+from jaxrobust.figures.series import Points
+from jaxrobust.figures.style import LineStyle, accuracy_axis
+from jaxrobust.figures.tables import Numbers, Table
+from jaxrobust.training.methods import AttackedSamples, Trades
+
+DONORS = {"front alone": "front", "end alone": "end"}
+STYLES = {
+    "front alone": LineStyle("#1b9e77", 1.2, dashed=True),
+    "end alone": LineStyle("#d95f02", 1.2, dashed=True),
+}
+COLOURS = ("#000000", "#7570b3", "#e7298a", "#666666")
+MEASURES = {"clean": "Clean accuracy", "all": "Accuracy under attack"}
+COLUMNS = ("clean", "robust", "clean, front", "robust, front", "clean, end", "robust, end", "CKA", "distance")
+EXPLANATION = (
+    "Test accuracy in % of stitched networks, clean and under attack, with that of their donors; CKA and "
+    "mean squared distance of what the end gets and its own activations."
+)
+
+
+def kind_of(point: Mapping[str, Any]) -> str:
+    """How a stitch was found, as its line is called."""
+    method = point.get("method")
+    if method is None:
+        return "closed form"
+    if isinstance(method, AttackedSamples):
+        return f"trained, {method.share:.0%} attacked"
+    return "trained, TRADES" if isinstance(method, Trades) else "trained"
+
+
+def draw_profiles(points: Points, folder: Path, name: str) -> list[Path]:
+    """Draw one column per pair of donors: clean and robust accuracy over the cut, and write the table.
+
+    Args:
+        points: Evaluated donors and stitches, with ``accuracy`` and, for stitches, ``similarity``.
+        folder: Where to.
+        name: Of the files.
+
+    Raises:
+        InputError: There are no stitches among the points.
+    """
+    stitches = [point for point in points if "cut" in point]
+    if not stitches:
+        raise InputError("A depth profile needs stitched points; were they filtered away?")
+    donors = {(point["donor"], point["repeat"]): point for point in points if "donor" in point}
+    kinds = list(dict.fromkeys(kind_of(point) for point in stitches))
+    styles = {**STYLES, **{k: LineStyle(c, 1.6) for k, c in zip(kinds, COLOURS, strict=False)}}
+    panels: dict[str, list[Mapping[str, Any]]] = {}
+    for point in stitches:
+        panels.setdefault(point["pair"], []).append(point)
+
+    def draw(measure: str, axes: Axes, content: list[Mapping[str, Any]]) -> None:
+        cuts = list(dict.fromkeys(point["cut"].front for point in content))
+        lines: dict[str, dict[float, list[float]]] = {}
+        for point in content:
+            depth = cuts.index(point["cut"].front)
+            found = {kind_of(point): point["accuracy"][measure]}
+            for label, donor in zip(DONORS, _donors(point, donors), strict=True):
+                found[label] = donor["accuracy"][measure]
+            for label, value in found.items():
+                lines.setdefault(label, {}).setdefault(depth, []).append(value)
+        draw_curves(axes, {k: lines[k] for k in (*DONORS, *kinds) if k in lines}, styles)
+        accuracy_axis(axes)
+        axes.set_xticks(range(len(cuts)), cuts, rotation=30 if len(cuts) > 5 else 0)
+        axes.set_xlabel("Cut after")
+
+    rows = [
+        Row(lambda axes, content, m=measure: draw(m, axes, content), label)
+        for measure, label in MEASURES.items()
+    ]
+    titled = {f"{pair.replace('→', ' → ')}": content for pair, content in panels.items()}
+    composition = Composition(titled, rows, width=2.9, height=5.2, legend=Legend(n_columns=5))
+    tables = [_table(pair, content, donors) for pair, content in panels.items()]
+    records = [_record(point, donors) for point in stitches]
+    return composition.write(folder, name, _caption(stitches), Numbers(tables, records, EXPLANATION))
+
+
+def _donors(point: Mapping[str, Any], donors: Mapping[tuple[str, int], Mapping[str, Any]]) -> list[Any]:
+    return [donors[name, point["repeat"]] for name in point["pair"].split("→")]
+
+
+def _record(point: Mapping[str, Any], donors: Mapping[tuple[str, int], Mapping[str, Any]]) -> dict[str, Any]:
+    front, end = _donors(point, donors)
+    return {
+        "pair": point["pair"],
+        "front_cut": point["cut"].front,
+        "end_cut": point["cut"].end,
+        "stitch": kind_of(point),
+        "repeat": point["repeat"],
+        "clean": point["accuracy"]["clean"],
+        "robust": point["accuracy"]["all"],
+        "no_gradient": point["accuracy"]["no_gradient"],
+        "clean_front": front["accuracy"]["clean"],
+        "robust_front": front["accuracy"]["all"],
+        "clean_end": end["accuracy"]["clean"],
+        "robust_end": end["accuracy"]["all"],
+        "cka": point["similarity"]["cka"],
+        "debiased_cka": point["similarity"]["debiased_cka"],
+        "distance": point["similarity"]["distance"],
+        "agreement_end": point["similarity"]["agreement"]["end"],
+        "agreement_front": point["similarity"]["agreement"]["front"],
+    }
+
+
+def _table(pair: str, content: Points, donors: Mapping[tuple[str, int], Mapping[str, Any]]) -> Table:
+    cells: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for point in content:
+        cells.setdefault((point["cut"].front, kind_of(point)), []).append(_record(point, donors))
+    names = ("clean", "robust", "clean_front", "robust_front", "clean_end", "robust_end")
+    rows = [
+        [
+            cut,
+            kind,
+            *(_percent([record[name] for record in records]) for name in names),
+            f"{np.mean([record['cka'] for record in records]):.3f}",
+            f"{np.mean([record['distance'] for record in records]):.3g}",
+        ]
+        for (cut, kind), records in cells.items()
+    ]
+    return Table(pair.replace("→", " to "), ["cut after", "stitch", *COLUMNS], rows)
+
+
+def _percent(values: list[float]) -> str:
+    mean = f"{100 * np.mean(values):.1f}"
+    return mean if len(values) == 1 else f"{mean} ± {100 * np.std(values, ddof=1):.1f}"
+
+
+def _caption(points: Points) -> str:
+    first = points[0]
+    repeats = len({point["repeat"] for point in points})
+    band = ", bands from the smallest to the largest" if repeats > 1 else ""
+    return (
+        f"{first['data_source']}, {first['accuracy']['n']} of {first['n_test_samples']} test samples. Front "
+        f"→ end; N and N' were trained on clean, R on attacked images. {counted(repeats, 'repeat')} of every "
+        f"training{band}. Dashed: the donors by themselves."
+    )
