@@ -1,6 +1,7 @@
 """Depth profiles: accuracy of stitches over the cut, beside that of their donors."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +77,7 @@ def draw_profiles(points: Points, folder: Path, name: str) -> list[Path]:
         axes.set_xticks(range(len(cuts)), cuts, rotation=30 if len(cuts) > 5 else 0)
         axes.set_xlabel("Cut after")
 
-    rows = [
-        Row(lambda axes, content, m=measure: draw(m, axes, content), label)
-        for measure, label in MEASURES.items()
-    ]
+    rows = [Row(partial(draw, measure), label) for measure, label in MEASURES.items()]
     titled = {f"{pair.replace('→', ' → ')}": content for pair, content in panels.items()}
     composition = Composition(titled, rows, width=2.9, height=5.2, legend=Legend(n_columns=5))
     tables = [_table(pair, content, donors) for pair, content in panels.items()]
