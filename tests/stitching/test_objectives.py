@@ -7,7 +7,7 @@ import pytest
 
 from jaxrobust.errors import InputError
 from jaxrobust.networks.mlp import MLP
-from jaxrobust.networks.network import Variables
+from jaxrobust.networks.network import Network, Variables
 from jaxrobust.networks.taps import Taps
 from jaxrobust.stitching.layers import Pointwise
 from jaxrobust.stitching.objectives import DonorTargets, StitchPenalty
@@ -27,7 +27,7 @@ def variables():
     return jax.jit(STITCHED.init)(KEY)
 
 
-def objective(variables, network=STITCHED):
+def objective(variables, network: Network = STITCHED):
     return Objective(network, variables.statistics, BATCH)
 
 
@@ -119,4 +119,4 @@ def test_other_networks_and_targets_are_refused():
     with pytest.raises(InputError, match="the network is a MLP"):
         DonorTargets().loss(objective(variables, DONOR), variables.parameters, KEY)
     with pytest.raises(InputError, match="not 'soft_1'"):
-        DonorTargets("soft_1")
+        DonorTargets("soft_1")  # pyright: ignore[reportArgumentType]
