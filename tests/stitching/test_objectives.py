@@ -96,7 +96,7 @@ def test_the_ends_answers_are_no_news_to_a_self_stitch(variables):
 
 
 def test_terms_on_the_stitch(variables):
-    parameters, _ = variables
+    parameters, statistics = variables
     base, _ = Standard().loss(objective(variables), parameters, KEY)
     slope = jax.grad(
         lambda p: (
@@ -105,7 +105,9 @@ def test_terms_on_the_stitch(variables):
         )
     )(parameters)["stitch"]["kernel"]
     np.testing.assert_allclose(slope, 0.3 / 25 * np.sign(parameters["stitch"]["kernel"]), atol=1e-7)
-    given = STITCHED.forward(*variables, BATCH.inputs, tap=Taps(record=("stitch",))).activations["stitch"]
+    given = STITCHED.forward(parameters, statistics, BATCH.inputs, tap=Taps(record=("stitch",))).activations[
+        "stitch"
+    ]
     own = DONOR.forward(parameters["end"], {}, BATCH.inputs, tap=Taps(record=("relu1",))).activations["relu1"]
     k, m = ((a - a.mean(0)) @ (a - a.mean(0)).T for a in (given, own))
     cka = (k * m).sum() / np.linalg.norm(k) / np.linalg.norm(m)
