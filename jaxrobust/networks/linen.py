@@ -116,10 +116,10 @@ class LinenNetwork:
 
         return run_with_taps(self, compute, tap, key=key, training=training)
 
-    def bake(self, parameters: Parameters) -> Parameters:
+    def bake(self, parameters: Parameters, statistics: Statistics | None = None) -> Parameters:
         """Replace what ``layers.linen.linen_kernel`` declared by the kernels."""
-        start = jax.eval_shape(self.init, jax.random.key(0)).statistics
-        statistics = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), start)
+        if statistics is None:
+            statistics = self.init(jax.random.key(0)).statistics
         _, made = self.module.apply(
             {"params": parameters, **statistics},
             jnp.zeros((1, *self.input_shape)),

@@ -62,8 +62,9 @@ class Network(Protocol):
       that ``Taps`` does not name adds no operation to the program.
     * *Nothing in vain.* What neither the logits nor recorded values need is not computed in the compiled
       program; running statistics of layers that a replacement makes superfluous come back unchanged.
-    * *Baking.* ``forward(bake(parameters), ...)`` equals ``forward(parameters, ...)``. A baked tree has an
-      array in the place of each kernel that is computed from other parameters.
+    * *Baking.* ``forward(bake(parameters, statistics), statistics, ...)`` equals ``forward(parameters,
+      statistics, ...)``. A baked tree has an array in the place of each kernel that is computed from other
+      parameters.
 
     Flax Linen modules become networks through ``LinenNetwork``. Your own class needs ``forward`` to make its
     taps, most simply by ``run_with_taps``; a network without positions has ``positions = {}``.
@@ -114,14 +115,21 @@ class Network(Protocol):
         """
         ...
 
-    def bake(self, parameters: Parameters) -> Parameters:
-        """Return a tree that ``forward`` takes too, with kernels in place of what makes them."""
+    def bake(self, parameters: Parameters, statistics: Statistics | None = None) -> Parameters:
+        """Return a tree that ``forward`` takes too, with kernels in place of what makes them.
+
+        Args:
+            parameters: As ``init`` or ``bake`` gives them.
+            statistics: What kernels depend on as well, the vectors of a power iteration, say; by default
+                those that ``init`` gives.
+        """
         ...
 
 
 class PlainKernels:
     """A base of networks whose kernels are parameters themselves: there is nothing to bake."""
 
-    def bake(self, parameters: Parameters) -> Parameters:
+    def bake(self, parameters: Parameters, statistics: Statistics | None = None) -> Parameters:
         """Return the parameters."""
+        del statistics
         return parameters
