@@ -53,11 +53,11 @@ class SquareAttack:
                 f"norm of SquareAttack is one of {', '.join(get_args(Norm))}, not {self.norm!r}."
             )
 
-    def side(self, query: Array, image: tuple[int, int]) -> Int[Array, ""]:
+    def side(self, query: Array, image: tuple[int, ...]) -> Int[Array, ""]:
         """Width of the squares at a query, in pixels."""
         n_halvings = jnp.sum(query >= jnp.asarray(HALVINGS) * self.n_queries)
         area = self.share * 0.5**n_halvings * image[0] * image[1]
-        return jnp.clip(jnp.round(jnp.sqrt(area)), 1, min(image)).astype(jnp.int32)
+        return jnp.clip(jnp.round(jnp.sqrt(area)), 1, min(image[:2])).astype(jnp.int32)
 
 
 class _Search(NamedTuple):

@@ -120,8 +120,9 @@ class LinenNetwork:
         """Replace what ``layers.linen.linen_kernel`` declared by the kernels."""
         if statistics is None:
             statistics = self.init(jax.random.key(0)).statistics
+        variables: dict[str, Any] = {"params": parameters, **dict(statistics)}  # pyright: ignore
         _, made = self.module.apply(
-            {"params": parameters, **statistics},
+            variables,
             jnp.zeros((1, *self.input_shape)),
             mutable=[KERNELS],
             **self._arguments(training=False, tap=Tap()),

@@ -202,11 +202,12 @@ class Stitched:
 
         return run_with_taps(self, compute, tap, key=key, training=training)
 
-    def bake(self, parameters: Parameters) -> Parameters:
+    def bake(self, parameters: Parameters, statistics: Statistics | None = None) -> Parameters:
         """Bake both donors."""
+        of = statistics or {"end": None, "front": None}
         return {
-            "end": self.end.bake(parameters["end"]),
-            "front": self.front.bake(parameters["front"]),
+            "end": self.end.bake(parameters["end"], of["end"]),
+            "front": self.front.bake(parameters["front"], of["front"]),
             "stitch": parameters["stitch"],
         }
 

@@ -13,6 +13,7 @@ from flax import linen as nn
 from jaxrobust.errors import InputError
 from jaxrobust.layers.kernels import make_kernel
 from jaxrobust.layers.linen import Normalization, linen_kernel
+from jaxrobust.layers.lipschitz import BCOP, OSSN, Chain, Flatten, LipschitzConv, MaxMin
 from jaxrobust.layers.normalization import BatchNorm
 from jaxrobust.networks.cnn import CNN
 from jaxrobust.networks.linen import LinenNetwork
@@ -102,6 +103,14 @@ class Case(NamedTuple):
 
 SMALL_CNN = partial(CNN, image=(12, 13, 2), n_out=3, kernels=(3, 5), dense=(6, 4))
 SMALL_LSNN = partial(LSNN, 4, 3, n_hidden=7)
+LIPSCHITZ = Chain(
+    (
+        LipschitzConv(2, 4, 2, BCOP(), name="conv1"),
+        MaxMin(name="maxmin"),
+        LipschitzConv(3, 1, 1, OSSN(2), name="conv2"),
+        Flatten(name="flatten"),
+    )
+)
 CASES = {
     "mlp": Case(MLP(6, (5, 4), 3), (6,)),
     "mlp, no biases": Case(MLP(6, (5,), 3, start="glorot", has_biases=False), (6,)),
@@ -117,8 +126,10 @@ CASES = {
     "linen, residual": Case(LinenNetwork(Residual(), (4, 4, 2)), (4, 4, 2)),
     "linen, plain": Case(LinenNetwork(Plain(), (4,)), (4,)),
     "stitched": Case(Stitched(MLP(6, (5,), 3), MLP(6, (4, 5), 3), Cut("relu1", "fc1")), (6,)),
+    "lipschitz": Case(LinenNetwork(LIPSCHITZ, (4, 4, 2)), (4, 4, 2)),
 }
-KERNELS_TO_BAKE = {"weight normalized": 1, "linen, residual": 1}
+# Leaves that baking saves: BCOP's kernel is made of two.
+KERNELS_TO_BAKE = {"weight normalized": 1, "linen, residual": 1, "lipschitz": 1}
 every_case = pytest.mark.parametrize("name", CASES)
 
 
