@@ -64,7 +64,7 @@ class Network(Protocol):
       program; running statistics of layers that a replacement makes superfluous come back unchanged.
     * *Baking.* ``forward(bake(parameters, statistics), statistics, ...)`` equals ``forward(parameters,
       statistics, ...)``. A baked tree has an array in the place of each kernel that is computed from other
-      parameters.
+      parameters; statistics that only the making of kernels needs are then not updated.
 
     Flax Linen modules become networks through ``LinenNetwork``. Your own class needs ``forward`` to make its
     taps, most simply by ``run_with_taps``; a network without positions has ``positions = {}``.

@@ -337,6 +337,9 @@ def test_baked_parameters_give_the_same(name):
     baked = jax.jit(network.bake)(parameters, statistics)
     n_parts = len(jax.tree.leaves(parameters)) - len(jax.tree.leaves(baked))
     assert n_parts == KERNELS_TO_BAKE.get(name, 0)
-    assert_close(forward(network, baked, statistics, inputs), plain(name))
+    expected = plain(name)
+    if name == "lipschitz":  # what making a kernel remembers stays as it is where kernels are given
+        expected = expected._replace(statistics=statistics)
+    assert_close(forward(network, baked, statistics, inputs), expected)
     again = network.bake(baked, statistics)
     assert jax.tree.structure(again) == jax.tree.structure(baked)
