@@ -38,7 +38,7 @@ CRITIC = ((64, 4, 2), (128, 4, 2), (256, 4, 2), (512, 4, 2))
 class LipschitzNetwork:
     """A convolutional classifier of Lipschitz constant 1 as far as its parameterization keeps it.
 
-    ``build(sample_shape, n_classes)`` makes the network. Strided convolutions move squares of pixels into the
+    ``build(shape, n_classes)`` makes the network. Strided convolutions move squares of pixels into the
     channels first; all dense layers are orthogonal; an activation follows every layer but the last.
 
     Layers: ``conv1``, ``conv2``, …, ``fc1``, …, ``readout``; the positions have these names, and those of the
@@ -72,7 +72,7 @@ class LipschitzNetwork:
         _check_activation(self.activation)
         check_numbers(self, "width", "scaling", minimum=1e-6)
 
-    def build(self, sample_shape: tuple[int, ...], n_classes: int) -> LinenNetwork:
+    def build(self, shape: tuple[int, ...], n_classes: int) -> LinenNetwork:
         """Make the network for samples of a shape.
 
         Raises:
@@ -96,7 +96,7 @@ class LipschitzNetwork:
             add(OrthogonalDense(self._scaled(n_units), name=f"fc{index}"))
             layers.append(_activation(self.activation, f"fc{index}"))
         add(OrthogonalDense(n_classes, name="readout"))
-        return LinenNetwork(Chain(tuple(layers)), tuple(sample_shape))
+        return LinenNetwork(Chain(tuple(layers)), tuple(shape))
 
     def _scaled(self, size: int) -> int:
         return max(2, 2 * round(size * self.width / 2))
@@ -124,7 +124,7 @@ class LipschitzCritic:
     def __post_init__(self):
         _check_activation(self.activation)
 
-    def build(self, sample_shape: tuple[int, ...], n_classes: int = 1) -> LinenNetwork:
+    def build(self, shape: tuple[int, ...], n_classes: int = 1) -> LinenNetwork:
         """Make the network; ``n_classes`` is its number of outputs."""
         layers: list[nn.Module] = []
         if self.upsample != 1:
@@ -133,7 +133,7 @@ class LipschitzCritic:
             layers.append(LipschitzConv(channels, 4, 2, self.parameterization, name=f"conv{index}"))
             layers.append(_activation(self.activation, f"conv{index}"))
         layers += [Flatten(name="flatten"), OrthogonalDense(n_classes, name="readout")]
-        return LinenNetwork(Chain(tuple(layers)), tuple(sample_shape))
+        return LinenNetwork(Chain(tuple(layers)), tuple(shape))
 
 
 def clipped_images(network: LinenNetwork) -> tuple[tuple[str, tuple[int, int]], ...]:

@@ -1,0 +1,122 @@
+"""Tables and figure of the comparison: accuracy clean, certified and under attack, and over the radius."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from jaxrobust.figures.composer import Composition, Legend, Row
+from jaxrobust.figures.kinds.curves import draw_curves
+from jaxrobust.figures.lipschitz.published import PUBLISHED
+from jaxrobust.figures.series import Series
+from jaxrobust.figures.style import LineStyle
+from jaxrobust.figures.tables import Numbers, Table
+from jaxrobust.studies.lipschitz.robustness import CURVE
+
+Points = Sequence[Mapping[str, Any]]
+
+COLUMNS = ("clean", "certified", "pgd", "fgsm", "square")
+HEADINGS = {"clean": "Clean", "certified": "Certified", "pgd": "PGD", "fgsm": "FGSM", "square": "Square"}
+COLORS = {
+    "BCOP": "#0072b2",
+    "RKO": "#d55e00",
+    "OSSN": "#009e73",
+    "SVCM": "#cc79a7",
+    "RK-L2NE": "#e69f00",
+    "BCOP-Fixed": "#56b4e9",
+    "Cayley": "#000000",
+    "SOC": "#7f3c8d",
+    "AOL": "#a5aa99",
+    "SLL": "#80672b",
+    "FC": "#666666",
+}
+
+
+def mean_and_deviation(values: Sequence[float], factor: float = 100.0) -> str:
+    """Return ``mean±deviation`` over trials (population deviation), one trial alone, ``–`` for none.
+
+    Example:
+        >>> mean_and_deviation([0.5, 0.52]), mean_and_deviation([0.5]), mean_and_deviation([])
+        ('51.00±1.00', '50.00', '–')
+    """
+    if not values:
+        return "–"
+    mean = f"{factor * np.mean(values):.2f}"
+    return mean if len(values) == 1 else f"{mean}±{factor * np.std(values):.2f}"
+
+
+def comparison_table(points: Points, dataset: str) -> Table:
+    """One row per layout and method, with the published numbers below ours where there are some."""
+    rows = []
+    for layout, method in dict.fromkeys((p["layout"], p["parameterization"]) for p in points):
+        alike = [p for p in points if (p["layout"], p["parameterization"]) == (layout, method)]
+        cells = [mean_and_deviation(_values(alike, column)) for column in COLUMNS]
+        constant = max(_values(alike, "constant"), default=float("nan"))
+        rows.append([layout, method, str(len(alike)), *cells, f"{constant:.5f}"])
+        if published := PUBLISHED.get((dataset, layout, method)):
+            rows.append([layout, f"{method}, published", "5", *(f"{x:.2f}" for x in published), "–", "–"])
+    header = ("Layout", "Method", "Trials", *(HEADINGS[column] for column in COLUMNS), "Largest constant")
+    return Table(f"{dataset} at radius {points[0]['radius']:.4g}", header, rows, _note(points))
+
+
+def compare(points: Points, folder: Path, name: str) -> list[Path]:
+    """Draw certified accuracy over the radius, one panel per data set and layout, and write the tables."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for point in points:
+        groups.setdefault(f"{point['dataset']}, {point['layout']}", []).append(point)
+    styles = {method: LineStyle(color, 1.2) for method, color in COLORS.items()}
+
+    def draw(axes: Axes, alike: Points) -> None:
+        draw_curves(axes, _curves(alike), styles)
+        axes.axvline(alike[0]["radius"], color="0.7", linewidth=0.8, zorder=0)
+        axes.set_xlabel("L2 radius (pixels in [0, 1])")
+        axes.set_ylim(0, 100)
+
+    tables = [
+        comparison_table([p for p in points if p["dataset"] == dataset], dataset)
+        for dataset in dict.fromkeys(p["dataset"] for p in points)
+    ]
+    explanation = (
+        "Percent of test samples: right (clean), certified at the radius, and right under PGD, FGSM and the "
+        "Square attack at the radius; mean±standard deviation over trials. The constant is the largest "
+        "measured Lipschitz constant, by which certificates divide."
+    )
+    numbers = Numbers(tables, [_record(point) for point in points], explanation)
+    figure = Composition(groups, [Row(draw, "Certified accuracy (%)")], 3.2, 2.8, legend=Legend())
+    caption = (
+        "Certified accuracy over the L2 radius; the gray line is the radius of the tables. Bands reach from "
+        "the smallest to the largest trial.\n" + "\n".join(table.note for table in tables)
+    )
+    return figure.write(folder, name, caption, numbers)
+
+
+def _values(points: Points, column: str) -> list[float]:
+    return [p["robustness"][column] for p in points if p["robustness"][column] is not None]
+
+
+def _curves(points: Points) -> Series:
+    lines: dict[str, dict[float, list[float]]] = {}
+    for point in points:
+        line = lines.setdefault(point["parameterization"], {})
+        for x, accuracy in zip(CURVE, point["robustness"]["curve"], strict=True):
+            line.setdefault(x * point["radius"], []).append(100 * accuracy)
+    return lines
+
+
+def _note(points: Points) -> str:
+    first = points[0]
+    epochs = first["schedule"].n_epochs
+    shortened = "" if epochs == 200 else " (shortened from 200)"
+    seeds = sorted({point["seed"] for point in points})
+    return (
+        f"{first['data_source']}; {epochs:g} epochs{shortened}, seeds {', '.join(map(str, seeds))}; the "
+        f"parameters of the best validation."
+    )
+
+
+def _record(point: Mapping[str, Any]) -> dict[str, Any]:
+    keys = (*COLUMNS, "certified_by_last_layer", "certified_of_attacked", "constant", "mean_radius")
+    settings = {name: point[name] for name in ("dataset", "layout", "parameterization", "seed", "radius")}
+    return settings | {"mismatch": point["mismatch"]} | {key: point["robustness"][key] for key in keys}

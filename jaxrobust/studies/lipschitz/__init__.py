@@ -1,0 +1,1 @@
+"""Lipschitz networks: which parameterization certifies and withstands how much (Li et al. 2019)."""

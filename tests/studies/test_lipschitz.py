@@ -1,0 +1,77 @@
+"""The comparison of Lipschitz networks: its grid, a training with certificate and attacks, its table."""
+
+import numpy as np
+import pytest
+
+import datajuicer as dj
+from jaxrobust.criteria import Hinge
+from jaxrobust.errors import InputError
+from jaxrobust.figures.lipschitz.comparison import compare, comparison_table
+from jaxrobust.studies.lipschitz.protocols import PARAMETERIZATIONS, TASKS, comparison
+from jaxrobust.studies.lipschitz.robustness import CURVE, robustness_sweep
+
+
+def test_the_grid_of_the_published_tables():
+    grid = comparison(TASKS["mnist"], ("fc", "small", "large"), tuple(PARAMETERIZATIONS)[:6])
+    assert len(grid) == 65
+    svcm = dj.query(grid, "*", where={"parameterization": "SVCM", "layout": "small"})[0]
+    assert svcm["optimizer"].projection.images == (("conv1/kernel", (14, 14)), ("conv2/kernel", (7, 7)))
+    assert svcm["optimizer"].every == 100
+    fixed = dj.query(grid, "*", where={"parameterization": "BCOP-Fixed"})[0]
+    assert fixed["trainable"][0] == (r"conv\d+/kernel/.*", False)
+    assert fixed["criterion"] == Hinge(1.5 * 2**0.5)
+    rates = fixed["schedule"].rates(0, 200, n_samples=128, batch_size=128)
+    np.testing.assert_allclose(rates[[0, 59, 199]], [9.6235e-4, 1e-4, 4.6416e-7], rtol=1e-4)
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(InputError, match=r"no method 'BCOB'.*Did you mean 'BCOP'"):
+        comparison(TASKS["mnist"], ("small",), ("BCOB",))
+
+
+def point(method, seed=0, **numbers):
+    robustness = dict.fromkeys(("clean", "certified", "pgd", "fgsm"), 0.5) | {"square": None, "constant": 1.0}
+    return {
+        "dataset": "mnist",
+        "layout": "small",
+        "parameterization": method,
+        "seed": seed,
+        "radius": 1.58,
+        "schedule": TASKS_SCHEDULE,
+        "data_source": "MNIST",
+        "robustness": robustness | numbers,
+    }
+
+
+TASKS_SCHEDULE = comparison(TASKS["digits"], ("small",), ("BCOP",), seeds=(0,), n_epochs=2)[0]["schedule"]
+
+
+def test_the_table_has_deviations_missing_cells_and_published_rows():
+    table = comparison_table([point("BCOP", clean=0.97), point("BCOP", 1, clean=0.99), point("AOL")], "mnist")
+    assert table.rows[0][:4] == ["small", "BCOP", "2", "98.00±1.00"]
+    assert table.rows[0][7] == "–"
+    assert table.rows[1][1:5] == ["BCOP, published", "5", "97.54", "45.84"]
+    assert len(table.rows) == 3  # AOL has no published row
+    assert "2 epochs (shortened from 200), seeds 0, 1" in table.note
+
+
+@pytest.mark.slow
+def test_digits_from_training_to_table(tmp_path):
+    methods = ("BCOP", "RKO", "RK-L2NE", "SVCM")
+    how = {"seeds": (0,), "n_epochs": 40, "batch_size": 100, "eval_step_interval": 40}
+    grid = comparison(TASKS["digits"], ("small",), methods, **how)
+    grid = dj.run(grid, "train", store_key="*", cache_dir=tmp_path, progress=False)("{*}")
+    points = robustness_sweep(grid, n_steps=50, n_queries=200, cache_dir=tmp_path, progress=False)
+    found = {p["parameterization"]: p["robustness"] for p in points}
+    for each in found.values():
+        assert each["certified"] <= min(each["pgd"], each["fgsm"], each["square"]) <= each["clean"]
+        assert len(each["curve"]) == len(CURVE)
+        assert each["curve"][0] <= each["clean"] + 1e-9
+    assert found["BCOP"]["constant"] == pytest.approx(1, abs=1e-5)
+    assert all(abs(value - 1) < 1e-4 for value in found["BCOP"]["constants"].values())
+    assert found["BCOP"]["clean"] >= 0.95
+    assert found["BCOP"]["certified"] >= 0.4
+    assert found["RKO"]["certified"] <= found["BCOP"]["certified"] - 0.1
+    assert found["RK-L2NE"]["certified"] <= found["RKO"]["certified"]
+    files = compare(points, tmp_path, "comparison")
+    assert {path.suffix for path in files} == {".png", ".pdf", ".txt", ".md", ".tex", ".csv"}
