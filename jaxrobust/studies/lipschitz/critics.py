@@ -84,12 +84,12 @@ def critic_distance(model: dict[str, Any]) -> dict[str, Any]:
     rate = jnp.float32(model["learning_rate"])
     variables, estimates = train_critic(network, pair, key_train, rate, model["n_steps"], model["batch_size"])
     baked = jax.jit(network.bake)(variables.parameters, variables.statistics)
-    values = [
+    real, generated = (
         np.asarray(network.forward(baked, variables.statistics, samples).logits)
         for samples in pair.sample(key_test, N_HELD_OUT)
-    ]
+    )
     constant = lipschitz_bound(network, baked).constant
-    found = wasserstein_estimate(*values, constant)
+    found = wasserstein_estimate(real, generated, constant)
     stride = max(1, model["n_steps"] // 100)
     return {
         "distance": found.distance,
