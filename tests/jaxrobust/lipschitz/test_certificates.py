@@ -1,5 +1,7 @@
 """Radii, the certified curve and the guard, on networks whose answer is known in closed form."""
 
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportPossiblyUnbound=false
+
 import jax
 import jax.numpy as jnp
 import numpy as np

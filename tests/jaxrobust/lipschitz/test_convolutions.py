@@ -1,5 +1,7 @@
 """Every parameterization of convolutions: its norm, and what it promises."""
 
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportPossiblyUnbound=false
+
 from functools import cache
 
 import jax

@@ -1,5 +1,7 @@
 """Activations, pooling and downsampling, and the algebra of bounds."""
 
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportPossiblyUnbound=false
+
 import jax
 import jax.numpy as jnp
 import numpy as np
