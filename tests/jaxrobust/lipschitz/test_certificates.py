@@ -1,6 +1,6 @@
 """Radii, the certified curve and the guard, on networks whose answer is known in closed form."""
 
-# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportPossiblyUnbound=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportPossiblyUnboundVariable=false
 
 import jax
 import jax.numpy as jnp

@@ -1,6 +1,6 @@
 """Every parameterization of convolutions: its norm, and what it promises."""
 
-# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportPossiblyUnbound=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportPossiblyUnboundVariable=false
 
 from functools import cache
 

@@ -1,6 +1,6 @@
 """Activations, pooling and downsampling, and the algebra of bounds."""
 
-# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportPossiblyUnbound=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportPossiblyUnboundVariable=false
 
 import jax
 import jax.numpy as jnp
