@@ -32,21 +32,22 @@ def convolve(
     x: Images,
     kernel: Kernel,
     *,
-    stride: int = 1,
+    stride: int | tuple[int, int] = 1,
     padding: Padding = ((0, 0), (0, 0)),
 ) -> Images:
     """Cross-correlation of every image with the kernel; padding is (before, behind) in height and width."""
+    strides = (stride, stride) if isinstance(stride, int) else stride
     if jax.default_backend() == "cpu":
         # Thinned out afterwards: XLA is several times slower at the gradient of a stride inside a loop.
-        return _convolve_on_cpu(x, kernel, padding)[:, ::stride, ::stride]
-    return _convolve_by_xla(x, kernel, stride, padding)
+        return _convolve_on_cpu(x, kernel, padding)[:, :: strides[0], :: strides[1]]
+    return _convolve_by_xla(x, kernel, strides, padding)
 
 
 def _convolve_by_xla(
-    x: Images, kernel: Kernel, stride: int = 1, padding: Padding = ((0, 0), (0, 0))
+    x: Images, kernel: Kernel, strides: tuple[int, int] = (1, 1), padding: Padding = ((0, 0), (0, 0))
 ) -> Images:
     return jax.lax.conv_general_dilated(
-        x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x, kernel, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
 
@@ -54,7 +55,7 @@ def _convolve_by_xla(
 # which is what the transposed sum of products comes down to.
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _convolve_on_cpu(x: Images, kernel: Kernel, padding: Padding) -> Images:
-    return _convolve_by_xla(x, kernel, 1, padding)
+    return _convolve_by_xla(x, kernel, padding=padding)
 
 
 @_convolve_on_cpu.defjvp

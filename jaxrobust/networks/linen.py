@@ -38,9 +38,10 @@ class LinenNetwork:
     Parameters are the collection ``params``; statistics are all others that ``init`` makes, such as
     ``{"batch_stats": ...}``.
 
-    Positions: ``input``, the output of every submodule by its path, as in ``Block_0/Conv_0``, and ``logits``.
-    A module called again counts: ``Dense_0#2``. Values between submodules, such as those after
-    ``nn.relu``, have positions if the module takes the argument ``tap`` and calls it::
+    Positions: ``input``, the output of every submodule by its path, as in ``Block_0/Conv_0``, and ``logits``
+    (one position, not two, if the last layer has this name). A module called again counts: ``Dense_0#2``.
+    Values between submodules, such as those after ``nn.relu``, have positions if the module takes the
+    argument ``tap`` and calls it::
 
         class Small(nn.Module):
             @nn.compact
@@ -112,7 +113,9 @@ class LinenNetwork:
             logits, new = outputs if training else (outputs, statistics)
             if not isinstance(logits, jax.Array):
                 raise InputError(f"{type(self.module).__name__} must return logits, not {type(logits)}.")
-            return tap("logits", logits), _live_statistics(tap, statistics, dict(new))
+            if "logits" not in tap.visited:  # a last layer of this name was this position already
+                logits = tap("logits", logits)
+            return logits, _live_statistics(tap, statistics, dict(new))
 
         return run_with_taps(self, compute, tap, key=key, training=training)
 

@@ -12,22 +12,25 @@ from jaxtyping import Float
 
 from jaxrobust.errors import InputError
 from jaxrobust.layers.dropout import DropoutMask, check_dropout, dropout
+from jaxrobust.layers.fan_in import uniform_start
+from jaxrobust.layers.normalization import BatchNorm, Moments
 from jaxrobust.networks.network import Outputs, PlainKernels, Shape, Variables
 from jaxrobust.networks.tapping import positions_of, run_with_taps
 from jaxrobust.networks.taps import NO_TAPS, Statistics, Tap, Taps
 from jaxrobust.trees import Parameters
 
-Start = Literal["he", "published", "glorot"]
+Start = Literal["he", "published", "glorot", "uniform"]
 
 
 @dataclass(frozen=True)
 class MLP(PlainKernels):
     """Fully connected layers, ReLU between them; the input is flattened.
 
-    Parameters (float32): ``w1 (n_in, n_1)``, ``b1 (n_1,)``, ``w2 (n_1, n_2)``, … in the order of the layers.
+    Parameters (float32): ``w1 (n_in, n_1)``, ``b1 (n_1,)``, ``w2 (n_1, n_2)``, … in the order of the layers;
+    with batch normalization also ``bn1/scale (n_1,)``, ``bn1/offset (n_1,)``, ….
 
-    Positions: ``input`` (flat), ``fc1``, ``relu1``, ``fc2``, … in the order of the layers (dropout comes
-    after ``relu``), ``logits``.
+    Positions: ``input`` (flat), ``fc1``, ``bn1`` (with batch normalization), ``relu1``, ``fc2``, … in the
+    order of the layers (dropout comes after ``relu``), ``logits``.
 
     Attributes:
         n_in: Input features of a sample once flattened.
@@ -35,10 +38,13 @@ class MLP(PlainKernels):
         n_out: Classes.
         start: ``"he"`` draws weights of standard deviation ``sqrt(2 / fan_in)`` (He et al. 2015) and zero
             biases; ``"published"`` draws both of standard deviation 0.1 (MNIST); ``"glorot"`` draws weights
-            uniformly in ``+-sqrt(6 / (fan_in + fan_out))`` (Glorot and Bengio 2010) and zero biases.
+            uniformly in ``+-sqrt(6 / (fan_in + fan_out))`` (Glorot and Bengio 2010) and zero biases;
+            ``"uniform"`` draws both in ``+-1 / sqrt(fan_in)``, PyTorch's default.
         dropout: Probability of a hidden unit to be dropped in training.
         dropout_mask: ``"rescaled"`` or ``"published"``; see ``dropout``.
         has_biases: Whether layers have biases; without them there are no ``b1``, ``b2``, ….
+        normalization: Batch normalization between each hidden layer and its ReLU, with scale and offset;
+            None for none.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr
@@ -55,11 +61,12 @@ class MLP(PlainKernels):
     dropout: float = 0.0
     dropout_mask: DropoutMask = "rescaled"
     has_biases: bool = True
+    normalization: BatchNorm | None = None
 
     def __post_init__(self):
         check_dropout(self.dropout, self.dropout_mask)
         if self.start not in get_args(Start):
-            raise InputError(f'The start of an MLP is "he", "published" or "glorot", not {self.start!r}.')
+            raise InputError(f"The start of an MLP is one of {get_args(Start)}, not {self.start!r}.")
 
     @property
     def positions(self) -> Mapping[str, Shape]:
@@ -69,11 +76,16 @@ class MLP(PlainKernels):
     def init(self, key: Array) -> Variables:
         """Draw weights and biases."""
         sizes = (self.n_in, *self.n_hidden, self.n_out)
-        parameters = {}
+        parameters, statistics = {}, {}
         for layer, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
             layer_key = jax.random.fold_in(key, layer)
             published = self.start == "published"
-            if self.start == "glorot":
+            if self.normalization and layer <= len(self.n_hidden):
+                parameters[f"bn{layer}"] = {"scale": jnp.ones(fan_out), "offset": jnp.zeros(fan_out)}
+                statistics[f"bn{layer}"] = self.normalization.init(fan_out)
+            if self.start == "uniform":
+                weights = uniform_start(layer_key, (fan_in, fan_out), fan_in)
+            elif self.start == "glorot":
                 bound = (6 / (fan_in + fan_out)) ** 0.5
                 weights = jax.random.uniform(layer_key, (fan_in, fan_out), minval=-bound, maxval=bound)
             else:
@@ -81,9 +93,13 @@ class MLP(PlainKernels):
                 weights = weights * (0.1 if published else (2 / fan_in) ** 0.5)
             parameters[f"w{layer}"] = weights
             if self.has_biases:
-                biases = 0.1 * jax.random.normal(jax.random.fold_in(layer_key, 1), (fan_out,))
-                parameters[f"b{layer}"] = biases if published else jnp.zeros(fan_out)
-        return Variables(parameters, {})
+                parameters[f"b{layer}"] = self._biases(jax.random.fold_in(layer_key, 1), fan_in, fan_out)
+        return Variables(parameters, statistics)
+
+    def _biases(self, key: Array, fan_in: int, fan_out: int) -> Float[Array, " units"]:
+        if self.start == "uniform":
+            return uniform_start(key, (fan_out,), fan_in)
+        return 0.1 * jax.random.normal(key, (fan_out,)) if self.start == "published" else jnp.zeros(fan_out)
 
     def forward(
         self,
@@ -108,14 +124,17 @@ class MLP(PlainKernels):
             )
 
         def compute(tap: Tap) -> tuple[Array, Statistics]:
-            hidden, last = tap("input", x), len(self.n_hidden) + 1
+            hidden, last, new = tap("input", x), len(self.n_hidden) + 1, dict(statistics)
             for layer in range(1, last):
                 hidden = tap(f"fc{layer}", self._affine(parameters, hidden, layer))
+                if self.normalization:
+                    name, states = f"bn{layer}", (parameters, statistics, new)
+                    hidden = self._normalized(name, hidden, *states, training, tap)
                 hidden = tap(f"relu{layer}", jax.nn.relu(hidden))
                 if training and self.dropout:
                     mask_key = None if key is None else jax.random.fold_in(key, layer)
                     hidden = dropout(hidden, mask_key, rate=self.dropout, mask=self.dropout_mask)
-            return tap("logits", self._affine(parameters, hidden, last)), statistics
+            return tap("logits", self._affine(parameters, hidden, last)), new
 
         return run_with_taps(self, compute, tap, key=key, training=training)
 
@@ -124,3 +143,19 @@ class MLP(PlainKernels):
     ) -> Float[Array, "batch units"]:
         product = x @ parameters[f"w{layer}"]
         return product + parameters[f"b{layer}"] if self.has_biases else product
+
+    def _normalized(
+        self,
+        name: str,
+        x: Float[Array, "batch units"],
+        parameters: Parameters,
+        statistics: Statistics,
+        new: dict[str, Moments],
+        training: bool,
+        tap: Tap,
+    ) -> Float[Array, "batch units"]:
+        """Normalize, scale and shift; the running moments after this batch go into ``new``."""
+        assert self.normalization is not None
+        x, moments = self.normalization(x, statistics[name], training=training)
+        x, new[name] = tap.update(name, x, statistics[name], moments)
+        return tap(name, x * parameters[name]["scale"] + parameters[name]["offset"])

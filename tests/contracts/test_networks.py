@@ -16,6 +16,7 @@ from jaxrobust.layers.linen import Normalization, linen_kernel
 from jaxrobust.layers.lipschitz import BCOP, OSSN, Chain, Flatten, LipschitzConv, MaxMin
 from jaxrobust.layers.normalization import BatchNorm
 from jaxrobust.networks.cnn import CNN
+from jaxrobust.networks.lenet import LeNet5
 from jaxrobust.networks.linen import LinenNetwork
 from jaxrobust.networks.lsnn import LSNN
 from jaxrobust.networks.mlp import MLP
@@ -102,6 +103,7 @@ class Case(NamedTuple):
 
 
 SMALL_CNN = partial(CNN, image=(12, 13, 2), n_out=3, kernels=(3, 5), dense=(6, 4))
+SMALL_LENET = LeNet5(3, BatchNorm(variance="unbiased"), (2, 3), (5, 4))
 SMALL_LSNN = partial(LSNN, 4, 3, n_hidden=7)
 LIPSCHITZ = Chain(
     (
@@ -115,6 +117,8 @@ CASES = {
     "mlp": Case(MLP(6, (5, 4), 3), (6,)),
     "mlp, no biases": Case(MLP(6, (5,), 3, start="glorot", has_biases=False), (6,)),
     "mlp, dropout": Case(MLP(6, (5, 4), 3, dropout=0.3), (2, 3)),
+    "mlp, normalized": Case(MLP(6, (5, 4), 3, "uniform", normalization=BatchNorm()), (6,)),
+    "lenet": Case(LinenNetwork(SMALL_LENET, (16, 17, 2)), (16, 17, 2)),
     "cnn": Case(SMALL_CNN(), (12, 13, 2)),
     "cnn, by batch, dropout": Case(SMALL_CNN(normalization="batch", dropout=0.3), (12, 13, 2)),
     "resnet": Case(ResNet(image=(8, 8, 2), n_out=3, n_blocks=1, channels=(2, 4, 8)), (8, 8, 2)),
