@@ -13,6 +13,7 @@ from datajuicer.errors import (
 from datajuicer.grids.frame import to_dataframe
 from datajuicer.grids.grid import Grid, configure, make_unique, query, reduce_keys, split
 from datajuicer.grids.latex import latex
+from datajuicer.grids.seml import grid_from_seml
 from datajuicer.grids.table import Table
 from datajuicer.running.cachable import Cachable, cachable
 from datajuicer.running.cached import cached
@@ -56,6 +57,7 @@ __all__ = [
     "format_template",
     "gc",
     "get",
+    "grid_from_seml",
     "latex",
     "make_unique",
     "missing",

@@ -1,0 +1,1 @@
+"""Figures of the study of walking noise: evaluated grid points in, pictures and tables out."""

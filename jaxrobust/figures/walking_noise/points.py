@@ -1,0 +1,59 @@
+"""Evaluated points sorted by network and sweep, and the midpoints of their curves."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxrobust.measures.midpoint import Midpoint, fit_midpoint
+
+Points = Sequence[Mapping[str, Any]]
+EVERYWHERE = "all"
+NAMES = {"mlp": "MLP", "lenet5": "LeNet-5", "vgg11": "VGG11"}
+
+
+def name_of(network: Any) -> str:
+    """A network in words."""
+    kind = NAMES.get(network.kind, str(network.kind).upper())
+    return f"{kind}, batch normalization" if network.normalize else kind
+
+
+def curves_of(points: Points, kind: str, place: str) -> Float[np.ndarray, "networks draws levels"]:
+    """Accuracies of all networks under one sweep."""
+    return np.array([p["accuracies"] for p in points if p["sweep_name"] == f"{kind} {place}"])
+
+
+def levels_of(points: Points, kind: str) -> tuple[float, ...]:
+    """The noise levels of a kind of sweep."""
+    return next(point["sweep"].levels for point in points if point["sweep"].kind == kind)
+
+
+def places_of(points: Points, kind: str) -> list[str]:
+    """Positions that were swept alone, in order."""
+    names = dict.fromkeys(p["sweep_name"].split(" ", 1)[1] for p in points if p["sweep"].kind == kind)
+    return [name for name in names if name != EVERYWHERE]
+
+
+def midpoints_of(points: Points, kind: str, chance: float) -> dict[str, Midpoint]:
+    """Midpoints by position and everywhere; intervals over networks, or over draws of a single one."""
+    levels = np.array(levels_of(points, kind))
+    return {
+        place: fit_midpoint(levels, curves_of(points, kind, place), chance=chance)
+        for place in (*places_of(points, kind), EVERYWHERE)
+    }
+
+
+def describe(points: Points) -> str:
+    """Data, networks and draws of evaluated points, for captions."""
+    first = points[0]
+    seeds = sorted({point["seed"] for point in points})
+    epochs = sorted({point["n_epochs"] for point in points})
+    data = first["data_source"] + (" (synthetic data)" if first["data_is_synthetic"] else "")
+    draws = max(point["n_draws"] for point in points)
+    listed = ", ".join(map(str, seeds))
+    networks = f"{len(seeds)} network{'s' if len(seeds) > 1 else ''} per kind (seed {listed})"
+    return (
+        f"{data}, {first['n_test_samples']} test samples, {networks}, {', '.join(map(str, epochs))} epochs, "
+        f"{draws} draw{'s' if draws > 1 else ''} of noise; all levels of a draw share their random numbers."
+    )

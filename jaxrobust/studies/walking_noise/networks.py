@@ -1,0 +1,70 @@
+"""The published networks, described without their data."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from jaxrobust import data
+from jaxrobust.errors import InputError
+from jaxrobust.layers.normalization import BatchNorm
+from jaxrobust.networks.keyword_cnn import keyword_cnn
+from jaxrobust.networks.lenet import lenet5
+from jaxrobust.networks.mlp import MLP
+from jaxrobust.networks.network import Network
+from jaxrobust.networks.vgg import vgg
+from jaxrobust.settings import nearest
+
+Kind = Literal["mlp", "lenet5", "cnn_s", "cnn_m", "cnn_l", "vgg11"]
+# As PyTorch's: the running variance is the unbiased one.
+NORM = BatchNorm(variance="unbiased")
+WIDTHS = (64, 64, 64)
+SIZES: dict[str, Literal["S", "M", "L"]] = {"cnn_s": "S", "cnn_m": "M", "cnn_l": "L"}
+
+
+@dataclass(frozen=True)
+class PublishedNetwork:
+    """A network of the published study.
+
+    Attributes:
+        kind: ``"mlp"`` (three layers of 64), ``"lenet5"``, ``"vgg11"``, or for keywords ``"cnn_s"``,
+            ``"cnn_m"``, ``"cnn_l"``.
+        normalize: Whether batch normalization stands before every ReLU.
+    """
+
+    kind: Kind = "mlp"
+    normalize: bool = False
+
+    def __post_init__(self):
+        if self.kind not in get_args(Kind):
+            hint = nearest(str(self.kind), get_args(Kind))
+            raise InputError(
+                f"There is no network {self.kind!r}; there are {', '.join(get_args(Kind))}.{hint}"
+            )
+
+    def build(self, shape: tuple[int, ...], n_classes: int) -> Network:
+        """Return the network for samples of a shape."""
+        norm = NORM if self.normalize else None
+        if self.kind == "mlp":
+            return MLP(math.prod(shape), WIDTHS, n_classes, "uniform", normalization=norm)
+        n_axes = 2 if self.kind.startswith("cnn") else 3
+        if len(shape) != n_axes:
+            raise InputError(
+                f"{self.kind} takes {'sequences' if n_axes == 2 else 'images'}, not samples of {shape}."
+            )
+        if self.kind == "lenet5":
+            return lenet5((shape[0], shape[1], shape[2]), n_classes, norm)
+        if self.kind == "vgg11":
+            return vgg(11, (shape[0], shape[1], shape[2]), n_classes, norm)
+        return keyword_cnn(SIZES[self.kind], (shape[0], shape[1]), n_classes, norm)
+
+    def positions(self, dataset: str, *, normalization: bool = True) -> tuple[str, ...]:
+        """Positions of the network on a data set, in order.
+
+        Args:
+            dataset: Name of the data set; its files need not be there.
+            normalization: Without it, positions behind batch normalization are left out, as in the published
+                variant with batch normalization but no noise behind it.
+        """
+        blank = data.blank(dataset)
+        network = self.build(blank.train.inputs.shape[1:], 10)
+        return tuple(name for name in network.positions if normalization or not name.startswith("bn"))

@@ -1,0 +1,78 @@
+"""How the published networks are trained: Adam, cosine per epoch, and noise during training or not."""
+
+from typing import Any
+
+from jaxrobust.perturbations.perturbation import Perturbation
+from jaxrobust.studies.training_points import training_point
+from jaxrobust.studies.walking_noise.networks import PublishedNetwork
+from jaxrobust.training.augmentation import AUGMENTATIONS, Augmentation
+from jaxrobust.training.methods import Method, NoisyActivations, Standard
+from jaxrobust.training.optimizers import Adam
+from jaxrobust.training.optimizers.optimizer import Optimizer
+from jaxrobust.training.optimizers.projections import Clamp, Projected
+from jaxrobust.training.schedule import Cosine
+
+# Published epochs by network and data set.
+EPOCHS = {
+    ("mlp", "mnist"): 100,
+    ("lenet5", "mnist"): 50,
+    ("mlp", "cifar10"): 200,
+    ("lenet5", "cifar10"): 300,
+    ("mlp", "fashion_mnist"): 250,
+    ("lenet5", "fashion_mnist"): 200,
+    ("mlp", "speech_commands"): 150,
+    ("cnn_s", "speech_commands"): 150,
+}
+# Weight matrices and kernels, neither biases nor batch normalization.
+WEIGHTS = (r"w\d+|.*kernel",)
+
+
+def published_point(
+    network: PublishedNetwork,
+    dataset: str = "mnist",
+    *,
+    seed: int = 0,
+    epochs: int | None = None,
+    noise: dict[str, Perturbation] | None = None,
+    clamp: float | None = None,
+    method: Method | None = None,
+) -> dict[str, Any]:
+    """A grid point trained as published; networks trained without noise are the same for all evaluations.
+
+    The learning rate 1e-3 (5e-4 for keywords) falls to 0 by a cosine per epoch; batches have 128 samples (512
+    for keywords); colour images and Fashion-MNIST are cropped and flipped; the last parameters are kept. Of
+    the 60,000 training images of MNIST, 6,000 are held out for validation (published: none, the test set
+    serves).
+
+    Args:
+        network: The network.
+        dataset: Name of the data set.
+        seed: Seed of all that is random.
+        epochs: The published number by default, 100 where none is.
+        noise: Perturbations in training by position.
+        clamp: Largest absolute weight, as the published 1; None for no limit.
+        method: Another training method; then ``noise`` must not be given.
+    """
+    is_speech = dataset.endswith(("speech", "speech_commands"))
+    if method is None:
+        method = NoisyActivations(Standard(), noise) if noise else Standard()
+    optimizer: Optimizer = Adam() if clamp is None else Projected(Adam(), Clamp(-clamp, clamp, WEIGHTS))
+    n_epochs = epochs or EPOCHS.get((network.kind, dataset), 100)
+    point = training_point(
+        network,
+        dataset,
+        schedule=Cosine(n_epochs, 5e-4 if is_speech else 1e-3, per="epoch"),
+        method=method,
+        optimizer=optimizer,
+        batch_size=512 if is_speech else 128,
+        seed=seed,
+        eval_step_interval=2000,
+        augmentation=_augmentation(dataset),
+        keep="last",
+    )
+    return {**point, "n_epochs": n_epochs}
+
+
+def _augmentation(dataset: str) -> Augmentation | None:
+    is_cropped = dataset in ("cifar10", "fashion_mnist", "svhn")
+    return AUGMENTATIONS["crop_flip"] if is_cropped else None
