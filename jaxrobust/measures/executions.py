@@ -122,18 +122,18 @@ def apportion(weights: Sequence[float] | Weights, budget: int) -> np.ndarray:
         >>> apportion([8.0, 1.0, 0.1], 6).tolist()
         [4, 1, 1]
     """
-    weights = np.asarray(weights, float)
-    if budget < len(weights):
+    given = np.asarray(weights, float)
+    if budget < len(given):
         raise InputError(
-            f"{len(weights)} positions need at least one execution each, but the budget is {budget}."
+            f"{len(given)} positions need at least one execution each, but the budget is {budget}."
         )
-    if not np.isfinite(weights).all() or weights.sum() == 0:
-        raise InputError(f"Weights must be finite and not sum up to 0, not {weights}.")
-    weights = weights / weights.sum()
-    is_free, counts = np.ones(len(weights), bool), np.ones(len(weights), int)
+    if not np.isfinite(given).all() or given.sum() == 0:
+        raise InputError(f"Weights must be finite and not sum up to 0, not {given}.")
+    given = given / given.sum()
+    is_free, counts = np.ones(len(given), bool), np.ones(len(given), int)
     while is_free.any():
         left = budget - np.sum(~is_free)
-        share = left * weights / weights[is_free].sum()
+        share = left * given / given[is_free].sum()
         is_small = is_free & (share < 1)
         if not is_small.any():
             counts[is_free] = np.floor(share[is_free])

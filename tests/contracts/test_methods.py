@@ -35,6 +35,7 @@ from jaxrobust.training.methods import (
     SharpnessAware,
     Standard,
     Trades,
+    VarianceAwareNoise,
     WeightMagnitude,
 )
 from jaxrobust.training.methods.joining import join
@@ -86,6 +87,7 @@ METHODS = {
     "contractive": ContractivePenalty(Standard(), 0.01),
     "weight magnitude": WeightMagnitude(Standard(), 0.1, parameters=("w1",)),
     "noisy activations": NoisyActivations(Standard(), {"relu1": AdditiveNoise(0.1)}),
+    "variance aware": VarianceAwareNoise(Standard(), 0.3, 0.45, 0.2, ("input", "relu1")),
     "firing rates": FiringRates(Standard(), 0.1),
     "of this file": InputGradientPenalty(Standard(), 0.1),
 }

@@ -1,5 +1,6 @@
 """How the published networks are trained: Adam, cosine per epoch, and noise during training or not."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from jaxrobust.perturbations.perturbation import Perturbation
@@ -33,7 +34,7 @@ def published_point(
     *,
     seed: int = 0,
     epochs: int | None = None,
-    noise: dict[str, Perturbation] | None = None,
+    noise: Mapping[str, Perturbation] | None = None,
     clamp: float | None = None,
     method: Method | None = None,
 ) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def published_point(
     """
     is_speech = dataset.endswith(("speech", "speech_commands"))
     if method is None:
-        method = NoisyActivations(Standard(), noise) if noise else Standard()
+        method = NoisyActivations(Standard(), dict(noise)) if noise else Standard()
     optimizer: Optimizer = Adam() if clamp is None else Projected(Adam(), Clamp(-clamp, clamp, WEIGHTS))
     n_epochs = epochs or EPOCHS.get((network.kind, dataset), 100)
     point = training_point(

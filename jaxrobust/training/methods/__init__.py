@@ -23,6 +23,7 @@ from jaxrobust.training.methods.registry import METHODS, register
 from jaxrobust.training.methods.sharpness_aware import SharpnessAware
 from jaxrobust.training.methods.standard import Standard
 from jaxrobust.training.methods.trades import Trades
+from jaxrobust.training.methods.variance_aware import VarianceAwareNoise
 from jaxrobust.training.methods.weight_magnitude import WeightMagnitude
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "SharpnessAware",
     "Standard",
     "Trades",
+    "VarianceAwareNoise",
     "WeightMagnitude",
     "register",
 ]
