@@ -1,0 +1,200 @@
+"""The study of walking noise: grids without data, sweeps, figures; and one real row on MNIST."""
+
+import os
+
+import jax
+import numpy as np
+import pytest
+
+import datajuicer as dj
+from experiments.walking_noise.noisy_training import noisy_training
+from experiments.walking_noise.repetition import BUDGETS, repetition
+from experiments.walking_noise.self_binarization import self_binarization
+from experiments.walking_noise.vant import vant
+from experiments.walking_noise.walking_profiles import sweeps_of, walking_profiles
+from jaxrobust import data
+from jaxrobust.errors import InputError
+from jaxrobust.measures.walking_profile import walking_profile
+from jaxrobust.networks.network import Variables
+from jaxrobust.perturbations.noise import AdditiveNoise, CombinedNoise
+from jaxrobust.studies.training_points import check_point
+from jaxrobust.studies.walking_noise.networks import PublishedNetwork
+from jaxrobust.studies.walking_noise.protocol import published_point
+from jaxrobust.studies.walking_noise.sweeps import NoiseSweep, decades
+from jaxrobust.training.loop import train
+from jaxrobust.training.methods import Standard
+from jaxrobust.training.optimizers import Adam, Projected
+from jaxrobust.training.schedule import Cosine
+from jaxrobust.training.training import Training
+
+
+@pytest.mark.parametrize(
+    ("experiment", "n"),
+    [(walking_profiles, 6), (noisy_training, 15), (repetition, 6), (self_binarization, 9), (vant, 3)],
+)
+def test_grids_are_made_without_data(experiment, n):
+    grid = experiment().train_grid()
+    for point in grid:
+        check_point(point)
+    assert len(dj.make_unique(grid)) == n
+
+
+def test_networks_without_noise_in_training_are_shared():
+    points = [*walking_profiles().train_grid(), *repetition().train_grid()]
+    keys = {repr(sorted((k, repr(v)) for k, v in point.items())) for point in points}
+    assert len(keys) == 6
+
+
+def test_positions_may_leave_normalization_out():
+    network = PublishedNetwork("mlp", normalize=True)
+    assert len(network.positions("mnist")) == 11
+    quiet = network.positions("mnist", normalization=False)
+    assert quiet == PublishedNetwork("mlp").positions("mnist")
+    assert len(PublishedNetwork("lenet5", normalize=True).positions("cifar10")) == 16
+
+
+def test_the_protocol_is_the_published_one():
+    point = published_point(PublishedNetwork("lenet5"), "cifar10", clamp=1.0)
+    assert point["schedule"] == Cosine(300, 1e-3, per="epoch")
+    assert (point["batch_size"], point["keep"]) == (128, "last")
+    assert point["augmentation"] is not None
+    assert isinstance(point["optimizer"], Projected)
+    weights = {
+        "conv1": {"kernel": np.full((5, 5), 3.0), "bias": np.full(5, 3.0)},
+        "bn1": {"scale": np.full(5, 3.0)},
+    }
+    clamped = point["optimizer"].projection.project(weights)
+    assert clamped["conv1"]["kernel"].max() == 1
+    assert clamped["conv1"]["bias"].max() == clamped["bn1"]["scale"].max() == 3
+
+
+def test_sweeps_place_noise_by_level_and_plan():
+    sweep = NoiseSweep(("input", "fc1"), (0.1, 0.2), executions=((1, 2), (3, 4), (5, 6)))
+    placements = sweep.placements()
+    assert len(placements) == 6
+    assert placements[1] == {
+        "input": AdditiveNoise(0.1, n_executions=3),
+        "fc1": AdditiveNoise(0.1, n_executions=4),
+    }
+    combined = NoiseSweep(("input",), (2.0,), "add_then_multiply", ratio=0.25).placements()[0]["input"]
+    assert combined == CombinedNoise(0.5, 1.5, "add_then_multiply")
+    assert len(decades(-2, 4)) == 25
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: PublishedNetwork("lenet"), "no network 'lenet'"),
+        (lambda: PublishedNetwork("cnn_s").build((28, 28, 1), 10), "cnn_s takes sequences"),
+        (lambda: NoiseSweep(("input",), (1.0,), "salt"), "kind of noise is one of"),
+        (
+            lambda: NoiseSweep(("input",), (1.0,), executions=((1, 2),)),
+            "number of executions for each of input",
+        ),
+    ],
+)
+def test_wrong_settings_are_one_sentence(make, sentence):
+    with pytest.raises(InputError, match=sentence):
+        make()
+
+
+def finished(points):
+    """Points as they come back, without data."""
+    extra = {"data_source": "nothing", "data_is_synthetic": True, "n_test_samples": 5, "n_draws": 2}
+    return [{**extra, **point} for point in points]
+
+
+def falling(levels, middle):
+    curve = 0.1 + 0.85 / (1 + (np.asarray(levels) / middle) ** 2)
+    return [curve.tolist(), (curve + 0.01).tolist()]
+
+
+def test_profiles_are_drawn_with_their_numbers(tmp_path):
+    points = [
+        {
+            **point,
+            "sweep_name": name,
+            "sweep": sweep,
+            "accuracies": falling(sweep.levels, 0.3 + point["seed"]),
+        }
+        for point in finished(walking_profiles().train_grid())
+        for name, sweep in sweeps_of(point["network"], "mnist").items()
+    ]
+    files = walking_profiles().visualize(points, tmp_path)
+    assert files[0].exists()
+    table = (tmp_path / "walking_profiles.md").read_text()
+    assert "| input | 0." in table
+    assert "| everywhere | " in table
+    assert "| 0.471 |" in table
+
+
+@pytest.mark.slow
+def test_other_figures_are_drawn(tmp_path):
+    rng = np.random.default_rng(0)
+    statistics = {
+        "weights": {"w1": 0.1, "w2": 0.2},
+        "near_zero": dict.fromkeys(("relu1", "relu2", "relu3"), 0.5),
+    }
+
+    def with_accuracies(point, sweep, n):
+        accuracies = rng.uniform(0.3, 0.9, (2, n)).tolist()
+        return {**point, "sweep": sweep, "accuracies": accuracies, "statistics": statistics}
+
+    where = ("input",)
+    trained = [
+        with_accuracies(p, NoiseSweep(p["where"], (p["level"],)), 1)
+        for p in finished(noisy_training().train_grid())
+    ]
+    plain = [
+        with_accuracies(
+            {**trained[0], "place": place, "level": "sweep"}, NoiseSweep(where, levels), len(levels)
+        )
+        for place, levels in {(p["place"]): (0.5, 1.0) for p in trained[1:]}.items()
+    ]
+    for point in plain:
+        levels = tuple(p["level"] for p in trained if p["place"] == point["place"])
+        point |= {
+            "sweep": NoiseSweep(where, levels),
+            "accuracies": rng.uniform(0, 1, (2, len(levels))).tolist(),
+        }
+    assert noisy_training().visualize(trained + plain, tmp_path)[0].exists()
+
+    zeros = [
+        with_accuracies(p, NoiseSweep(where, (0.0, 1.0)), 2)
+        for p in finished(self_binarization().train_grid())
+    ]
+    assert self_binarization().visualize(zeros, tmp_path)[0].exists()
+
+    names = ["uniform", "inverse_lin"]
+    plans = [
+        {**with_accuracies(p, NoiseSweep(where, (0.471,)), 2 * len(BUDGETS)), "plans": names}
+        for p in finished(repetition().train_grid())
+    ]
+    assert repetition().visualize(plans, tmp_path)[0].exists()
+
+    curves = [with_accuracies(p, NoiseSweep(where, (0.5, 1.0)), 2) for p in finished(vant().train_grid())]
+    assert vant().visualize(curves, tmp_path)[0].exists()
+
+
+@pytest.mark.data
+def test_one_row_on_mnist(tmp_path):
+    """Two epochs, 2,000 test images: the published order of the layers' midpoints is there already."""
+    if not data.available("mnist", os.environ.get("JAXROBUST_DATA")):
+        pytest.skip("MNIST is not here; set JAXROBUST_DATA to the folder with its files")
+    mnist = data.load("mnist")
+    network = PublishedNetwork("mlp").build((28, 28, 1), 10)
+    training = Training(
+        network, Standard(), Cosine(2, 1e-3, per="epoch"), Adam(), 128, 0, 5000, tmp_path, keep="last"
+    )
+    trained = train([training], mnist.train, mnist.validation)[0]
+    variables = Variables(*jax.tree.map(jax.numpy.asarray, (trained.parameters, trained.statistics)))
+    inputs, labels = mnist.test.inputs[::5], mnist.test.labels[::5]
+    where = ("input", "fc1", "logits")
+    profile = walking_profile(
+        network, variables, inputs, labels, positions=where, levels=decades(-1, 2), n_draws=2
+    )
+    assert profile.clean > 0.92
+    middle = [profile.midpoints[name].value for name in where]
+    assert middle == sorted(middle)
+    assert 0.4 < middle[0] < 0.9
+    assert profile.midpoints["input"].low < middle[0] < profile.midpoints["input"].high
