@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
 from jaxrobust.figures.composer import Composition, Legend, Row
 from jaxrobust.figures.kinds.curves import draw_curves
@@ -33,6 +34,7 @@ def draw_trained_with_noise(points: Points, folder: Path, name: str) -> list[Pat
     def draw(axes: Axes, its: dict[str, Line]) -> None:
         draw_curves(axes, its, STYLES)
         axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())  # their labels overlap within a decade
         axes.set_xlabel("noise level σ")
         accuracy_axis(axes)
 
