@@ -1,17 +1,41 @@
 """Profiles: one number with its interval per position of a network, on a logarithmic axis."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from jaxrobust.figures.style import LineStyle, light_grid
-from jaxrobust.measures.midpoint import Midpoint
+
+
+class Measured(Protocol):
+    """A number with its interval; where it is a bound only, ``censored`` says of which side."""
+
+    @property
+    def value(self) -> float:
+        """The number."""
+        ...
+
+    @property
+    def low(self) -> float:
+        """Lower end of its interval; NaN if there is none."""
+        ...
+
+    @property
+    def high(self) -> float:
+        """Upper end of its interval."""
+        ...
+
+    @property
+    def censored(self) -> str:
+        """``"no"``, ``"above"`` or ``"below"``."""
+        ...
 
 
 def draw_profile(
     axes: Axes,
-    lines: Mapping[str, Mapping[str, Midpoint]],
+    lines: Mapping[str, Mapping[str, Measured]],
     styles: Mapping[str, LineStyle],
     reference: Mapping[str, Sequence[float]] | None = None,
 ) -> None:
