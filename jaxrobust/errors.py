@@ -33,7 +33,7 @@ class InputError(ValueError):
         ...     jr.ParameterAttack(relative_size=-1.0)
         ... except jr.InputError as error:
         ...     print(error)
-        relative_size of an attack must be a finite number of at least 0, not [-1.0].
+        relative_size of ParameterAttack must be a finite number of at least 0, not -1.0.
     """
 
     # The experiment engine does not record it as a result: the same call may work once the input is mended.
