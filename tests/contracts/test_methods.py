@@ -20,6 +20,7 @@ from jaxrobust.training import methods, optimizers
 from jaxrobust.training.methods import (
     AdversarialTraining,
     AdversarialWeights,
+    AttackedSamples,
     Batch,
     ContractivePenalty,
     FiringRates,
@@ -80,6 +81,7 @@ METHODS = {
     "adversarial inputs, predicted": AdversarialTraining(
         ForwardNoise(std=0.1), InputAttack(0.1), share=0.6, labels="predicted"
     ),
+    "attacked samples": AttackedSamples(Standard(), InputAttack(0.1), share=0.5),
     "TRADES": Trades(Standard(), 0.5, InputAttack(0.1)),
     "l1": NormPenalty(Standard(), 0.001, norm="l1", parameters=("w1",)),
     "l2": NormPenalty(Standard(), 0.001, norm="l2"),

@@ -181,9 +181,9 @@ def test_more_steps_make_no_larger_program():
         ({"norm": "1"}, 'norm of an attack is "inf" or "2", not \'1\''),
         ({"n_steps": 0}, "at least one step, but n_steps is 0"),
         ({"n_steps": 2.5}, "at least one step, but n_steps is 2.5"),
-        ({"relative_size": -0.1}, "relative_size of an attack must be a finite number of at least 0"),
-        ({"absolute_size": float("nan")}, "absolute_size of an attack must be a finite number"),
-        ({"initial_relative_std": {"w": -1.0}}, "initial_relative_std of an attack must be"),
+        ({"relative_size": -0.1}, "relative_size of ParameterAttack must be a finite number of at least 0"),
+        ({"absolute_size": float("nan")}, "absolute_size of ParameterAttack must be a finite number"),
+        ({"initial_relative_std": {"w": -1.0}}, "initial_relative_std of ParameterAttack must be"),
     ],
 )
 def test_bad_settings_are_refused(settings, says):

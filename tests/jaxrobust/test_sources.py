@@ -113,7 +113,7 @@ def test_settings_that_name_other_classes_make_other_code_count():
     ("owner", "name", "is_told"),
     [
         (LSNN, "forward", True),
-        (jaxrobust.measures.mismatch, "perturbed_accuracies", True),
+        (jaxrobust.measures.mismatch, "perturbed_devices", True),
         (GaussianMismatch, "perturb", True),
         (Adam, "step", False),
         (jaxrobust.training.loop, "_block_inputs", False),
