@@ -122,7 +122,9 @@ def test_first_step_of_adam_equals_the_textbook(tmp_path):
     assert_same(trained.parameters, expected, tolerance=1e-6)
 
 
-GOLDEN_LOSSES = [2.836811065673828, 2.530311346054077]
+# Before the divergence left out masked classes: 2.836811065673828, 2.530311346054077. The formula is the same
+# where every class has a probability, but not its rounding, and the attack follows the signs of gradients.
+GOLDEN_LOSSES = [2.837233066558838, 2.530242919921875]
 
 
 FIRST_VERSION = """
@@ -152,7 +154,7 @@ print(trained.history["step"], trained.history["loss"])
 
 
 def test_the_numbers_of_the_settings_are_those_of_the_first_version(run_script):
-    """The default method of digits_mlp with seed 3, as computed before criteria became settings."""
+    """The default method of digits_mlp with seed 3, as computed since the divergence leaves out masked classes."""
     steps, losses = re.findall(r"\[.*?\]", run_script(FIRST_VERSION, XLA_FLAGS=""))
     assert json.loads(steps) == [10, 13]
     np.testing.assert_allclose(json.loads(losses), GOLDEN_LOSSES, rtol=1e-5)
