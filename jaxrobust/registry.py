@@ -97,10 +97,8 @@ def ensure_tree(settings: type) -> None:
     example = settings()
     if jax.tree.structure(example) != jax.tree.structure(0):
         return
-    for field in dataclasses.fields(settings):
-        if "static" not in field.metadata and isinstance(getattr(example, field.name), str | bool):
-            field.metadata = {**field.metadata, "static": True}  # type: ignore[misc]
-    settings_tree(settings)
+    names = (field.name for field in dataclasses.fields(settings))
+    settings_tree(settings, [name for name in names if isinstance(getattr(example, name), str | bool)])
 
 
 def attribute_helps(settings: type) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Trees of parameters and of settings: a value and a random draw for every leaf, and checks of numbers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import field, fields
 from functools import partial
 from typing import Any, TypeVar
@@ -24,15 +24,20 @@ Settings = TypeVar("Settings")
 static = partial(field, metadata={"static": True})
 
 
-def settings_tree(kind: type[Settings]) -> type[Settings]:
+def settings_tree(kind: type[Settings], also_static: Collection[str] = ()) -> type[Settings]:
     """Make a frozen dataclass a tree: its attributes are the branches, those marked ``static`` its structure.
+
+    Args:
+        kind: The dataclass.
+        also_static: Attributes that are static without the mark.
 
     As ``jax.tree_util.register_dataclass`` would, were it safe: up to JAX 0.10.2 at least, the structures of
     two classes registered so compare equal if they have as many attributes and equal static ones. Whenever
     their hashes meet in a table, ``jit`` then runs the program compiled for the one on the other.
     """
-    names = [each.name for each in fields(kind) if not each.metadata.get("static")]  # type: ignore[arg-type]
-    static_names = [each.name for each in fields(kind) if each.metadata.get("static")]  # type: ignore[arg-type]
+    all_fields = fields(kind)  # type: ignore[arg-type]
+    static_names = [f.name for f in all_fields if f.metadata.get("static") or f.name in also_static]
+    names = [f.name for f in all_fields if f.name not in static_names]
 
     def structure_of(settings: Settings) -> tuple[Any, ...]:
         return (kind, *(getattr(settings, name) for name in static_names))

@@ -1,4 +1,4 @@
-"""What a result was made with: the code that ran, in its record, and how it differs from the code at hand.
+"""Provenance: the code that made a result, in its record, and how it differs from the present code.
 
 A record holds under `code` the digest of the function that ran, and under `reached` those of everything else
 that stands behind it, by name. Records from before hold a digest of the function's source alone.

@@ -1,4 +1,4 @@
-"""Normalisation by the batch at hand, as published, or by running statistics: what does the CNN withstand?
+"""Normalization by batch statistics, as published, or by running statistics: what does the CNN withstand?
 
 Expected: far more mismatch and larger attacks with the statistics of the batch, which are those of the
 perturbed network; a device that sees one image at a time has none but running statistics. Not among the

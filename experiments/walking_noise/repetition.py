@@ -14,11 +14,9 @@ from jaxrobust.figures.walking_noise.points import EVERYWHERE, midpoints_of
 from jaxrobust.figures.walking_noise.repetition import draw_repetition
 from jaxrobust.measures.executions import SCALINGS, plan_executions
 from jaxrobust.studies.walking_noise.evaluations import noise_sweep, with_sweeps
-from jaxrobust.studies.walking_noise.networks import PublishedNetwork
-from jaxrobust.studies.walking_noise.protocol import published_point
+from jaxrobust.studies.walking_noise.protocol import mnist_networks
 from jaxrobust.studies.walking_noise.sweeps import NoiseSweep, decades
 
-SEEDS = (0, 1, 2)
 BUDGETS = (1, 2, 3, 5, 7, 10, 20)
 # Published operating points: the midpoints of noise everywhere.
 STDS = {False: 0.471, True: 0.350}
@@ -29,11 +27,7 @@ class repetition:
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Six networks, trained without noise."""
-        return [
-            published_point(PublishedNetwork("mlp", normalize), "mnist", seed=seed)
-            for normalize in (False, True)
-            for seed in SEEDS
-        ]
+        return mnist_networks()
 
     def evaluate(self, grid: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
         """Midpoints of every position, plans from them, and accuracy under each plan."""

@@ -12,10 +12,9 @@ from typing import Any
 from jaxrobust.figures.walking_noise.profiles import draw_profiles
 from jaxrobust.studies.walking_noise.evaluations import with_sweeps
 from jaxrobust.studies.walking_noise.networks import PublishedNetwork
-from jaxrobust.studies.walking_noise.protocol import published_point
+from jaxrobust.studies.walking_noise.protocol import mnist_networks
 from jaxrobust.studies.walking_noise.sweeps import Kind, NoiseSweep, decades
 
-SEEDS = (0, 1, 2)
 ADDITIVE = decades(-2, 4)
 MULTIPLICATIVE = decades(-1, 5)
 
@@ -37,11 +36,7 @@ class walking_profiles:
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Six networks."""
-        return [
-            published_point(PublishedNetwork("mlp", normalize), "mnist", seed=seed)
-            for normalize in (False, True)
-            for seed in SEEDS
-        ]
+        return mnist_networks()
 
     def evaluate(self, grid: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
         """Accuracy under noise at every position."""

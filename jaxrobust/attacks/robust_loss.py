@@ -50,7 +50,7 @@ def robust_loss(
         boundary_loss: What the attack increases and training decreases: a divergence between the logits
             with and without attack, or ``"madry"`` for the task loss at the attacked parameters.
         treat_as_constant: Whether the attacked parameters are held fixed in the gradient.
-        logits: ``apply(parameters, inputs)`` if at hand, to spare computing it again.
+        logits: ``apply(parameters, inputs)`` if it is known already; otherwise it is computed.
         task_loss: The task loss as a function of the parameters; needed by ``"madry"`` only.
 
     Raises:

@@ -52,6 +52,15 @@ class Examples:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def at_even_distances(self, n_samples: int) -> "Examples":
+        """Return `n_samples` of them at even distances; all for 0, or if there are no more."""
+        n_all = len(self)
+        if not 0 < n_samples < n_all:
+            return self
+        chosen = np.arange(n_samples) * n_all // n_samples
+        groups = None if self.groups is None else self.groups[chosen]
+        return Examples(self.inputs[chosen], self.labels[chosen], groups)
+
     def counts(self, classes: int) -> tuple[int, ...]:
         """How many samples each of the first `classes` classes has."""
         return tuple(int(count) for count in np.bincount(self.labels.ravel(), minlength=classes))

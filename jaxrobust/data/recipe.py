@@ -43,9 +43,11 @@ class Recipe:
             or an unused path for a set without files.
         version: raised by hand when `build` changes its numbers, so that old prepared arrays are not reused.
         shape: of one sample: height, width and channels, or time and features.
+        classes: the name of each label.
         settings: every constant the arrays depend on; written into the prepared folder and its name.
         files: None for a generator, or for a set that comes with an installed package.
         synthetic: True for a generator.
+        classes_of: the classes of splits that have others.
     """
 
     name: str
@@ -53,9 +55,11 @@ class Recipe:
     build: Callable[[str, Path, Progress], Parts]
     version: int
     shape: tuple[int, ...]
+    classes: tuple[str, ...]
     settings: Mapping[str, object] = field(default_factory=dict)
     files: Files | None = None
     synthetic: bool = False
+    classes_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def settings_digest(self) -> str:
         """A short digest of the version and the settings."""
@@ -63,9 +67,10 @@ class Recipe:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def blank(self, split: str) -> Dataset:
-        """A data set of one sample of zeros: what can be known of the data before they are there."""
+        """One sample of zeros with the shape and the classes: what is known before the data are there."""
         part = Examples(np.zeros((1, *self.shape), np.float32), np.zeros(1, np.int32))
-        return Dataset(self.name, "nothing", split, ("blank",), part, part, part, self.synthetic, "")
+        classes = self.classes_of.get(split, self.classes)
+        return Dataset(self.name, "nothing", split, classes, part, part, part, self.synthetic, "")
 
 
 def identity(folder: Path, files: Iterable[Path]) -> str:

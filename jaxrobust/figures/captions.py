@@ -27,9 +27,9 @@ def _describe_alike(points: Points) -> str:
     if first["split"]:
         parts.append(f"split {first['split']}")
     if all(point.get("normalisation") == "batch" for point in points):
-        parts.append("normalised by the batch at hand")
+        parts.append("normalized by batch statistics")
     elif {point.get("normalisation") for point in points} == {"running"}:
-        parts.append("normalised by running statistics")
+        parts.append("normalized by running statistics")
     parts += [_samples(first), _schedule(points)]
     if rates := _rates(points):
         parts.append(rates)

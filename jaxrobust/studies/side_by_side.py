@@ -1,7 +1,7 @@
 """Train grid points side by side as jobs of the engine: files, notes, progress and stops."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 
@@ -13,6 +13,7 @@ from jaxrobust.training.loop import CHECKPOINT, kept_file, train
 from jaxrobust.training.malloc import keep_freed_memory
 from jaxrobust.training.training import Trained, Training, TrainingDiverged, TrainingStopped
 
+Result = TypeVar("Result")
 PARAMETERS = "parameters"  # entries of a finished point
 KEPT = "kept"
 _FILE = "parameters.safetensors"
@@ -35,6 +36,16 @@ def train_side_by_side(
     Raises:
         Interrupted: A stop was requested; checkpoints are written.
     """
+    return [
+        result if isinstance(result, TrainingDiverged) else _finish(result, dataset, job)
+        for result, job in zip(train_as_jobs(trainings, dataset, jobs), jobs, strict=True)
+    ]
+
+
+def train_as_jobs(
+    trainings: Sequence[Training], dataset: Dataset, jobs: Sequence[dj.Job]
+) -> list[Trained | TrainingDiverged]:
+    """Train models of one program as jobs, for studies that store something else of them."""
     keep_freed_memory()
     for job in jobs:
         job.note(
@@ -58,15 +69,22 @@ def train_side_by_side(
         )
     except TrainingStopped as stopped:
         raise dj.Interrupted(str(stopped)) from stopped
-    return [
-        result if isinstance(result, TrainingDiverged) else _finish(result, dataset, job)
-        for result, job in zip(results, jobs, strict=True)
-    ]
+    for result, job in zip(results, jobs, strict=True):
+        if isinstance(result, Trained):
+            (job.folder / CHECKPOINT).unlink(missing_ok=True)
+    return results
+
+
+def only(results: Sequence[Result | Exception]) -> Result:
+    """Return the one result there is, or raise the reason why there is none."""
+    (result,) = results
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def _finish(trained: Trained, dataset: Dataset, job: dj.Job) -> dict[str, Any]:
     save_tree(job.folder / _FILE, (trained.parameters, trained.statistics))
-    (job.folder / CHECKPOINT).unlink(missing_ok=True)
     kept = {str(step): job.artifact(kept_file(step)) for step in trained.kept}
     return {
         "trained": job.key,

@@ -25,7 +25,7 @@ from jaxrobust.criteria import Criterion, CrossEntropy
 from jaxrobust.data.dataset import Dataset
 from jaxrobust.errors import InputError
 from jaxrobust.networks.network import Network, Variables
-from jaxrobust.studies.side_by_side import KEPT, PARAMETERS, dataset_of, train_side_by_side
+from jaxrobust.studies.side_by_side import KEPT, PARAMETERS, dataset_of, only, train_side_by_side
 from jaxrobust.studies.sources import LOOP, WITHIN, reader_of
 from jaxrobust.training.augmentation import Augmentation
 from jaxrobust.training.checkpoints import load_tree
@@ -209,7 +209,7 @@ def evaluation_code_of(
 def program_of(model: Mapping[str, Any]) -> str:
     """What points must have in common to train in one program."""
     blank = data.blank(model["dataset"], split=model["split"] or None)
-    training = training_of(model, network_of(model, blank), Path())
+    training = training_of(model, network_of(model, blank), Path(), start=None)
     return repr((model["dataset"], model["split"], model.get("data_folder", ""), program_structure(training)))
 
 
@@ -235,10 +235,17 @@ def training_of(point: Mapping[str, Any], network: Network, folder: Path, **chan
 
 
 def _start(point: Mapping[str, Any], network: Network) -> Variables | None:
-    start, step = point["start"], point["start_step"]
-    if start is None or PARAMETERS not in start:  # not trained yet, while programs are compared
-        return None
-    return load_variables(start, network, step)
+    start = point["start"]
+    return None if start is None else load_variables(start, network, point["start_step"])
+
+
+def check_trained(point: Mapping[str, Any]) -> None:
+    """Raise ``InputError`` for a point without a result."""
+    if PARAMETERS not in point:
+        raise InputError(
+            "The grid point holds no trained parameters; train it first with "
+            'run(grid, "train", store_key="*")("{*}").'
+        )
 
 
 def load_variables(point: Mapping[str, Any], network: Network, step: int | None = None) -> Variables:
@@ -252,8 +259,7 @@ def load_variables(point: Mapping[str, Any], network: Network, step: int | None 
     Raises:
         InputError: The point is not trained or did not keep the step; the network is another one.
     """
-    if PARAMETERS not in point:
-        raise InputError('The grid point is not trained; run(grid, "train", store_key="*")("{*}") trains it.')
+    check_trained(point)
     kept = point.get(KEPT, {})
     if step is not None and str(step) not in kept:
         raise InputError(f"The training kept the steps {', '.join(kept) or 'none'}, but not {step}.")
@@ -279,7 +285,4 @@ def train(model: dict[str, Any], job: dj.Job) -> dict[str, Any]:
         ``n_steps``, ``history`` (metrics over time), ``data_source``, ``data_is_synthetic`` and
         ``n_test_samples``.
     """
-    (result,) = train_together([model], [job])
-    if isinstance(result, Exception):
-        raise result
-    return result
+    return only(train_together([model], [job]))

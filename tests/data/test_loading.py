@@ -28,7 +28,14 @@ def _recipe(fetch=None) -> Recipe:
         advice="write number.txt",
     )
     return Recipe(
-        "number", ("first", "second"), _build, version=1, shape=(1,), settings={"seed": 1}, files=files
+        "number",
+        ("first", "second"),
+        _build,
+        version=1,
+        shape=(1,),
+        classes=("a", "b"),
+        settings={"seed": 1},
+        files=files,
     )
 
 

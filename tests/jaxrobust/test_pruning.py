@@ -1,4 +1,4 @@
-"""Masks, rules of pruning and the optax wrapper, against counts and formulas of their own."""
+"""Masks, rules of pruning and the optax wrapper, against independent counts and formulas."""
 
 import doctest
 from pathlib import Path

@@ -8,6 +8,8 @@ import pytest
 from flax import linen as nn
 
 import datajuicer as dj
+from datajuicer.running.provenance import Codes
+from jaxrobust import data
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.errors import InputError
 from jaxrobust.networks.linen import LinenNetwork
@@ -97,6 +99,29 @@ def test_other_values_are_other_keys_and_a_folder_of_data_is_not():
     assert len(set(keys)) == len(points)
     (elsewhere,) = dj.planned([point(data_folder="/elsewhere")], train, "trained")("{*}")
     assert elsewhere["trained"] == keys[0]
+
+
+def test_points_that_start_from_a_finished_one_share_a_program(tmp_path):
+    (parent,) = trained(tmp_path, point())
+    first, second = (point(start=parent, seed=seed, **{"schedule": SHORT["schedule"]}) for seed in (0, 1))
+    parent["parameters"].path().unlink()  # programs are compared without weights
+    assert train.group is not None
+    assert train.group(first) == train.group(second)
+
+
+@dataclass(frozen=True)
+class KnowsShapes(OneLayer):
+    """Asks for the shape of data by name, which leads to the table of all data sets."""
+
+    def positions_on(self, name):
+        return self.build(data.blank(name).train.inputs.shape[1:], 10).positions
+
+
+def test_a_network_that_asks_for_shapes_depends_on_no_other_reader():
+    code = Codes().of(train, {"model": point(network=KnowsShapes())})
+    assert "KnowsShapes" in code.parts
+    assert "_capped" not in code.parts  # of the heartbeats
+    assert "enlarge" in code.parts  # of the digits
 
 
 def test_points_of_one_structure_share_a_program():

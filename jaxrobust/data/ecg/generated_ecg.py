@@ -155,6 +155,7 @@ RECIPE = Recipe(
     build=build,
     version=1,
     shape=SHAPE,
+    classes=CLASSES,
     settings={
         "seed": _SEED,
         "patients": _PATIENTS,

@@ -150,6 +150,8 @@ RECIPE = Recipe(
     build=build,
     version=1,
     shape=SHAPE,
+    classes=CLASSES,
+    classes_of={"patients_normal_pvc": _NORMAL_PVC},
     settings={
         "window": WINDOW,
         "seed": _SEED,

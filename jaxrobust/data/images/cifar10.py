@@ -122,6 +122,7 @@ RECIPE = Recipe(
     build=build,
     version=2,
     shape=(32, 32, 3),
+    classes=CLASSES,
     settings=image_parts.SETTINGS,
     files=replace(
         _SET.files(

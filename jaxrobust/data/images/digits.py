@@ -13,6 +13,7 @@ from jaxrobust.data.dataset import Examples, Parts
 from jaxrobust.data.recipe import Progress, Recipe
 from jaxrobust.data.sampling import stratified_parts
 
+_CLASSES = tuple("0123456789")
 _SEED = 42
 _FRACTIONS = (0.7, 0.1, 0.2)  # train, validation, test
 
@@ -48,7 +49,7 @@ def _builder(size: int, channels: int) -> Callable[[str, Path, Progress], Parts]
         )
         enlarged = "" if size == 8 else f", enlarged to {size}x{size}x{channels}"
         source = f"scikit-learn digits (1,797 images of 8x8{enlarged})"
-        return Parts(source, tuple("0123456789"), train, validation, test)
+        return Parts(source, _CLASSES, train, validation, test)
 
     return build
 
@@ -60,6 +61,7 @@ RECIPES = tuple(
         build=_builder(size, channels),
         version=1,
         shape=(size, size, channels),
+        classes=_CLASSES,
         settings={"seed": _SEED, "fractions": _FRACTIONS, "size": size, "channels": channels},
     )
     for name, size, channels in (("digits", 8, 1), ("digits_28x28", 28, 1), ("digits_32x32", 32, 3))

@@ -23,6 +23,7 @@ RECIPE = Recipe(
     build=build,
     version=2,
     shape=(28, 28, 1),
+    classes=CLASSES,
     settings=image_parts.SETTINGS,
     files=_SET.files(
         "mnist",

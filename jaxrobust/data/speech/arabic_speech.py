@@ -72,6 +72,7 @@ RECIPE = Recipe(
     build=build,
     version=1,
     shape=mfcc.SHAPE,
+    classes=keywords.CLASSES,
     settings={"mfcc": mfcc.SETTINGS, "keywords": keywords.SETTINGS, "copies": _COPIES},
     files=Files(
         locate=below(

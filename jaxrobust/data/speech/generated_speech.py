@@ -140,6 +140,7 @@ RECIPE = Recipe(
     build=build,
     version=1,
     shape=mfcc.SHAPE,
+    classes=_CLASSES,
     settings={
         "seed": _SEED,
         "speakers": _SPEAKERS,

@@ -41,7 +41,7 @@ def draw_trained_with_noise(points: Points, folder: Path, name: str) -> list[Pat
     trained = [point for point in points if point["level"] != "sweep"]
     caption = (
         f"Additive noise at one place, in training too or in evaluation only. {describe(trained)} Every "
-        f"marker of the full line is a network of its own."
+        f"marker of the full line is another network."
     )
     numbers = Numbers([_accuracies(places), _weights(trained)], _records(places), caption)
     composition = Composition(places, [Row(draw, "Test accuracy")], width=1.9, height=2.8, legend=Legend())

@@ -108,7 +108,7 @@ class NNXNetwork(PlainKernels):
 
 @lru_cache(maxsize=64)
 def _template(network: NNXNetwork) -> _Template:
-    # Models are made anew rather than kept: a kept one would hold tracers of the trace that made it.
+    # The model is rebuilt for its structure and not cached: a cached one would hold tracers of its trace.
     model = nnx.eval_shape(lambda: network._made(jax.random.key(0)))
     return _Template(*nnx.split(model, nnx.Param, nnx.RngState, ...))
 

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jaxtyping import Float, Int
 
@@ -15,7 +14,7 @@ from jaxrobust.losses import Apply
 from jaxrobust.networks.network import Network, Variables
 from jaxrobust.studies.parameter_noise.catalogue import network_of
 from jaxrobust.studies.side_by_side import dataset_of
-from jaxrobust.training.checkpoints import load_tree
+from jaxrobust.studies.training_points import check_trained, load_variables
 
 # Samples computed at once: what bounds the memory of an evaluation.
 BATCH_SIZE = 500
@@ -41,25 +40,16 @@ def load_trained(model: Mapping[str, Any], part: str = "test", n_samples: int = 
     Raises:
         InputError: The point was not trained, or its data have no such part.
     """
-    if "parameters" not in model:
-        raise InputError(
-            "The grid point holds no trained parameters; train it first with "
-            'run(grid, "train", store_key="*")("{*}").'
-        )
     if part not in ("train", "validation", "test"):
         raise InputError(f"The data have the parts train, validation and test, but no {part!r}.")
     if n_samples < 0:
         raise InputError(f"n_samples is a number of samples, 0 for all, not {n_samples}.")
+    check_trained(model)
     dataset = dataset_of(model)
     network = network_of(model, dataset)
-    like = jax.eval_shape(network.init, jax.random.key(0))
-    variables = Variables(*load_tree(model["parameters"].path(), like=tuple(like))[0])
-    examples = getattr(dataset, part)
-    n_all = len(examples.labels)
-    chosen = np.arange(n_samples) * n_all // n_samples if 0 < n_samples < n_all else slice(None)
-    return Trained(
-        network, variables, jnp.asarray(examples.inputs[chosen]), jnp.asarray(examples.labels[chosen])
-    )
+    variables = load_variables(model, network)
+    examples = getattr(dataset, part).at_even_distances(n_samples)
+    return Trained(network, variables, jnp.asarray(examples.inputs), jnp.asarray(examples.labels))
 
 
 def apply_of(network: Network, variables: Variables) -> Apply:

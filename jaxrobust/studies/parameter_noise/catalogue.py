@@ -109,7 +109,7 @@ _CHANNEL_BIASES = Setting(
 )
 _NORMALISATION = Setting(
     "running",
-    "running statistics, or batch: those of the batch at hand, as published",
+    "running statistics, or batch: those of each batch, as published",
     allowed=OneOf(get_args(Normalization)),
 )
 

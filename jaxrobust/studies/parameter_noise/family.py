@@ -14,7 +14,7 @@ from jaxrobust.settings import Setting, check_spelling, check_values
 from jaxrobust.studies.earlier_defaults import EARLIER
 from jaxrobust.studies.parameter_noise.patterns import check_patterns
 from jaxrobust.studies.parameter_noise.recipes import attack_of, method_of, optimizer_of, schedule_of
-from jaxrobust.studies.side_by_side import dataset_of, train_side_by_side
+from jaxrobust.studies.side_by_side import dataset_of, only, train_side_by_side
 from jaxrobust.studies.sources import WITHIN, training_code
 from jaxrobust.training.augmentation import augmentation_named
 from jaxrobust.training.training import Training, program_structure
@@ -125,10 +125,7 @@ class NetworkFamily:
 
     def train_one(self, model: dict[str, Any], job: dj.Job) -> dict[str, Any]:
         """Train one grid point; see ``train_together``."""
-        (result,) = self.train_together([model], [job])
-        if isinstance(result, Exception):
-            raise result
-        return result
+        return only(self.train_together([model], [job]))
 
     def train_together(
         self, model: list[dict[str, Any]], job: list[dj.Job]

@@ -59,7 +59,7 @@ def beta(weight: float, size: float = 0.1) -> Method:
 
 
 def published_cnn() -> dict[str, Any]:
-    """The CNN for Fashion-MNIST, normalised by the batch at hand after training too, as published.
+    """The CNN for Fashion-MNIST, normalized by batch statistics in evaluation too, as published.
 
     That takes much of the effect of mismatch and attacks away, so that no other normalisation can be compared
     with the published numbers.

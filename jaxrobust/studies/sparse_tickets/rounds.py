@@ -25,7 +25,7 @@ from jaxrobust.errors import InputError
 from jaxrobust.networks.network import Network, Variables
 from jaxrobust.pruning.masks import Masks, full, kept_counts
 from jaxrobust.pruning.rules import Pruning
-from jaxrobust.studies.side_by_side import dataset_of, train_side_by_side
+from jaxrobust.studies.side_by_side import dataset_of, only, train_side_by_side
 from jaxrobust.studies.sources import WITHIN
 from jaxrobust.studies.sparse_tickets.strategies import Strategy
 from jaxrobust.studies.stages import Points, Stage
@@ -209,7 +209,4 @@ def train_ticket(model: dict[str, Any], job: dj.Job) -> dict[str, Any]:
         The entries of ``training_points.train``; ``masks`` (a file); and ``kept_weights``, the kept weights
         and all weights of each parameter by its path.
     """
-    (result,) = train_together([model], [job])
-    if isinstance(result, Exception):
-        raise result
-    return result
+    return only(train_together([model], [job]))

@@ -10,8 +10,6 @@ from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax import Array
 
 import datajuicer as dj
 from jaxrobust import data
@@ -24,17 +22,15 @@ from jaxrobust.stitching.masks import MaskRule, mask_by
 from jaxrobust.stitching.matching import activation_sums, match
 from jaxrobust.stitching.stitched import ONLY_THE_STITCH, Cut, Donors, Stitched
 from jaxrobust.studies.evaluations.trained import Trained
-from jaxrobust.studies.side_by_side import dataset_of
+from jaxrobust.studies.side_by_side import dataset_of, only, train_as_jobs
 from jaxrobust.studies.sources import LOOP, WITHIN, reader_of
 from jaxrobust.studies.training_points import load_variables, network_of
 from jaxrobust.training.augmentation import Augmentation
 from jaxrobust.training.checkpoints import load_tree, save_tree
-from jaxrobust.training.loop import CHECKPOINT, train
-from jaxrobust.training.malloc import keep_freed_memory
 from jaxrobust.training.methods import Method, Standard
 from jaxrobust.training.optimizers import Adam, Optimizer
 from jaxrobust.training.schedule import Phases, Schedule
-from jaxrobust.training.training import Seeds, Training, TrainingDiverged, TrainingStopped
+from jaxrobust.training.training import Seeds, Training
 
 MATCH_SETTINGS = ("front", "end", "cut", "layer", "dataset", "split", "n_match")
 TRAIN_SETTINGS = (
@@ -204,11 +200,9 @@ def load_stitched(
     parameters = {"end": end.parameters, "front": front.parameters, "stitch": stored["stitch"]}
     statistics = {"end": end.statistics, "front": front.statistics, **stored["statistics"]}
     own = {"dataset": dataset, "split": ""} if dataset else {}
-    examples = getattr(dataset_of({**point, **own}), part)
-    chosen = _evenly(examples, n_samples)
-    return Trained(
-        stitched, Variables(parameters, statistics), jnp.asarray(chosen[0]), jnp.asarray(chosen[1])
-    )
+    examples = getattr(dataset_of({**point, **own}), part).at_even_distances(n_samples)
+    variables = Variables(parameters, statistics)
+    return Trained(stitched, variables, jnp.asarray(examples.inputs), jnp.asarray(examples.labels))
 
 
 def _code_of(model: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -231,7 +225,7 @@ def match_stitch(model: dict[str, Any], job: dj.Job) -> dict[str, Any]:
     """
     dataset, stitched = dataset_of(model), stitched_of(model)
     donors = _donors(model, stitched)
-    inputs, _ = _evenly(dataset.train, model["n_match"])
+    inputs = jnp.asarray(dataset.train.at_even_distances(model["n_match"]).inputs)
     variables = stitched.join(*donors, match(stitched, *donors, inputs))
     return _finish(variables, stitched, dataset, job)
 
@@ -249,7 +243,6 @@ def train_stitch(model: dict[str, Any], job: dj.Job) -> dict[str, Any]:
         ``stitch_file``, ``validation_accuracy``, ``n_steps``, ``history``, ``data_source``,
         ``n_test_samples``.
     """
-    keep_freed_memory()
     dataset, stitched = dataset_of(model), stitched_of(model)
     n_steps = model["schedule"].n_steps(len(dataset.train.labels), model["batch_size"])
     training = Training(
@@ -268,20 +261,7 @@ def train_stitch(model: dict[str, Any], job: dj.Job) -> dict[str, Any]:
         trainable=ONLY_THE_STITCH,
         keep="last",
     )
-    job.note(data_fingerprint=dataset.fingerprint, device=jax.devices()[0].device_kind)
-    try:
-        (trained,) = train(
-            [training],
-            dataset.train,
-            dataset.validation,
-            progress=job.progress,
-            stop_requested=job.stop_requested,
-        )
-    except TrainingStopped as stopped:
-        raise dj.Interrupted(str(stopped)) from stopped
-    if isinstance(trained, TrainingDiverged):
-        raise trained
-    (job.folder / CHECKPOINT).unlink(missing_ok=True)
+    trained = only(train_as_jobs([training], dataset, [job]))
     variables = Variables(trained.parameters, trained.statistics)
     return {
         **_finish(variables, stitched, dataset, job),
@@ -293,7 +273,7 @@ def train_stitch(model: dict[str, Any], job: dj.Job) -> dict[str, Any]:
 
 def _start(model: Mapping[str, Any], stitched: Stitched, examples: Examples) -> Variables:
     donors = _donors(model, stitched)
-    inputs, _ = _evenly(examples, model["n_match"])
+    inputs = jnp.asarray(examples.at_even_distances(model["n_match"]).inputs)
     if model["start"] == "least_squares":
         stitch = match(stitched, *donors, inputs)
     else:
@@ -329,9 +309,3 @@ def _finish(variables: Variables, stitched: Stitched, dataset: Dataset, job: dj.
         "data_source": dataset.source,
         "n_test_samples": len(dataset.test.labels),
     }
-
-
-def _evenly(examples: Examples, n_samples: int) -> tuple[Array, Array]:
-    n_all = len(examples.labels)
-    chosen = np.arange(n_samples) * n_all // n_samples if 0 < n_samples < n_all else slice(None)
-    return jnp.asarray(examples.inputs[chosen]), jnp.asarray(examples.labels[chosen])

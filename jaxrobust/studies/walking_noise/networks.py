@@ -66,5 +66,5 @@ class PublishedNetwork:
                 variant with batch normalization but no noise behind it.
         """
         blank = data.blank(dataset)
-        network = self.build(blank.train.inputs.shape[1:], 10)
+        network = self.build(blank.train.inputs.shape[1:], len(blank.classes))
         return tuple(name for name in network.positions if normalization or not name.startswith("bn"))

@@ -74,6 +74,15 @@ def published_point(
     return {**point, "n_epochs": n_epochs}
 
 
+def mnist_networks() -> list[dict[str, Any]]:
+    """The MLP for MNIST without and with batch normalization, three seeds each, trained without noise."""
+    return [
+        published_point(PublishedNetwork("mlp", normalize), seed=seed)
+        for normalize in (False, True)
+        for seed in (0, 1, 2)
+    ]
+
+
 def _augmentation(dataset: str) -> Augmentation | None:
     is_cropped = dataset in ("cifar10", "fashion_mnist", "svhn")
     return AUGMENTATIONS["crop_flip"] if is_cropped else None
