@@ -27,9 +27,6 @@ NETWORK = MLP(784, (300, 100), 10, start="glorot", has_biases=False)
 RATES = (("w[12]", 0.2), ("w3", 0.1))
 PUBLISHED_PRUNING = LayerwisePruning(RATES, "published")
 LEARNING_RATE = 1.2e-3
-# Of the penalty on the absolute kept weights; the published scripts name both and report the first.
-L1_WEIGHTS = (0.0, 1e-4)
-
 FGSM = fgsm(SIZE, keep="last")
 PGD = pgd(SIZE, n_steps=10, step=0.05, keep="last")
 # As measured in the published code: the training's attack, away from the predicted class.
