@@ -214,10 +214,10 @@ def test_vmap_over_parameters_equals_a_loop(name):
 @every_case
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
 def test_keeps_the_dtype(name, dtype):
-    network = CASES[name].network
+    network, values = CASES[name].network, prepared(name)  # kept for other tests, so not made under x64
     with jax.enable_x64(True):
         parameters, statistics, inputs = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), prepared(name)
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), values
         )
 
         def run(parameters, statistics, inputs, training):

@@ -10,14 +10,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 @pytest.fixture
 def typed(tmp_path, monkeypatch, capsys):
-    """Types a command in a folder of its own with the toys beside it; gives output and errors."""
+    """Types a command in an empty folder with the toys beside it; gives output and errors."""
     import toys
 
     from jaxrobust.cli import figures, train
 
     monkeypatch.chdir(tmp_path)
-    for name in [name for name in sys.modules if name.startswith("experiments")]:
-        monkeypatch.delitem(sys.modules, name)
+    _forget_experiments()
     monkeypatch.setattr(sys, "path", list(sys.path))
 
     def type_(*words: str, status: int = 0, seeds: str = "[0, 1]"):
@@ -30,4 +29,10 @@ def typed(tmp_path, monkeypatch, capsys):
         assert found == status, said
         return said
 
-    return type_
+    yield type_
+    _forget_experiments()  # those of a test have names that the project's have too
+
+
+def _forget_experiments() -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "experiments"]:
+        del sys.modules[name]
