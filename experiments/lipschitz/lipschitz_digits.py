@@ -1,7 +1,7 @@
 """Nine parameterizations of Lipschitz networks on the digits that come with scikit-learn.
 
-Expected at L2 radius 0.5: BCOP certifies about half of the test images, RKO with the published scaling about
-twenty points less. Takes about half a minute per network on a quiet core.
+Found at L2 radius 0.5 with one seed (docs/lipschitz.md): BCOP certifies 45 % of the test images, SLL 42 %,
+Cayley and RKO 38 %, the others 9 to 16 %. Takes about four minutes with two workers.
 Command: python train.py -exp=lipschitz_digits && python make_figures.py -exp=lipschitz_digits
 """
 
@@ -17,9 +17,10 @@ class lipschitz_digits:
     """The small network, every method, one seed, 40 epochs."""
 
     def train_grid(self) -> list[dict[str, Any]]:
-        """Ten models."""
+        """Nine models; SOC's kernels of 3x3 do not fit the second convolution, which sees images of 2x2."""
+        methods = tuple(method for method in PARAMETERIZATIONS if method != "SOC")
         how = {"seeds": (0,), "n_epochs": 40, "batch_size": 100, "eval_step_interval": 40}
-        return comparison(TASKS["digits"], ("small",), tuple(PARAMETERIZATIONS), **how)
+        return comparison(TASKS["digits"], ("small",), methods, **how)
 
     def evaluate(self, grid: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
         """Certificates, PGD, FGSM and the Square attack on all test images."""

@@ -85,9 +85,11 @@ def compare(points: Points, folder: Path, name: str) -> list[Path]:
     )
     numbers = Numbers(tables, [_record(point) for point in points], explanation)
     figure = Composition(groups, [Row(draw, "Certified accuracy (%)")], 3.2, 2.8, legend=Legend())
+    several = len({point["seed"] for point in points}) > 1
+    bands = " Bands reach from the smallest to the largest trial." if several else ""
     caption = (
-        "Certified accuracy over the L2 radius; the gray line is the radius of the tables. Bands reach from "
-        "the smallest to the largest trial.\n" + "\n".join(table.note for table in tables)
+        f"Certified accuracy over the L2 radius; the gray line is the radius of the tables.{bands}\n"
+        + "\n".join(table.note for table in tables)
     )
     return figure.write(folder, name, caption, numbers)
 
@@ -111,7 +113,8 @@ def _note(points: Points) -> str:
     shortened = "" if epochs == 200 else " (shortened from 200)"
     seeds = sorted({point["seed"] for point in points})
     return (
-        f"{first['data_source']}; {epochs:g} epochs{shortened}, seeds {', '.join(map(str, seeds))}; the "
+        f"{first['data_source']}; {epochs:g} epochs{shortened}, "
+        f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}; the "
         f"parameters of the best validation."
     )
 
