@@ -52,9 +52,9 @@ def draw_weight_magnitudes(points: Points, folder: Path, name: str) -> list[Path
     figure = Composition(panels, [Row(draw_each)], width=11.6 / 3, height=3.6)
     n_devices = len(perceptrons[0]["accuracies"])
     caption = (
-        f"a, b: a dot a network. c: mean test accuracy of {n_devices} devices with uniform noise up to "
+        f"a, b: one dot per network. c: mean test accuracy of {n_devices} devices with uniform noise up to "
         "±0.2 on all hidden weights (red); sum of the mean absolute weights of the hidden layers (blue); "
-        "each dot is a training of its own, at the step with the best validation accuracy.\n"
+        "each dot is another training, at the step with the best validation accuracy.\n"
         + describe([{**point, "n_samples": 0} for point in spiking])
         + "\n"
         + describe(perceptrons)
