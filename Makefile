@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow test-cluster lint clean benchmarks
+.PHONY: demo docs test test-slow test-cluster lint clean benchmarks
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -13,6 +13,10 @@ BIN := .venv/bin
 demo: .venv/installed
 	$(BIN)/python train.py -exp=quickstart -n_threads=2
 	$(BIN)/python make_figures.py -exp=quickstart
+
+# The API reference in build/reference; a warning of the tool is an error.
+docs: .venv/installed
+	$(BIN)/python docs/build_reference.py build/reference
 
 lint: .venv/installed
 	$(BIN)/ruff check .

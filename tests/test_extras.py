@@ -36,6 +36,6 @@ def test_every_extra_is_declared():
         "project"
     ]
     declared = set(project["optional-dependencies"])
-    assert {*EXTRAS.values(), "cluster", "cuda", "benchmark", "test"} <= declared
+    assert {*EXTRAS.values(), "cluster", "cuda", "benchmark", "docs", "test"} <= declared
     core = " ".join(project["dependencies"]).lower()
     assert all(package.lower() not in core for package in EXTRAS)
