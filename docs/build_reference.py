@@ -13,6 +13,7 @@ from pathlib import Path
 typing.GENERATING_DOCUMENTATION = "jaxrobust"  # type: ignore[attr-defined]
 
 import pdoc  # noqa: E402
+import pdoc.render  # noqa: E402
 
 # The face with its packages, the rooms that have no name there, and the engine.
 MODULES = (

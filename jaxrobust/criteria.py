@@ -14,11 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
+from jax.core import Tracer
 from jaxtyping import Bool, Float, Int, Shaped
 
 from jaxrobust.errors import InputError
+from jaxrobust.numerics import mean_where
 from jaxrobust.registry import Registry
-from jaxrobust.trees import Number, check_numbers, settings_tree, static
+from jaxrobust.trees import Number, check_finite, check_numbers, settings_tree, static
 
 Outputs = Float[Array, "batch *outputs"]
 Labels = Shaped[Array, "batch *labels"]
@@ -32,7 +34,8 @@ class Criterion(Protocol):
 
     Implementations are frozen dataclasses made a tree by ``settings_tree``. Both functions are pure, are
     traced, keep the dtype of the outputs, and are finite for finite outputs. A sample's score depends on that
-    sample alone, so that the metric does not depend on how a data set is cut into chunks.
+    sample alone, so that the metric does not depend on how a data set is cut into chunks. With labels per
+    time step, ``counted_steps`` says which steps have one; padding has the label -1, or targets of NaN.
 
     Example:
         >>> @settings_tree
@@ -60,6 +63,20 @@ class Criterion(Protocol):
         ...
 
 
+def counted_steps(labels: Labels) -> Bool[Array, "batch time"] | None:
+    """Which time steps have a label: all but those of -1, or of NaN targets; None for labels per sample.
+
+    Example:
+        >>> counted_steps(jnp.array([[0, 1, -1]])).tolist()
+        [[True, True, False]]
+    """
+    if jnp.issubdtype(labels.dtype, jnp.integer) and labels.ndim == 2:
+        return labels >= 0
+    if jnp.issubdtype(labels.dtype, jnp.floating) and labels.ndim == 3:
+        return ~jnp.isnan(labels[..., 0])
+    return None
+
+
 def is_answer(outputs: Float[Array, "batch *steps classes"]) -> Bool[Array, "batch *steps"]:
     """Whether the largest output is a finite number; -inf masks a class, NaN and +inf are no answer.
 
@@ -84,7 +101,7 @@ def is_hit(outputs: Float[Array, "batch *steps classes"], labels: Int[Array, "ba
     """
     check_label_form(labels, outputs.shape)
     hits = (jnp.argmax(outputs, axis=-1) == labels) & is_answer(outputs)
-    return hits if hits.ndim == 1 else jnp.mean(hits, axis=tuple(range(1, hits.ndim)))
+    return hits if hits.ndim == 1 else mean_where(hits.astype(outputs.dtype), counted_steps(labels), axis=1)
 
 
 @settings_tree
@@ -118,13 +135,16 @@ class CrossEntropy:
     def loss(self, outputs: Outputs, labels: Labels) -> Float[Array, ""]:
         """The mean cross-entropy, in nats."""
         check_label_form(labels, outputs.shape)
+        counts = counted_steps(labels)
+        labels = labels if counts is None else jnp.maximum(labels, 0)
         losses = optax.softmax_cross_entropy_with_integer_labels(outputs, labels)
         if self.smoothing is not None:
             uniform = -jnp.mean(jax.nn.log_softmax(outputs), axis=-1)
             losses = (1 - self.smoothing) * losses + self.smoothing * uniform
         if self.class_weights is None:
-            return jnp.mean(losses)
+            return mean_where(losses, counts)
         weights = jnp.asarray(self.class_weights, losses.dtype)[labels]
+        weights = weights if counts is None else jnp.where(counts, weights, 0)
         return jnp.sum(weights * losses) / jnp.sum(weights)
 
     def score(self, outputs: Outputs, labels: Labels) -> Scores:
@@ -158,10 +178,14 @@ class Hinge:
     def loss(self, outputs: Outputs, labels: Labels) -> Float[Array, ""]:
         """The mean hinge loss."""
         check_label_form(labels, outputs.shape)
+        counts = counted_steps(labels)
+        labels = labels if counts is None else jnp.maximum(labels, 0)
         of_label = jnp.take_along_axis(outputs, labels[..., None], axis=-1)
         terms = jax.nn.relu(self.margin - of_label + outputs) ** self.order
         is_other = jnp.arange(outputs.shape[-1]) != labels[..., None]
-        return jnp.mean(jnp.where(is_other, terms, 0)).astype(outputs.dtype)
+        terms = jnp.where(is_other, terms, 0)
+        counts = counts if counts is None else jnp.broadcast_to(counts[..., None], terms.shape)
+        return mean_where(terms, counts).astype(outputs.dtype)
 
     def score(self, outputs: Outputs, labels: Labels) -> Scores:
         """Whether the largest output is that of the label."""
@@ -189,15 +213,18 @@ class SoftTargets:
 
     def loss(self, outputs: Outputs, labels: Labels) -> Float[Array, ""]:
         """The mean cross-entropy between the two softmaxes, in nats."""
+        counts = counted_steps(labels)
+        labels = labels if counts is None else jnp.where(counts[..., None], labels, 0)
         targets = jax.nn.softmax(labels / self.temperature)
         log_p = jax.nn.log_softmax(outputs / self.temperature)
         # A class that is masked in both networks (-inf) would be 0 times -inf.
         log_p = jnp.where(targets > 0, log_p, 0)
-        return -jnp.mean(jnp.sum(targets * log_p, axis=-1)).astype(outputs.dtype)
+        return -mean_where(jnp.sum(targets * log_p, axis=-1), counts).astype(outputs.dtype)
 
     def score(self, outputs: Outputs, labels: Labels) -> Scores:
         """Whether both networks give the same answer."""
-        return is_hit(outputs, jnp.argmax(labels, axis=-1))
+        answers, counts = jnp.argmax(labels, axis=-1), counted_steps(labels)
+        return is_hit(outputs, answers if counts is None else jnp.where(counts, answers, -1))
 
 
 @settings_tree
@@ -214,16 +241,29 @@ class SquaredError:
     is_classification: ClassVar[bool] = False
 
     def loss(self, outputs: Outputs, labels: Labels) -> Float[Array, ""]:
-        """The mean over samples and outputs."""
-        return -jnp.mean(self.score(outputs, labels))
+        """The mean over samples, or time steps, and outputs."""
+        errors, counts = self._errors(outputs, labels)
+        return -jnp.mean(self.score(outputs, labels)) if counts is None else mean_where(errors, counts)
 
     def score(self, outputs: Outputs, labels: Labels) -> Scores:
         """Minus each sample's mean squared error."""
+        errors, counts = self._errors(outputs, labels)
+        return (
+            -jnp.mean(errors, axis=tuple(range(1, errors.ndim)))
+            if counts is None
+            else -mean_where(errors, counts, axis=1)
+        )
+
+    def _errors(self, outputs: Outputs, labels: Labels) -> tuple[Array, Array | None]:
+        """Squared errors and None; with targets per time step, means over their outputs and which count."""
         if outputs.shape != labels.shape:
             raise InputError(
                 f"A squared error needs labels of the outputs' shape {outputs.shape}, not {labels.shape}."
             )
-        return -jnp.mean((outputs - labels) ** 2, axis=tuple(range(1, outputs.ndim)))
+        if (counts := counted_steps(labels)) is None:
+            return (outputs - labels) ** 2, None
+        # NaN targets go before the difference: the derivative of a branch that is not taken would be NaN.
+        return jnp.mean((outputs - jnp.where(counts[..., None], labels, 0)) ** 2, axis=-1), counts
 
 
 @settings_tree
@@ -304,11 +344,20 @@ def check_labels(criterion: Criterion, labels: np.ndarray, n_outputs: int, what:
             f"{type(criterion).__name__} compares classes, but {what} are {labels.dtype}; give indices of "
             f"classes, or choose a criterion such as SquaredError."
         )
-    if labels.size and not (labels.min() >= 0 and labels.max() < n_outputs):
+    lowest = 0 if labels.ndim == 1 else -1  # of padding
+    if labels.size and not (labels.min() >= lowest and labels.max() < n_outputs):
         raise InputError(
             f"{what} reach from {labels.min()} to {labels.max()}, but the network has {n_outputs} outputs, "
             f"for the classes 0 to {n_outputs - 1}."
         )
+
+
+def check_finite_labels(labels: Any, what: str) -> None:
+    """Raise ``InputError`` for targets of NaN or infinity; whole time steps of NaN are padding."""
+    if jnp.issubdtype(labels.dtype, jnp.floating) and labels.ndim == 3 and not isinstance(labels, Tracer):
+        values = np.asarray(labels)
+        labels = values[~np.isnan(values).all(axis=-1)]
+    check_finite(labels, what)
 
 
 def check_classification(criterion: Criterion, what: str) -> None:

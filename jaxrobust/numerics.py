@@ -10,7 +10,7 @@ from typing import TypeVar
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float, PyTree
+from jaxtyping import Bool, Float, PyTree
 
 from jaxrobust.errors import InputError
 
@@ -45,6 +45,23 @@ def norm(x: Float[Array, "..."]) -> Float[Array, ""]:
     Squares below 1e-45 count as zero in float32: use ``unit`` for the direction of tiny vectors.
     """
     return root(jnp.sum(x**2))
+
+
+def mean_where(
+    values: Float[Array, "*shape"],
+    counts: Bool[Array, "*shape"] | None,
+    axis: int | tuple[int, ...] | None = None,
+) -> Float[Array, "*rest"]:
+    """Return the mean of the values that count, 0 if none does; the plain mean if no mask is given.
+
+    Example:
+        >>> print(mean_where(jnp.array([1.0, 3.0, jnp.nan]), jnp.array([True, True, False])))
+        2.0
+    """
+    if counts is None:
+        return jnp.mean(values, axis=axis)
+    total = jnp.sum(jnp.where(counts, values, 0), axis=axis)
+    return total / jnp.maximum(jnp.sum(counts, axis=axis), 1).astype(total.dtype)
 
 
 def divide(x: Float[Array, "*shape"], length: Float[Array, "..."]) -> Float[Array, "*shape"]:

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 import jax
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from jaxrobust.attacks.parameter_attack import ParameterAttack, attack
 from jaxrobust.errors import InputError
@@ -38,6 +38,7 @@ def robust_loss(
     treat_as_constant: bool = False,
     logits: Float[Array, "batch classes"] | None = None,
     task_loss: Callable[[Parameters], Float[Array, ""]] | None = None,
+    counts: Bool[Array, "batch time"] | None = None,
 ) -> Float[Array, ""]:
     """How much an attack on the parameters changes the answers; add ``beta`` times this to the task loss.
 
@@ -52,6 +53,7 @@ def robust_loss(
         treat_as_constant: Whether the attacked parameters are held fixed in the gradient.
         logits: ``apply(parameters, inputs)`` if it is known already; otherwise it is computed.
         task_loss: The task loss as a function of the parameters; needed by ``"madry"`` only.
+        counts: With logits per time step, the steps that count: all but padding.
 
     Raises:
         InputError: The boundary loss does not exist, or has no gradient, or lacks its task loss.
@@ -75,8 +77,8 @@ def robust_loss(
     logits = apply(parameters, inputs) if logits is None else logits
     constant_logits = jax.lax.stop_gradient(logits)
     attacked = attack(
-        lambda p: divergence(constant_logits, apply(p, inputs)), parameters, key, settings
+        lambda p: divergence(constant_logits, apply(p, inputs), counts), parameters, key, settings
     ).parameters
     if treat_as_constant:
         attacked = jax.lax.stop_gradient(attacked)
-    return divergence(logits, apply(attacked, inputs))
+    return divergence(logits, apply(attacked, inputs), counts)

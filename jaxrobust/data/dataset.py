@@ -15,7 +15,8 @@ class Examples:
         inputs: float32, `(n, h, w, c)` in [0, 1] for images, `(n, time, features)` for sequences.
             Memory-mapped and read-only after `load`.
         labels: int32, `(n,)` or `(n, time)`, each an index into the data set's `classes`; or float32
-            `(n, ...)`, targets of a regression or of another network.
+            `(n, ...)`, targets of a regression or of another network. At the padding of sequences with a
+            label per time step -1, or NaN.
         groups: int64, `(n,)`: the patient or speaker each sample comes from; None where nobody is known.
 
     Raises:
@@ -63,7 +64,8 @@ class Examples:
 
     def counts(self, classes: int) -> tuple[int, ...]:
         """How many samples each of the first `classes` classes has."""
-        return tuple(int(count) for count in np.bincount(self.labels.ravel(), minlength=classes))
+        labels = self.labels.ravel()
+        return tuple(int(count) for count in np.bincount(labels[labels >= 0], minlength=classes))
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,11 @@ class Dataset:
     def is_regression(self) -> bool:
         """True if labels are floating-point targets."""
         return self.train.labels.dtype == np.float32
+
+    @property
+    def has_steps(self) -> bool:
+        """True if there is one label per time step."""
+        return self.train.labels.dtype == np.int32 and self.train.labels.ndim == 2
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.train.inputs.shape[1:]))

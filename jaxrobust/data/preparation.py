@@ -153,7 +153,8 @@ def _check_parts(name: str, parts: Parts) -> None:
         examples: Examples = getattr(parts, part)
         is_regression = examples.labels.dtype == np.float32
         counts = () if is_regression else examples.counts(len(parts.classes))
-        if len(counts) > len(parts.classes) or (counts and len(examples) and examples.labels.min() < 0):
+        lowest = 0 if examples.labels.ndim == 1 else -1  # the padding of labels per time step
+        if len(counts) > len(parts.classes) or (counts and len(examples) and examples.labels.min() < lowest):
             raise InputError(
                 f"{name} has labels outside 0..{len(parts.classes) - 1} in {part}: mend the labels."
             )

@@ -17,9 +17,16 @@ from jax import Array
 from jax.core import Tracer
 from jaxtyping import Bool, Float, Int, PyTree
 
-from jaxrobust.criteria import CrossEntropy, check_label_form, check_labels
+from jaxrobust.criteria import (
+    CrossEntropy,
+    check_finite_labels,
+    check_label_form,
+    check_labels,
+    counted_steps,
+)
 from jaxrobust.errors import InputError
 from jaxrobust.losses import DIVERGENCES, Apply
+from jaxrobust.numerics import mean_where
 from jaxrobust.settings import nearest
 from jaxrobust.trees import Parameters, check_finite
 
@@ -54,7 +61,7 @@ def check_samples(
             f"Inputs and labels must be as many, but their shapes are {tuple(inputs.shape)} and "
             f"{tuple(labels.shape)}."
         )
-    check_finite(labels, "The labels")
+    check_finite_labels(labels, "The labels")
     if n_outputs is not None and not isinstance(labels, Tracer):
         check_labels(CrossEntropy(), np.asarray(labels), n_outputs, "the labels")
     return inputs, labels
@@ -187,7 +194,10 @@ def cross_entropy(
     def values_of(parameters: Parameters, chunk: tuple[Array, Array]) -> Array:
         logits = apply(parameters, chunk[0])
         check_label_form(chunk[1], logits.shape)
-        return optax.softmax_cross_entropy_with_integer_labels(logits, chunk[1])
+        if (counts := counted_steps(chunk[1])) is None:
+            return optax.softmax_cross_entropy_with_integer_labels(logits, chunk[1])
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.maximum(chunk[1], 0))
+        return mean_where(losses, counts, axis=1)
 
     mean, is_checked = mean_over(values_of, (inputs, labels), batch_size=batch_size), False
 
@@ -212,7 +222,7 @@ def logits_of(
     inputs, _ = check_samples(inputs)
     chunks, _ = in_chunks(inputs, batch_size)
     logits = jax.lax.map(lambda chunk: apply(parameters, chunk), chunks)
-    return logits.reshape(-1, logits.shape[-1])[: inputs.shape[0]]
+    return logits.reshape(-1, *logits.shape[2:])[: inputs.shape[0]]
 
 
 def divergence_from(
@@ -221,6 +231,7 @@ def divergence_from(
     inputs: Float[Array, "samples ..."],
     divergence: str = "kl",
     *,
+    labels: Int[Array, "samples ..."] | None = None,
     batch_size: int | None = None,
 ) -> Loss:
     """How far the logits move away from those at ``parameters``, averaged over all samples.
@@ -230,6 +241,7 @@ def divergence_from(
         parameters: Where to measure from; held constant.
         inputs: All samples.
         divergence: ``"kl"``, ``"reverse_kl"``, ``"js"`` or ``"l2"``.
+        labels: With labels per time step, these: only steps that have one count.
         batch_size: Samples computed at once.
 
     Raises:
@@ -239,11 +251,14 @@ def divergence_from(
         hint = nearest(divergence, DIVERGENCES)
         raise InputError(f"There is no divergence {divergence!r}; there are {', '.join(DIVERGENCES)}.{hint}")
     inputs, _ = check_samples(inputs)
+    counts = None if labels is None else counted_steps(labels)
     nominal = jax.lax.stop_gradient(logits_of(apply, parameters, inputs, batch_size=batch_size))
+
     # The divergences are means over a batch; of batches of one sample, they are values of samples.
-    of_samples = jax.vmap(lambda p, q: DIVERGENCES[divergence](p[None], q[None]))
+    def of_sample(p: Array, q: Array, counts: Array | None) -> Array:
+        return DIVERGENCES[divergence](p[None], q[None], counts if counts is None else counts[None])
 
-    def values_of(attacked: Parameters, chunk: tuple[Array, Array]) -> Array:
-        return of_samples(chunk[1], apply(attacked, chunk[0]))
+    def values_of(attacked: Parameters, chunk: tuple[Array, Array, Array | None]) -> Array:
+        return jax.vmap(of_sample)(chunk[1], apply(attacked, chunk[0]), chunk[2])
 
-    return mean_over(values_of, (inputs, nominal), batch_size=batch_size)
+    return mean_over(values_of, (inputs, nominal, counts), batch_size=batch_size)

@@ -71,7 +71,7 @@ def evaluation_loss(
         raise InputError(
             f"The loss of an attack must be one of {', '.join(names)}, not {loss!r}.{nearest(loss, names)}"
         )
-    return divergence_from(apply, parameters, inputs, loss, batch_size=batch_size)
+    return divergence_from(apply, parameters, inputs, loss, labels=labels, batch_size=batch_size)
 
 
 def worst_case(

@@ -1,5 +1,6 @@
 """The LSNN for sequences of different lengths."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxrobust.errors import InputError
+from jaxrobust.layers.adaptive_neurons import traces
 from jaxrobust.layers.dropout import kept
 from jaxrobust.networks.lsnn import LSNN, without_diagonal
 from jaxrobust.networks.network import Outputs, Shape
@@ -22,7 +24,8 @@ class PaddedLSNN(LSNN):
 
     Rates are means over the valid steps, so that logits, loss and gradient do not depend on padding: they are
     those of the ``LSNN`` on the sequence without it. ``jr.data.register(..., lengths=...)`` makes such
-    inputs. Values above 0.5 count as valid, which small changes of the inputs do not alter.
+    inputs. Values above 0.5 count as valid, which small changes of the inputs do not alter. With
+    ``readout="each_step"`` traces are 0 at padding, and the labels there (-1) keep it out of every mean.
 
     Attributes:
         n_in: Input features per time step, without the one that marks padding.
@@ -34,11 +37,6 @@ class PaddedLSNN(LSNN):
         >>> jax.eval_shape(network.forward, *network.init(jax.random.key(0)), inputs).logits.shape
         (5, 3)
     """
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.readout != "mean_rates":
-            raise InputError("A PaddedLSNN has one label per sequence; set readout='mean_rates'.")
 
     @property
     def positions(self) -> Mapping[str, Shape]:
@@ -80,7 +78,12 @@ class PaddedLSNN(LSNN):
             # A spike acts on later steps only: what padding would do has no weight, forwards and backwards.
             share = is_valid / jnp.maximum(jnp.sum(is_valid, axis=1, keepdims=True), 1)
             rates = jnp.einsum("tbu,bt->bu", spikes, share.astype(spikes.dtype))
-            rates = tap("rates", mask * rates, always=True)
-            return (sent * rates) @ parameters["w_out"] + parameters["b_out"], statistics
+            if self.readout == "mean_rates":
+                values = tap("rates", mask * rates, always=True)
+            else:
+                tap.recorded["rates"] = mask * rates
+                filtered = traces(mask * spikes, math.exp(-self.dt / self.tau)) * is_valid.T[..., None]
+                values = tap("traces", jnp.swapaxes(filtered, 0, 1))
+            return (sent * values) @ parameters["w_out"] + parameters["b_out"], statistics
 
         return run_with_taps(self, compute, tap, key=key, training=training)

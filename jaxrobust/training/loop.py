@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrobust.criteria import check_labels
+from jaxrobust.criteria import check_finite_labels, check_labels
 from jaxrobust.data.dataset import Examples
 from jaxrobust.errors import InputError
 from jaxrobust.networks.network import Variables
@@ -221,7 +221,7 @@ def _check_data(train_set: Examples, validation_set: Examples) -> None:
         raise InputError("The training set is empty; check the data set and its split.")
     for examples, name in ((train_set, "training"), (validation_set, "validation")):
         check_finite(examples.inputs, f"The inputs of the {name} set")
-        check_finite(examples.labels, f"The labels of the {name} set")
+        check_finite_labels(examples.labels, f"The labels of the {name} set")
 
 
 def _check(training: Training, state: TrainState, train_set: Examples, validation_set: Examples) -> None:

@@ -95,6 +95,32 @@ def test_padding_is_marked_and_not_looked_at():
     assert np.abs(loaded.train.inputs[0, 50:]).max() == 0
 
 
+@pytest.mark.parametrize(
+    ("labels", "padding"),
+    [
+        (np.arange(60 * 80).reshape(60, 80) % 3, -1),
+        (np.array(["a", "b", "c"])[np.arange(60 * 80).reshape(60, 80) % 3], -1),
+        (RANDOM.normal(size=(60, 80, 2)), np.nan),
+    ],
+)
+def test_labels_per_step_end_with_the_sequence(labels, padding):
+    lengths = np.where(np.arange(60) % 2, 80, 50)
+    bad = labels.copy()
+    bad[0, 50:] = "z" if labels.dtype.kind == "U" else -7 if labels.dtype.kind == "i" else np.inf
+    loaded = data.load(data.register("steps", (SERIES, bad), lengths={"train": lengths}))
+    for part in (loaded.train, loaded.validation, loaded.test):
+        is_padding = part.inputs[..., -1] == 0
+        assert is_padding.any()
+        np.testing.assert_array_equal(part.labels[is_padding], padding)
+        assert np.isfinite(part.labels[~is_padding]).all()
+        assert part.labels[~is_padding].min() > padding if padding == -1 else True
+    assert loaded.n_outputs == (2 if loaded.is_regression else 3)
+    assert loaded.has_steps != loaded.is_regression
+    bad[0, 49] = bad[0, 50]
+    refused((SERIES, bad), "name the class 'z'|reach from -7|must be finite", lengths={"train": lengths},
+            **{} if loaded.is_regression else {"classes": ("a", "b", "c")})  # fmt: skip
+
+
 def test_groups_are_not_divided():
     groups = np.arange(60) // 6
     loaded = data.load(
@@ -131,6 +157,9 @@ def test_other_bad_input_is_refused():
         test=(SERIES, LABELS),
     )
     refused((SERIES, LABELS), "lengths of train reach from 0 to 2", lengths={"train": LABELS})
+    refused((SERIES, LABELS), "lengths of train are float64", lengths={"train": LABELS + 1.0})
+    targets = {"lengths": {"train": np.full(60, 70)}}
+    refused((SERIES, SERIES[..., 0]), r"give \(n, time, targets\), \(60, 80, 1\) for one", **targets)
     with pytest.raises(InputError, match="'mnist' already"):
         data.register("mnist", (SERIES, LABELS))
     data.register("mine", (SERIES, LABELS))

@@ -43,5 +43,3 @@ def test_bad_input_is_refused():
     parameters = PLAIN.init(jax.random.key(0)).parameters
     with pytest.raises(InputError, match=r"\(batch, time, 4\).*marks valid time steps"):
         PADDED.forward(parameters, {}, jnp.ones((2, 9, 3)))
-    with pytest.raises(InputError, match="one label per sequence"):
-        PaddedLSNN(3, 2, readout="each_step")

@@ -13,6 +13,8 @@ from jaxrobust.errors import InputError
 # What is drawn from the training data for a part that is not given.
 SHARES = {"validation": 0.1, "test": 0.2}
 SEED = 0
+# The label of time steps behind the end of a sequence; criteria leave these out (``counted_steps``).
+NO_CLASS = -1
 
 
 class Given(NamedTuple):
@@ -21,7 +23,8 @@ class Given(NamedTuple):
     Attributes:
         inputs: ``(n, height, width, channels)``, ``(n, time, features)`` or ``(n, features)``.
         labels: ``(n,)`` integers or words, ``(n, time)`` integers, or floating-point targets ``(n, ...)``.
-        lengths: ``(n,)`` valid time steps of each sequence; None if all are valid.
+        lengths: ``(n,)`` valid time steps of each sequence; None if all are valid. Labels per time step have
+            none behind these.
         groups: ``(n,)`` patient, speaker or file of each sample; None if unknown. No group is divided.
     """
 
@@ -49,6 +52,7 @@ def make_parts(
     """
     if given.get("train") is None:
         raise InputError("A data set needs train=(inputs, labels).")
+    given = {part: None if each is None else _without_padding(part, each) for part, each in given.items()}
     names = _class_names(given, classes)
     parts = {part: _examples(part, arrays, names) for part, arrays in given.items() if arrays is not None}
     shapes = {part: examples.inputs.shape[1:] for part, examples in parts.items()}
@@ -74,6 +78,16 @@ def with_lengths(inputs: np.ndarray, lengths: Any, part: str) -> np.ndarray:
     Raises:
         InputError: No sequences, or lengths that do not fit them.
     """
+    is_valid = valid_steps(inputs, lengths, part)[..., None]
+    return np.concatenate([np.where(is_valid, inputs, 0), is_valid], axis=-1, dtype=np.float32)
+
+
+def valid_steps(inputs: np.ndarray, lengths: Any, part: str) -> np.ndarray:
+    """Which time steps ``(n, time)`` of sequences ``(n, time, features)`` are no padding.
+
+    Raises:
+        InputError: No sequences, or lengths that do not fit them.
+    """
     lengths = np.asarray(lengths)
     if inputs.ndim != 3:
         raise InputError(f"lengths of {part} belong to sequences (n, time, features), not {inputs.shape}.")
@@ -87,8 +101,26 @@ def with_lengths(inputs: np.ndarray, lengths: Any, part: str) -> np.ndarray:
             f"lengths of {part} reach from {lengths.min()} to {lengths.max()}, but sequences have "
             f"{inputs.shape[1]} time steps: give numbers from 1 to {inputs.shape[1]}."
         )
-    is_valid = (np.arange(inputs.shape[1]) < lengths[:, None])[..., None]
-    return np.concatenate([np.where(is_valid, inputs, 0), is_valid], axis=-1, dtype=np.float32)
+    return np.arange(inputs.shape[1]) < lengths[:, None]
+
+
+def _without_padding(part: str, given: Given) -> Given:
+    """The same with the first step's labels at padding, as what stands there does not matter."""
+    inputs, labels = np.asarray(given.inputs), np.asarray(given.labels)
+    if given.lengths is None or inputs.ndim != 3 or not _is_per_step(labels, inputs):
+        return given
+    if labels.dtype.kind == "f" and labels.ndim == 2:
+        raise InputError(
+            f"Targets of {part} have shape {labels.shape}: with lengths give (n, time, targets), "
+            f"{(*labels.shape, 1)} for one target per time step."
+        )
+    is_valid = valid_steps(inputs, given.lengths, part).reshape(labels.shape[:2] + (1,) * (labels.ndim - 2))
+    return given._replace(labels=np.where(is_valid, labels, labels[:, :1]))
+
+
+def _is_per_step(labels: np.ndarray, inputs: np.ndarray) -> bool:
+    n_axes = (2, 3) if labels.dtype.kind == "f" else (2,)
+    return labels.ndim in n_axes and labels.shape[:2] == inputs.shape[:2]
 
 
 def _class_names(given: dict[str, Given | None], classes: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -118,11 +150,9 @@ def _examples(part: str, given: Given, classes: tuple[str, ...] | None) -> Examp
     inputs = _inputs(part, given)
     labels = _labels(part, np.asarray(given.labels), inputs, classes)
     if given.lengths is not None:
-        if labels.ndim == 2 and labels.dtype == np.int32:
-            raise InputError(
-                f"lengths of {part} need one label per sequence: labels per time step have no lengths yet."
-            )
         inputs = with_lengths(inputs, given.lengths, part)
+        if _is_per_step(labels, inputs):
+            labels[inputs[..., -1] == 0] = np.nan if classes is None else NO_CLASS
     groups = None if given.groups is None else np.asarray(given.groups, np.int64)
     return Examples(inputs, labels, groups)
 
@@ -138,9 +168,9 @@ def _inputs(part: str, given: Given) -> np.ndarray:
     if raw.dtype == np.uint8 and raw.ndim == 4:
         inputs /= 255
     odd = [i for i, row in enumerate(inputs) if not np.isfinite(row).all()]
-    if odd and given.lengths is not None and inputs.ndim == 3:  # what padding holds does not matter
-        lengths = np.asarray(given.lengths)
-        odd = [i for i in odd if i >= len(lengths) or not np.isfinite(inputs[i, : lengths[i]]).all()]
+    if odd and given.lengths is not None:  # what padding holds does not matter
+        is_valid = valid_steps(inputs, given.lengths, part)
+        odd = [i for i in odd if not np.isfinite(inputs[i, is_valid[i]]).all()]
     if odd:
         raise InputError(
             f"Inputs of {part} are not finite in {len(odd)} samples, the first is {odd[0]}: "
@@ -163,7 +193,7 @@ def _labels(part: str, labels: np.ndarray, inputs: np.ndarray, classes: tuple[st
     if labels.dtype.kind in "US":
         if odd := sorted(set(labels.ravel().astype(str)) - set(classes)):
             raise InputError(
-                f"Labels of {part} name the class {odd[0]!r}; the classes are {', '.join(classes)}."
+                f"Labels of {part} name the class {str(odd[0])!r}; the classes are {', '.join(classes)}."
             )
         return _index(labels, classes)
     _check_shape(part, labels, inputs, len(classes))

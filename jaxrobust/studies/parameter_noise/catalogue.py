@@ -25,6 +25,7 @@ def _dropout(model: Settings) -> dict[str, Any]:
 
 def _lsnn(model: Settings, dataset: Dataset) -> LSNN:
     constants = {name: model[name] for name in NEURONS}
+    constants |= {"readout": "each_step"} if dataset.has_steps else {}
     n_in, n_out = dataset.train.inputs.shape[-1], len(dataset.classes)
     if dataset.has_lengths:
         return PaddedLSNN(n_in=n_in - 1, n_out=n_out, **constants, **_dropout(model))

@@ -55,7 +55,8 @@ class GradientDifference:
             if self.boundary_loss == "madry":
                 return task_loss(p)
             logits = objective.forward(jax.lax.stop_gradient(parameters), objective.inputs, key).logits
-            return DIVERGENCES[self.boundary_loss](logits, objective.forward(p, objective.inputs, key).logits)
+            attacked = objective.forward(p, objective.inputs, key).logits
+            return DIVERGENCES[self.boundary_loss](logits, attacked, objective.counts)
 
         def robust():
             attacked = attack(boundary_loss, parameters, keys_of(key).attack, self.attack).parameters

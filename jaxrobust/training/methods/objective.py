@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Shaped
 
-from jaxrobust.criteria import Criterion, CrossEntropy
+from jaxrobust.criteria import Criterion, CrossEntropy, counted_steps
 from jaxrobust.networks.network import Network, Outputs, Statistics
 from jaxrobust.networks.taps import NO_TAPS, Taps
 from jaxrobust.trees import Number, Parameters
@@ -73,6 +73,11 @@ class Objective(NamedTuple):
     def labels(self) -> Shaped[Array, "batch ..."]:
         """The batch's labels."""
         return self.batch.labels
+
+    @property
+    def counts(self) -> Bool[Array, "batch time"] | None:
+        """Which time steps have a label; None with one label per sample."""
+        return counted_steps(self.labels)
 
     def with_inputs(self, inputs: Float[Array, "batch ..."]) -> "Objective":
         """Return the same objective on other inputs with the same labels."""

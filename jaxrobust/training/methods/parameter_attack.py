@@ -56,6 +56,7 @@ class ParameterAttackTraining:
                 treat_as_constant=self.treat_as_constant,
                 logits=forward.logits if isinstance(self.base, Standard) else None,
                 task_loss=lambda p: objective.loss(p, key)[0],
+                counts=objective.counts,
             )
 
         return loss + self.beta * after_warmup(objective, self.warmup, robust, jnp.zeros_like(loss)), forward

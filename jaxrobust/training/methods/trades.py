@@ -43,10 +43,10 @@ class Trades:
         answers = objective.evaluate(fixed, objective.inputs).logits
 
         def divergence(inputs: Array) -> Array:
-            return kl(answers, objective.evaluate(fixed, inputs).logits)
+            return kl(answers, objective.evaluate(fixed, inputs).logits, objective.counts)
 
         attacked = self.attack(divergence, objective.inputs, keys_of(key).attack_on_inputs)
         is_plain = isinstance(self.base, Standard)  # whose forward pass need not be computed again
         clean = outputs if is_plain else objective.forward(parameters, objective.inputs, key)
-        robust = kl(clean.logits, objective.forward(parameters, attacked, key).logits)
+        robust = kl(clean.logits, objective.forward(parameters, attacked, key).logits, objective.counts)
         return loss + self.beta * robust, outputs
