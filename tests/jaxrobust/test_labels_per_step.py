@@ -78,7 +78,7 @@ def test_the_robust_loss_and_its_gradient_do_not_depend_on_padding():
     one, other = (both(*objective_of(n).batch) for n in (6, 8))
     assert one[0] > jnp.float32(0)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), one, other)
-    alone = LSNN(3, 3, n_hidden=5, readout="each_step").forward(PARAMETERS, {}, SIGNAL[:1, :4])
+    alone = LSNN(3, 3, n_hidden=5, readout="each_step").forward(PARAMETERS, {}, jnp.asarray(SIGNAL[:1, :4]))
     padded = NETWORK.forward(PARAMETERS, {}, objective_of(8).inputs)
     np.testing.assert_allclose(padded.logits[0, :4], alone.logits[0], atol=1e-6)
     np.testing.assert_allclose(padded.activations["rates"][0], alone.activations["rates"][0], atol=1e-6)

@@ -27,7 +27,7 @@ def test_logits_and_gradients_see_valid_steps_only(padding):
         return jnp.sum(outputs.logits**2), outputs
 
     def one_by_one(p):
-        each = [PLAIN.forward(p, {}, signal[i : i + 1, :n]) for i, n in enumerate(LENGTHS)]
+        each = [PLAIN.forward(p, {}, jnp.asarray(signal[i : i + 1, :n])) for i, n in enumerate(LENGTHS)]
         return sum(jnp.sum(one.logits**2) for one in each), each
 
     (_, outputs), gradient = jax.jit(jax.value_and_grad(padded, has_aux=True))(parameters)
