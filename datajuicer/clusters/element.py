@@ -117,15 +117,34 @@ def main(folder: str, digest: str) -> int:
     campaigns.write_trace(place, here.index, trace)
     sys.path[:] = dict.fromkeys([*campaign.path, *sys.path])
     packages = [n.removeprefix("code of ") for n in campaign.made_with if n.startswith("code of ")]
-    if other := difference(campaign.made_with, made_with(packages)):
-        sentence = (
-            f"{socket.gethostname()} has {other} than the plan was made with: set up the same there, or "
-            "submit again with -retry"
-        )
-        campaigns.write_trace(place, here.index, replace(trace, notes={"": sentence}))
-        raise UsageError(sentence)
-    chunk = campaigns.read_chunk(place, campaign.elements[here.index - 1])
+    try:
+        if other := difference(campaign.made_with, made_with(packages)):
+            raise UsageError(
+                f"{socket.gethostname()} has {other} than the plan was made with: set up the same there, or "
+                "submit again with -retry"
+            )
+        chunk = _chunk(place, campaign, here)
+    except UsageError as error:
+        campaigns.write_trace(place, here.index, replace(trace, notes={"": str(error)}))
+        raise
     return _compute(place, campaign, chunk, scheduler, here, trace)
+
+
+def _chunk(place: Path, campaign: Campaign, here: Place) -> Chunk:
+    """What this element computes.
+
+    Raises:
+        UsageError: It is not what was planned, or a file that defines a part of it cannot be imported.
+    """
+    try:
+        return campaigns.read_chunk(place, campaign.elements[here.index - 1])
+    except UsageError:
+        raise
+    except Exception as error:  # whatever importing a user's file raises
+        raise UsageError(
+            f"{socket.gethostname()} cannot import what a point holds ({type(error).__name__}: {error}): keep "
+            "the file that defines it, as it was named, where all nodes see it, and submit again with -retry"
+        ) from error
 
 
 def place_store(place: Path) -> Store:
