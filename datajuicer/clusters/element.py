@@ -142,8 +142,8 @@ def _chunk(place: Path, campaign: Campaign, here: Place) -> Chunk:
         raise
     except Exception as error:  # whatever importing a user's file raises
         raise UsageError(
-            f"{socket.gethostname()} cannot import what a point holds ({type(error).__name__}: {error}): keep "
-            "the file that defines it, as it was named, where all nodes see it, and submit again with -retry"
+            f"{socket.gethostname()} cannot import what a point holds ({type(error).__name__}: {error}): "
+            "keep the file that defines it where all nodes see it, and submit again with -retry"
         ) from error
 
 
