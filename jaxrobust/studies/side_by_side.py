@@ -1,6 +1,7 @@
 """Train grid points side by side as jobs of the engine: files, notes, progress and stops."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import jax
@@ -11,7 +12,14 @@ from jaxrobust.data.dataset import Dataset
 from jaxrobust.training.checkpoints import save_tree
 from jaxrobust.training.loop import CHECKPOINT, kept_file, train
 from jaxrobust.training.malloc import keep_freed_memory
-from jaxrobust.training.training import Trained, Training, TrainingDiverged, TrainingStopped
+from jaxrobust.training.methods.joining import join
+from jaxrobust.training.training import (
+    Trained,
+    Training,
+    TrainingDiverged,
+    TrainingStopped,
+    program_structure,
+)
 
 Result = TypeVar("Result")
 PARAMETERS = "parameters"  # entries of a finished point
@@ -45,7 +53,10 @@ def train_side_by_side(
 def train_as_jobs(
     trainings: Sequence[Training], dataset: Dataset, jobs: Sequence[dj.Job]
 ) -> list[Trained | TrainingDiverged]:
-    """Train models of one program as jobs, for studies that store something else of them."""
+    """Train models as jobs, for studies that store something else of them.
+
+    Models of one program train side by side, several programs one after the other.
+    """
     keep_freed_memory()
     for job in jobs:
         job.note(
@@ -63,16 +74,42 @@ def train_as_jobs(
     def stop_requested() -> bool:
         return any(job.stop_requested() for job in jobs)
 
-    try:
-        results = train(
-            trainings, dataset.train, dataset.validation, progress=progress, stop_requested=stop_requested
-        )
-    except TrainingStopped as stopped:
-        raise dj.Interrupted(str(stopped)) from stopped
-    for result, job in zip(results, jobs, strict=True):
+    results: dict[int, Trained | TrainingDiverged] = {}
+    for program in programs_of(trainings, join_methods=jax.default_backend() != "cpu"):
+        try:
+            trained = train(
+                list(program.values()),
+                dataset.train,
+                dataset.validation,
+                progress=progress,
+                stop_requested=stop_requested,
+            )
+        except TrainingStopped as stopped:
+            raise dj.Interrupted(str(stopped)) from stopped
+        results |= dict(zip(program, trained, strict=True))
+    ordered = [results[index] for index in range(len(trainings))]
+    for result, job in zip(ordered, jobs, strict=True):
         if isinstance(result, Trained):
             (job.folder / CHECKPOINT).unlink(missing_ok=True)
-    return results
+    return ordered
+
+
+def programs_of(trainings: Sequence[Training], *, join_methods: bool) -> list[dict[int, Training]]:
+    """Divide trainings into programs: those of one structure, by their index.
+
+    Args:
+        trainings: One per model.
+        join_methods: Whether parts that a method lacks are computed at weight zero where another has them
+            (``methods.joining``): one program of more models pays on a GPU. A CPU trains models one after the
+            other, and would compute for each what has no effect.
+    """
+    if join_methods:
+        methods = join([training.method for training in trainings])
+        trainings = [replace(t, method=method) for t, method in zip(trainings, methods, strict=True)]
+    programs: dict[Hashable, dict[int, Training]] = {}
+    for index, training in enumerate(trainings):
+        programs.setdefault(program_structure(training), {})[index] = training
+    return list(programs.values())
 
 
 def only(results: Sequence[Result | Exception]) -> Result:

@@ -1,8 +1,16 @@
 """Which grid points train in one program: read off the trainings as they are built."""
 
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
 import pytest
 
+from jaxrobust import data
 from jaxrobust.studies.parameter_noise.catalogue import FAMILIES, digits_mlp, family_named
+from jaxrobust.studies.side_by_side import programs_of
+from jaxrobust.training.loop import train
 
 
 @pytest.mark.parametrize(
@@ -46,3 +54,46 @@ def test_every_family_has_programs_of_its_own(name):
     family = family_named(name)
     assert family.program_of(family.make() | {"seed": 4}) == family.program_of(family.make())
     assert "0x" not in family.program_of(family.make())  # an address would differ between processes
+
+
+def trainings(tmp_path, *settings):
+    """Digits of few steps, one folder each."""
+    dataset = data.blank("digits")
+    quick = {"n_hidden": (4,), "n_epochs": (0.01,), "learning_rate": (0.1,), "n_attack_steps": 2}
+    points = [digits_mlp.make() | quick | its for its in settings]
+    return [
+        digits_mlp._training(point, digits_mlp.network(point, dataset), dataset, tmp_path / str(index))
+        for index, point in enumerate(points)
+    ]
+
+
+MIXED = ({"beta_robustness": 0.0}, {"beta_robustness": 0.5}, {"beta_robustness": 0.0, "seed": 3})
+
+
+def test_a_cpu_computes_no_part_of_weight_zero():
+    given = trainings(Path(), *MIXED)
+    programs = programs_of(given, join_methods=False)
+    assert [list(program) for program in programs] == [[0, 2], [1]]
+    assert programs[0][2] is given[2]
+
+
+def test_joined_methods_are_one_program_with_the_results_of_several(tmp_path):
+    given = trainings(tmp_path, *MIXED)
+    (program,) = programs_of(given, join_methods=True)
+    assert list(program) == [0, 1, 2]
+    dataset = data.load("digits")
+    together = train(list(program.values()), dataset.train, dataset.validation)
+    for alone, beside in zip(given, together, strict=True):
+        (own,) = train(
+            [replace(alone, folder=tmp_path / "alone" / alone.folder.name)], dataset.train, dataset.validation
+        )
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+            own.parameters,
+            beside.parameters,
+        )
+
+
+def test_methods_that_cannot_join_are_programs_one_after_the_other():
+    given = trainings(Path(), {"beta_robustness": 0.5}, {"sam_rho": 0.1, "beta_robustness": 0.0})
+    assert [list(program) for program in programs_of(given, join_methods=True)] == [[0], [1]]

@@ -1,7 +1,7 @@
 """An architecture: what can be set about a network and its training, and the cachable training itself."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,13 @@ from jaxrobust.networks.network import Network
 from jaxrobust.settings import Setting, check_spelling, check_values
 from jaxrobust.studies.earlier_defaults import EARLIER
 from jaxrobust.studies.parameter_noise.patterns import check_patterns
-from jaxrobust.studies.parameter_noise.recipes import attack_of, method_of, optimizer_of, schedule_of
+from jaxrobust.studies.parameter_noise.recipes import (
+    attack_of,
+    joined_method_of,
+    method_of,
+    optimizer_of,
+    schedule_of,
+)
 from jaxrobust.studies.side_by_side import dataset_of, only, train_side_by_side
 from jaxrobust.studies.sources import WITHIN, training_code
 from jaxrobust.training.augmentation import augmentation_named
@@ -91,13 +97,16 @@ class NetworkFamily:
             )
 
     def program_of(self, model: Mapping[str, Any]) -> str:
-        """What points must have in common to train in one program, read off the training as it is built.
+        """Describe what points must have in common to train in one program, read off the built training.
 
-        Parts of weight zero count as there: beside a point that has them they are computed too.
+        Methods that can be joined through parts of weight zero (``methods.joining``) count as one; whether
+        they are is decided where they train.
         """
         dataset = data.blank(model["dataset"], split=model["split"] or None)
-        everything = {**model, "beta_robustness": 1.0, "noisy_forward_std": 1.0}
-        training = self._training(model, self.network(model, dataset), dataset, [everything], Path())
+        training = replace(
+            self._training(model, self.network(model, dataset), dataset, Path()),
+            method=joined_method_of(model),
+        )
         data_set = (model["dataset"], model["split"], model.get("data_folder", ""))
         return repr((data_set, program_structure(training)))
 
@@ -106,14 +115,13 @@ class NetworkFamily:
         model: Mapping[str, Any],
         network: Network,
         dataset: Dataset,
-        together_with: Sequence[Mapping[str, Any]],
         folder: Path,
     ) -> Training:
         is_image = dataset.train.inputs.ndim == 4
         input_bounds = (0.0, 1.0) if is_image else None
         return Training(
             network=network,
-            method=method_of(model, together_with=tuple(together_with), input_bounds=input_bounds),
+            method=method_of(model, input_bounds),
             schedule=schedule_of(model),
             optimizer=optimizer_of(model),
             batch_size=model["batch_size"],
@@ -141,7 +149,7 @@ class NetworkFamily:
         dataset = dataset_of(model[0])
         network = self.network(model[0], dataset)
         trainings = [
-            self._training(point, network, dataset, model, its_job.folder)
+            self._training(point, network, dataset, its_job.folder)
             for point, its_job in zip(model, job, strict=True)
         ]
         return train_side_by_side(trainings, dataset, job)

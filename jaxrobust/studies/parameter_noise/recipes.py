@@ -23,6 +23,7 @@ from jaxrobust.training.methods import (
     Standard,
     WeightMagnitude,
 )
+from jaxrobust.training.methods.joining import join
 from jaxrobust.training.optimizers import (
     BlockCoordinateDescent,
     Optimizer,
@@ -87,17 +88,11 @@ def _forward_noise(model: Settings) -> Method:
     return PerturbedForward(Matching(NOISE_MODES[mode](std), pattern))
 
 
-def method_of(
-    model: Settings,
-    together_with: tuple[Settings, ...] = (),
-    input_bounds: tuple[float, float] | None = None,
-) -> Method:
-    """The training method of a grid point.
+def method_of(model: Settings, input_bounds: tuple[float, float] | None = None) -> Method:
+    """Build the training method of a grid point, without the parts whose weight is zero.
 
     Args:
         model: Its settings.
-        together_with: Models that train in the same program: parts of weight zero are left out unless one of
-            them has such a part.
         input_bounds: The range of the inputs, which an attack on them does not leave.
 
     Raises:
@@ -126,12 +121,9 @@ def method_of(
             f"{around[0]} attacks the parameters in its own way; set beta_robustness=0.0 to use it alone."
         )
 
-    def has(name: str) -> bool:
-        return any(point[name] > 0 for point in (model, *together_with))
-
-    method: Method = _forward_noise(model) if has("noisy_forward_std") else Standard()
+    method: Method = _forward_noise(model) if model["noisy_forward_std"] > 0 else Standard()
     warmup = model["warmup"]
-    if has("beta_robustness"):
+    if model["beta_robustness"] > 0:
         robust = GradientDifference if model["hessian_robustness"] else ParameterAttackTraining
         method = robust(
             base=method,
@@ -159,3 +151,24 @@ def method_of(
         hidden = tuple(f"w{layer}" for layer in range(1, len(model["n_hidden"]) + 1))
         method = WeightMagnitude(method, model["weight_increase"], parameters=hidden)
     return FiringRates(method, model["reg"])
+
+
+# The parts that switch off at weight zero, and none of those that choose where the gradient is taken.
+_EVERY_PART = {
+    "beta_robustness": 1.0,
+    "noisy_forward_std": 1.0,
+    "awp": False,
+    "eps_pga": 0.0,
+    "amp_size": 0.0,
+    "sam_rho": 0.0,
+}
+
+
+def joined_method_of(model: Settings) -> Method:
+    """Build the method of a grid point with every part that can be joined to it, at weight zero.
+
+    Points whose joined methods have one structure may share a program; see ``methods.joining``.
+    """
+    beside = {**model, **_EVERY_PART}
+    beside["hessian_robustness"] = model["hessian_robustness"] and model["beta_robustness"] > 0
+    return join([method_of(model), method_of(beside)])[0]

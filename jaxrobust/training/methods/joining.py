@@ -39,6 +39,14 @@ def join(methods: Sequence[Method]) -> list[Method]:
     return given if any(method is None for method in joined) else [m for m in joined if m is not None]
 
 
+def _nested(parts: Sequence[Any]) -> Any:
+    """Put parts together, the first outermost."""
+    method: Any = Standard()
+    for part in reversed(parts):
+        method = replace(part, base=method) if hasattr(part, "base") else part
+    return method
+
+
 def _layers(method: Any) -> list[Any]:
     """The method and its bases, the outermost first; what is plain training at the end is left out."""
     layers = []
@@ -63,10 +71,7 @@ def _filled(mine: list[Any], template: list[Any]) -> Any:
             return None
     if left:
         return None
-    method: Any = Standard()
-    for part in reversed(parts):
-        method = replace(part, base=method) if hasattr(part, "base") else part
-    return method
+    return _nested(parts)
 
 
 def _same_kind(one: Any, other: Any) -> bool:
