@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 
 # Packages that only an extra installs.
 EXTRAS = {
@@ -42,6 +44,17 @@ class InputError(ValueError):
 
 class MissingExtra(InputError, ImportError):
     """A package that only an extra installs is not there."""
+
+
+def unused_gpu(device: Path = Path("/dev/nvidiactl")) -> str:
+    """A sentence if this machine has an NVIDIA GPU that JAX cannot use for lack of an extra, else nothing."""
+    plugins = ("jax_cuda12_plugin", "jax_cuda13_plugin")
+    if not device.exists() or any(find_spec(plugin) for plugin in plugins):
+        return ""
+    return (
+        "This machine has an NVIDIA GPU, but JAX computes on the CPU: pip install 'jaxrobust[cuda]' installs "
+        "what it needs."
+    )
 
 
 @contextmanager

@@ -22,10 +22,12 @@ class Registry:
         kind: What they are, for messages.
         members: What each must have.
         named: The settings by name, with their defaults.
+        plural: What several of them are called.
     """
 
     def __init__(self, kind: str, members: tuple[str, ...], built_in: dict[str, Any]):
         self.kind = kind
+        self.plural = "criteria" if kind == "criterion" else f"{kind}s"
         self.members = members
         self.named = dict(built_in)
         self._built_in = tuple(built_in)

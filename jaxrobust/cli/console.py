@@ -31,7 +31,6 @@ TEMPLATE = '''"""What this experiment asks, what to expect, and what it costs.
 """
 
 import jaxrobust as jr
-from jaxrobust.figures.over_levels import draw_over_levels
 from jaxrobust.studies.evaluations.mismatch import mismatch_sweep
 from jaxrobust.studies.training_points import training_point
 
@@ -61,6 +60,8 @@ class {name}:
 
     def visualize(self, grid, folder):
         """Draw figure and table; the points now hold "level" and "accuracies"."""
+        from jaxrobust.figures.over_levels import draw_over_levels  # training needs no matplotlib
+
         names = {{repr(method): name for name, method in METHODS.items()}}
         return draw_over_levels(grid, folder, "{name}", label=lambda point: names[repr(point["method"])])
 '''
@@ -131,7 +132,7 @@ def show(words: Sequence[str]) -> int:
         ("experiments", ", ".join(experiment_files(Path(read.options["experiments"]))) or "none"),
         ("networks (-arch)", ", ".join([*FAMILIES, *registered()])),
         ("data sets (-dataset)", ", ".join([*data.DATASETS, *registry.names()])),
-        *((f"{each.kind}s", ", ".join(each.named)) for each in REGISTRIES),
+        *((each.plural, ", ".join(each.named)) for each in REGISTRIES),
     ]
     print(columns(rows))
     return 0

@@ -184,6 +184,8 @@ def load_experiments(names: Sequence[str], folder: Path = FOLDER) -> dict[str, E
         shown = files[name].relative_to(folder.parent)
         try:
             module = importlib.import_module(".".join(shown.with_suffix("").parts))
+        except InputError as error:
+            raise BrokenExperiment(f"{shown}: {error}") from error
         except Exception as error:
             raise BrokenExperiment(f"{shown} cannot be imported: {type(error).__name__}: {error}.") from error
         if not hasattr(module, name):

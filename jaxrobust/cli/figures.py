@@ -21,7 +21,7 @@ from jaxrobust.cli.experiments import (
     protocols_of,
 )
 from jaxrobust.cli.imports import import_files
-from jaxrobust.cli.words import Option, Words, describe_options, read_words
+from jaxrobust.cli.words import Option, Words, as_invoked, describe_options, read_words
 from jaxrobust.errors import InputError
 from jaxrobust.studies.availability import on_stand_ins
 from jaxrobust.studies.stages import PlannedStage, finished, n_unfinished
@@ -47,7 +47,7 @@ def main(argv: Sequence[str], folder: Path = FOLDER) -> int:
     try:
         words = read_words(argv, OPTIONS)
         if words.options["help"]:
-            print(f"{__doc__}\n\n{USAGE}\nOptions:\n{describe_options(OPTIONS)}")
+            print(f"{__doc__}\n\n{as_invoked(USAGE)}\nOptions:\n{describe_options(OPTIONS)}")
             return 0
         folder = chosen_folder(words.options, folder)
         import_files(words.options["import"])
@@ -102,7 +102,7 @@ def _ready(name: str, words: Words, folder: Path) -> Ready | None:
     changed |= {"import": ",".join(words.options["import"])} if words.options["import"] else {}
     changed |= words.settings
     command = " ".join(
-        [f"python train.py -exp={name}", *(f"-{key}={value}" for key, value in changed.items())]
+        [as_invoked(f"python train.py -exp={name}"), *(f"-{key}={value}" for key, value in changed.items())]
     )
     how = {"run_mode": "load", "cache_dir": words.options["sessions"], "hint": command}
     return Ready(experiment, stages, how)

@@ -29,8 +29,8 @@ from jaxrobust.cli.experiments import (
     plan_experiment,
 )
 from jaxrobust.cli.imports import import_files
-from jaxrobust.cli.words import Option, columns, describe_options, read_words
-from jaxrobust.errors import InputError
+from jaxrobust.cli.words import Option, as_invoked, columns, describe_options, read_words
+from jaxrobust.errors import InputError, unused_gpu
 from jaxrobust.networks.own.registry import registered
 from jaxrobust.studies.availability import with_available_data
 from jaxrobust.studies.own_points import (
@@ -121,6 +121,8 @@ def main(argv: Sequence[str], folder: Path = FOLDER) -> int:
         if options["mode"] in on_cluster.ARRAYS:
             label = options["arch"] or "+".join(options["exp"]) or "all"
             return on_cluster.send(stages, label, options)
+        if gpu := unused_gpu():
+            _notice(gpu)
         with on_cluster.executor(options) as executor:
             how["executor"] = executor
             failed = 0
@@ -244,7 +246,7 @@ def _evaluate(name: str, experiment: Experiment, stages: list[PlannedStage], how
     n_all = sum(len(planned.grid) for planned in stages)
     if not failed and len(points) == n_all:
         done = "trained and evaluated" if hasattr(experiment, "evaluate") else "trained"
-        print(f"{name}: {n_all} models {done}; draw them with make_figures.py -exp={name}")
+        print(as_invoked(f"{name}: {n_all} models {done}; draw them with make_figures.py -exp={name}"))
     return failed
 
 
@@ -268,7 +270,7 @@ def _notice(text: str) -> None:
 
 def _help(folder: Path) -> str:
     names = fill(", ".join(experiment_files(folder)), 100, initial_indent="  ", subsequent_indent="  ")
-    return f"{__doc__}\n\n{USAGE}\nOptions:\n{describe_options(OPTIONS)}\n\nExperiments:\n{names}"
+    return f"{__doc__}\n\n{as_invoked(USAGE)}\nOptions:\n{describe_options(OPTIONS)}\n\nExperiments:\n{names}"
 
 
 def _describe(name: str, settings: dict[str, str]) -> str:

@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from jaxrobust.errors import InputError
@@ -31,6 +32,14 @@ def exit_with(status_of: Callable[[Sequence[str]], int]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 128 + signal.SIGPIPE
     sys.exit(status)
+
+
+def as_invoked(text: str) -> str:
+    """A text that names train.py and make_figures.py, in the words of the console script if that runs."""
+    if Path(sys.argv[0]).stem != "jaxrobust":
+        return text
+    text = re.sub(r"(python )?train\.py", "jaxrobust train", text)
+    return re.sub(r"(python )?make_figures\.py", "jaxrobust figures", text)
 
 
 class Words(NamedTuple):
