@@ -23,11 +23,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import diskcache
-import joblib
 import numpy as np
 
 import datajuicer as dj
+
+try:
+    import diskcache
+    import joblib
+except ModuleNotFoundError as error:
+    sys.exit(f"{error.name} is not installed: pip install 'jaxrobust[benchmark]' installs it.")
 from datajuicer.keys import digest
 from datajuicer.store import values
 from datajuicer.store.record import format_record
