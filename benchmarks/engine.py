@@ -308,7 +308,7 @@ def explained(root: Path, records: int, points_missing: int) -> list[list[str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the sizes")
     size = 10 if parser.parse_args().quick else 1
     root = Path(tempfile.mkdtemp(prefix="engine-"))

@@ -7,7 +7,7 @@ import jax
 from jax import Array
 from jaxtyping import Bool, Float
 
-from jaxrobust.attacks.parameter_attack import ParameterAttack, attack
+from jaxrobust.attacks.parameter_attack import OwnAttack, ParameterAttack, attack
 from jaxrobust.errors import InputError
 from jaxrobust.losses import DIVERGENCES, Apply
 from jaxrobust.trees import Parameters
@@ -32,7 +32,7 @@ def robust_loss(
     parameters: Parameters,
     inputs: Float[Array, "batch ..."],
     key: Array,
-    settings: ParameterAttack,
+    settings: ParameterAttack | OwnAttack,
     *,
     boundary_loss: BoundaryLoss = "kl",
     treat_as_constant: bool = False,

@@ -289,7 +289,8 @@ def _own(name: str, cache: Path | None = None) -> str | None:
         given, classes = files.read_path(path)
     called = re.sub(r"[^A-Za-z0-9_.-]", "_", path.resolve().name.removesuffix(".npz"))
     called = f"{called}_data" if called in DATASETS else called
-    return registry.register_arrays(called, given, classes, source=called, taken=tuple(DATASETS), cache=cache)
+    how: Any = {"source": called, "taken": tuple(DATASETS), "cache": cache, "is_path": True}
+    return registry.register_arrays(called, given, classes, **how)
 
 
 def _path(path: str | os.PathLike[str] | None) -> Path | None:

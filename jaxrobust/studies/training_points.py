@@ -198,7 +198,10 @@ def evaluation_code_of(
     function: Any, model: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> tuple[Any, ...]:
     """Whose code an evaluation of a typed point depends on."""
-    others = (value for value in arguments.values() if not isinstance(value, int | float | str))
+    others = [value for value in arguments.values() if not isinstance(value, int | float | str)]
+    criterion = model.get("criterion")
+    if criterion is not None and not criterion.is_classification:  # whose score is the metric
+        others.append(criterion)
     parts = (function, model.get("network"), *reader_of(model), *others)
     try:
         return _distinct(*parts)

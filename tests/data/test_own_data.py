@@ -16,6 +16,7 @@ LABELS = np.arange(60) % 3
 def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(registry, "_ids", {})
+    monkeypatch.setattr(registry, "_said", set())
 
 
 def refused(train, message, **more):
@@ -182,6 +183,16 @@ def test_an_npz_file_is_a_data_set(tmp_path):
     assert loaded.classes == ("a", "b", "c")
     assert len(loaded.test) == 60
     assert data.identify(str(path)).startswith("my_series@")
+
+
+def test_a_file_that_is_written_again_and_one_of_the_same_name_are_other_data(tmp_path):
+    (tmp_path / "other").mkdir()
+    names = []
+    for path, inputs in (("a.npz", SERIES), ("a.npz", SERIES + 1), ("other/a.npz", SERIES + 2)):
+        np.savez(tmp_path / path, train_inputs=inputs, train_labels=LABELS)
+        names.append(data.identify(str(tmp_path / path)))
+    assert len(set(names)) == 3
+    assert {name.partition("@")[0] for name in names} == {"a"}
 
 
 def test_files_that_are_not_what_their_names_say(tmp_path):

@@ -25,6 +25,8 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _log = logging.getLogger(__name__)
 # Names that this process registered, with what stands for them in grid points.
 _ids: dict[str, str] = {}
+# Those whose missing parts were said to be drawn.
+_said: set[str] = set()
 
 
 def is_own(name: str) -> bool:
@@ -50,8 +52,11 @@ def register_arrays(
     source: str,
     taken: Sequence[str],
     cache: Path | None = None,
+    is_path: bool = False,
 ) -> str:
     """Write arrays to the prepared cache, unless they are there; return what stands for them.
+
+    Files of one name in several folders, or written again, are data sets of their own (``is_path``).
 
     Raises:
         InputError: Arrays or a name that cannot be used.
@@ -65,14 +70,15 @@ def register_arrays(
         raise InputError("lengths are given for some parts only: give them for all parts.")
     parts, sentence = make_parts(source, given, classes)
     found = f"{name}@{_digest(parts, has_lengths)}"
-    if _ids.get(name, found) != found:
+    if _ids.get(name, found) != found and not is_path:
         raise InputError(
             f"There is a data set {name!r} already, of other arrays ({_ids[name]}): choose another name."
         )
-    if sentence and name not in _ids:
+    if sentence and found not in _said:
         _log.warning("%s: %s.", name, sentence)
     facts = {"name": name, "split": SPLIT, "synthetic": False, "has_lengths": has_lengths}
     prepare(_folder(found, cache), lambda: parts, facts)
+    _said.add(found)
     _ids[name] = found
     return found
 

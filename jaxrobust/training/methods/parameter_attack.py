@@ -6,7 +6,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jax import Array
 
-from jaxrobust.attacks.parameter_attack import ParameterAttack, static
+from jaxrobust.attacks.parameter_attack import OwnAttack, ParameterAttack, static
 from jaxrobust.attacks.robust_loss import BoundaryLoss, check_boundary_loss, robust_loss
 from jaxrobust.training.methods.objective import Loss, Method, Objective, after_warmup, keys_of
 from jaxrobust.training.methods.standard import Standard
@@ -32,7 +32,7 @@ class ParameterAttackTraining:
 
     base: Method
     beta: Number
-    attack: ParameterAttack
+    attack: ParameterAttack | OwnAttack
     boundary_loss: BoundaryLoss = static(default="kl")
     treat_as_constant: bool = static(default=False)
     warmup: Number = 0.0
