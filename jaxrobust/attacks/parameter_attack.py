@@ -170,6 +170,18 @@ class Attacked(NamedTuple):
     is_finite: Bool[Array, ""]
 
 
+def radius_of_box(
+    theta: Float[Array, "*shape"], relative_size: Number, absolute_size: Number = 0.0
+) -> Float[Array, "*shape"]:
+    """Return half the width of the box around each parameter, ``relative_size |theta| + absolute_size``.
+
+    Example:
+        >>> radius_of_box(jnp.array([-2.0, 0.0]), 0.25, 0.5).tolist()
+        [1.0, 0.5]
+    """
+    return relative_size * absolute(theta) + absolute_size
+
+
 class _Box(NamedTuple):
     """The settings of the attack and its random start, for the parameters as one vector.
 
@@ -200,14 +212,13 @@ def _box(parameters: Parameters, theta: Float[Array, " size"], key: Array, setti
 
 
 def _radius(theta: Float[Array, " size"], box: _Box) -> Float[Array, " size"]:
-    return box.relative_size * absolute(theta) + box.absolute_size
+    return radius_of_box(theta, box.relative_size, box.absolute_size)
 
 
 def _displace(
     theta: Float[Array, " size"], box: _Box, directions: Float[Array, " size"], settings: ParameterAttack
 ) -> Float[Array, " size"]:
-    magnitude = absolute(theta)
-    radius = box.relative_size * magnitude + box.absolute_size
+    magnitude, radius = absolute(theta), _radius(theta, box)
     shift = magnitude * box.start_relative + box.start_absolute + radius * (directions / settings.n_steps)
     if settings.project:
         shift = jnp.clip(shift, -radius, radius)

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import jax
 
-from jaxrobust.attacks.parameter_attack import static
 from jaxrobust.errors import InputError
 from jaxrobust.path_rules import assign
-from jaxrobust.trees import Parameters, settings_tree
+from jaxrobust.trees import Parameters, settings_tree, static
 
 
 def _is_none(x: object) -> bool:

@@ -9,11 +9,10 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Shaped
 
-from jaxrobust.attacks.parameter_attack import static
 from jaxrobust.criteria import Criterion
 from jaxrobust.errors import InputError
 from jaxrobust.training.methods.objective import Loss, Method, Objective, keys_of
-from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
+from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree, static
 
 AttackLabels = Literal["true", "predicted"]
 

@@ -3,14 +3,12 @@
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from jaxrobust.attacks.ascent import Steps, ascend, loss_alone
 from jaxrobust.training.methods.objective import Loss, Method, Objective, after_warmup
-from jaxrobust.trees import Parameters
-
-Displacement = Callable[[Parameters, Parameters], Parameters]
+from jaxrobust.trees import Number, Parameters
 
 
 def loss_uphill(
@@ -18,31 +16,33 @@ def loss_uphill(
     objective: Objective,
     parameters: Parameters,
     key: Array,
-    displacement: Displacement,
+    *,
+    direction: Callable[[Parameters], Parameters],
+    length: Number,
     warmup: float | Float[Array, ""],
 ) -> Loss:
-    """The base loss at ``parameters + displacement(parameters, gradient)``, displacement held constant.
+    """Compute the base loss one step uphill, differentiated as if the step were constant.
 
     Both losses have the same key, hence the same noise and dropout mask.
+
+    Args:
+        base: The method whose loss is increased.
+        objective: Network, batch and criterion.
+        parameters: Where the step starts.
+        key: PRNG key of both losses.
+        direction: Makes the direction of the step of the gradient of the base loss.
+        length: Length of the step, in units of the direction.
+        warmup: Epochs of base training before.
     """
 
     def loss(p: Parameters) -> Loss:
         return base.loss(objective, p, key)
 
     def uphill() -> Array:
-        fixed = jax.lax.stop_gradient(parameters)
-        gradient = jax.grad(loss, has_aux=True)(fixed)[0]
-        moved = jax.tree.map(
-            lambda p, d: p + jax.lax.stop_gradient(d).astype(p.dtype),
-            parameters,
-            displacement(fixed, gradient),
-        )
-        return loss(moved)[0]
+        steps = Steps(1, length, keep="last")
+        found = ascend(loss_alone(lambda p: loss(p)[0]), parameters, steps, direction=direction).point
+        # Adding p - p changes no value; it makes the derivative with respect to the parameters the identity.
+        return loss(jax.tree.map(lambda f, p: f + (p - jax.lax.stop_gradient(p)), found, parameters))[0]
 
     before, forward = loss(parameters)
     return after_warmup(objective, warmup, uphill, before), forward
-
-
-def normalized(x: Array, length: Array) -> Array:
-    """``x / length``, and 0 where the length is."""
-    return jnp.where(length > 0, x / jnp.where(length > 0, length, 1), 0)

@@ -7,11 +7,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxrobust.attacks.parameter_attack import static
 from jaxrobust.numerics import absolute
 from jaxrobust.training.methods.objective import Loss, Method, Objective
 from jaxrobust.training.methods.selection import selected
-from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
+from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree, static
 
 
 @settings_tree

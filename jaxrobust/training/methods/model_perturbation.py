@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 from jax import Array
 
-from jaxrobust.training.methods.ascent import loss_uphill, normalized
+from jaxrobust.numerics import unit
+from jaxrobust.training.methods.ascent import loss_uphill
 from jaxrobust.training.methods.objective import Loss, Method, Objective
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
 
@@ -34,8 +34,12 @@ class ModelPerturbation:
 
     def loss(self, objective: Objective, parameters: Parameters, key: Array) -> Loss:
         """The base loss at the displaced parameters."""
-
-        def displacement(_: Parameters, gradient: Parameters) -> Parameters:
-            return jax.tree.map(lambda g: self.size * normalized(g, jnp.sqrt(jnp.sum(g**2))), gradient)
-
-        return loss_uphill(self.base, objective, parameters, key, displacement, self.warmup)
+        return loss_uphill(
+            self.base,
+            objective,
+            parameters,
+            key,
+            direction=lambda gradient: jax.tree.map(unit, gradient),
+            length=self.size,
+            warmup=self.warmup,
+        )

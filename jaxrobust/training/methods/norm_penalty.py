@@ -6,12 +6,11 @@ from typing import ClassVar, Literal
 import jax.numpy as jnp
 from jax import Array
 
-from jaxrobust.attacks.parameter_attack import static
 from jaxrobust.errors import InputError
 from jaxrobust.numerics import absolute, norm
 from jaxrobust.training.methods.objective import Loss, Method, Objective
 from jaxrobust.training.methods.selection import selected
-from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
+from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree, static
 
 
 def _l1(x: Array) -> Array:

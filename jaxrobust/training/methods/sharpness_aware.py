@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import Array
 
-from jaxrobust.attacks.parameter_attack import static
-from jaxrobust.training.methods.ascent import loss_uphill, normalized
+from jaxrobust.numerics import unit
+from jaxrobust.training.methods.ascent import loss_uphill
 from jaxrobust.training.methods.objective import Loss, Method, Objective
-from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
+from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree, static
 
 
 @settings_tree
@@ -43,13 +42,12 @@ class SharpnessAware:
     def loss(self, objective: Objective, parameters: Parameters, key: Array) -> Loss:
         """The base loss at the displaced parameters."""
 
-        def displacement(parameters: Parameters, gradient: Parameters) -> Parameters:
+        def direction(gradient: Parameters) -> Parameters:
             if not self.adaptive:
-                length = optax.tree.norm(gradient)
-                return jax.tree.map(lambda g: self.rho * normalized(g, length), gradient)
-            scale = jax.tree.map(lambda p: jnp.abs(p) + self.offset, parameters)
-            scaled = jax.tree.map(jnp.multiply, scale, gradient)
-            length = optax.tree.norm(scaled)
-            return jax.tree.map(lambda t, g: self.rho * t * normalized(g, length), scale, scaled)
+                return unit(gradient)
+            scale = jax.tree.map(lambda p: jnp.abs(p) + self.offset, jax.lax.stop_gradient(parameters))
+            return jax.tree.map(jnp.multiply, scale, unit(jax.tree.map(jnp.multiply, scale, gradient)))
 
-        return loss_uphill(self.base, objective, parameters, key, displacement, self.warmup)
+        return loss_uphill(
+            self.base, objective, parameters, key, direction=direction, length=self.rho, warmup=self.warmup
+        )

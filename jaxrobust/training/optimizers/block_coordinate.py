@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from jaxrobust.attacks.parameter_attack import static
+from jaxrobust.attacks.parameter_attack import radius_of_box
 from jaxrobust.training.optimizers.adam import Adam
 from jaxrobust.training.optimizers.optimizer import Evaluate, Memory, Step, descend
-from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
+from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree, static
 
 
 @settings_tree
@@ -74,7 +74,7 @@ class BlockCoordinateDescent:
         """Move the parameters of ``mask`` uphill, inside the box around where they are."""
 
         def leaf(theta: Array, g: Array, m: Array) -> Array:
-            radius = self.size * jnp.abs(theta)
+            radius = radius_of_box(theta, self.size)
             shift = jnp.clip(self.ascent_rate * g, -radius, radius)
             return jnp.where(m, theta + shift, theta).astype(theta.dtype)
 

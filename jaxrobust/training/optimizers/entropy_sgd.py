@@ -8,9 +8,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
-from jaxrobust.attacks.parameter_attack import static
 from jaxrobust.training.optimizers.optimizer import Evaluate, Step, descend, momentum_step
-from jaxrobust.trees import Number, Parameters, check_numbers, normal_like, settings_tree
+from jaxrobust.trees import Number, Parameters, check_numbers, normal_like, settings_tree, static
 
 
 class EntropyMemory(NamedTuple):

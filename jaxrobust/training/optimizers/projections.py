@@ -8,11 +8,10 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, PyTree
 
-from jaxrobust.attacks.parameter_attack import static
 from jaxrobust.errors import InputError
 from jaxrobust.path_rules import matching
 from jaxrobust.training.optimizers.optimizer import Evaluate, Memory, Optimizer, Step
-from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
+from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree, static
 
 
 class Projection(Protocol):

@@ -7,9 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from jaxrobust.attacks.parameter_attack import static
 from jaxrobust.training.optimizers.optimizer import Evaluate, Memory, Step, descend, momentum_step
-from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
+from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree, static
 
 
 @settings_tree
