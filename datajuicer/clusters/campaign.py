@@ -31,7 +31,8 @@ from datajuicer.clusters.site import Site
 from datajuicer.errors import UsageError
 from datajuicer.running.plan import Call
 from datajuicer.store.disk import cannot_write, sync_folder, unique, write_file
-from datajuicer.store.store import CAMPAIGNS, Store
+from datajuicer.store.listing import CAMPAIGNS
+from datajuicer.store.store import Store
 
 FORMAT = 1
 PLAN, TASKS, SCRIPT, JOB, CANCELLED = "plan.json", "tasks", "script.sh", "job.json", "cancelled"

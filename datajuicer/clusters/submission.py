@@ -36,7 +36,8 @@ from datajuicer.running.provenance import Codes
 from datajuicer.running.states import State
 from datajuicer.running.status import is_current
 from datajuicer.store import claims
-from datajuicer.store.store import CAMPAIGNS, Store
+from datajuicer.store.listing import CAMPAIGNS
+from datajuicer.store.store import Store
 from datajuicer.workers.local import THREAD_SETTINGS
 
 ASK_AGAIN = (1.0, 3.0)  # seconds before the scheduler is asked again for a job whose submission got no reply
@@ -307,5 +308,5 @@ def _alone(store: Store) -> Iterator[None]:
     """One submission at a time in a store; another one waits, and then finds what the first submitted."""
     while (held := claims.claim(store, CAMPAIGNS, "submission")) is None:
         time.sleep(0.2)
-    with claims.heartbeat([held]):
+    with claims.holding([held]):
         yield

@@ -22,6 +22,7 @@ from datajuicer.running.plan import Call
 from datajuicer.running.settling import settle_all
 from datajuicer.running.states import State
 from datajuicer.running.status import states_of, unfinished_parents
+from datajuicer.store.listing import Listing
 from datajuicer.store.store import Store
 
 SECOND_LOOK = 3.0  # seconds between the two questions
@@ -50,10 +51,10 @@ class PointStatus:
 def survey(store: Store, calls: Sequence[Call], known: Schedulers) -> list[PointStatus]:
     """Return the status of every call."""
     holders = _holders(store)
-    calls = settle_all(store, calls)
-    unfinished = [
-        call for call, state in zip(calls, states_of(store, calls), strict=True) if state is not State.DONE
-    ]
+    listing = Listing(store.root)
+    calls = settle_all(store, calls, listing)
+    states = states_of(store, calls, listing)
+    unfinished = [call for call, state in zip(calls, states, strict=True) if state is not State.DONE]
     wanted = {
         holder[0].name: holder[0] for call in unfinished if (holder := holders.get((call.name, call.id)))
     }
@@ -64,9 +65,9 @@ def survey(store: Store, calls: Sequence[Call], known: Schedulers) -> list[Point
             time.sleep(SECOND_LOOK)
         polls.append(_poll(store, list(wanted.values()), known))
         # the store is read after the scheduler was asked: what has ended by then has its record already
+        states = states_of(store, calls, Listing(store.root))
         statuses = [
-            _status(store, call, state, holders, polls)
-            for call, state in zip(calls, states_of(store, calls), strict=True)
+            _status(store, call, state, holders, polls) for call, state in zip(calls, states, strict=True)
         ]
         if not any(status.state is State.LOST for status in statuses):
             break

@@ -70,9 +70,14 @@ _OWN_COLUMNS = ("key", "value", "started", "seconds", "version", "code", "host",
 
 
 def _plain(tree: Any) -> Any:
-    if type(tree) is not dict and type(tree) is not list:
-        return tree
-    return values.decode(_without_files(tree), {}, values.Artifact)
+    return tree if _is_json(tree) else values.decode(_without_files(tree), {}, values.Artifact)
+
+
+def _is_json(tree: Any) -> bool:
+    """Whether a tree stands for itself: nothing in it is tagged."""
+    if type(tree) is dict:
+        return not any(name[:1] == "$" for name in tree) and all(map(_is_json, tree.values()))
+    return type(tree) is not list or all(map(_is_json, tree))
 
 
 def _without_files(tree: Any) -> Any:

@@ -31,10 +31,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
-import sys
 import types
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from hashlib import blake2b
 from math import isnan
 from pathlib import PurePath
@@ -42,17 +40,53 @@ from struct import pack
 from typing import Any
 
 from datajuicer.errors import UsageError
+from datajuicer.keys.arrays import DIGEST_SIZE, PrngKey, array_content, as_array
 from datajuicer.keys.canonical import canonical
-from datajuicer.keys.names import lasting_name, leads_back, vars_of
+from datajuicer.keys.names import lasting_name, leads_back
 from datajuicer.keys.once import ENCODED, MANY
+from datajuicer.keys.state import state_beyond
 from datajuicer.template import Literal
-
-DIGEST_SIZE = 20  # bytes; 160 bits
 
 Encoders = Mapping[type, Callable[[Any], Any]]
 Fallback = Callable[[Any, str], Any]
+# Where a value stands: text; or the place of what holds it, how to add to that, and a key or an index. Text
+# is made of it only for messages: making it for every value would take as long as encoding the value.
+Place = str | tuple["Place", str, Any]
 
 _NAN = pack(">d", float("nan"))
+
+
+def _shown(where: Place) -> str:
+    if isinstance(where, str):
+        return where
+    holder, form, name = where
+    before = _shown(holder)
+    return before + form % (name,) if before or form != ".%s" else str(name)
+
+
+def _text(value: str) -> bytes:
+    text = value.encode("utf-8", "surrogatepass")
+    return b"s%d:%b" % (len(text), text)
+
+
+@functools.lru_cache(maxsize=4096)
+def _whole_number(value: int) -> bytes:
+    text = b"%x" % value
+    return b"i%d:%b" % (len(text), text)
+
+
+def _number(value: float) -> bytes:
+    return b"f" + (pack(">d", value) if not isnan(value) else _NAN)
+
+
+_PLAIN: dict[type, Callable[[Any], bytes]] = {
+    str: _text,
+    int: _whole_number,
+    float: _number,
+    bool: lambda value: b"T" if value else b"F",
+    type(None): lambda value: b"N",
+}
+_name = functools.lru_cache(maxsize=4096)(_text)  # for keys of dicts, which the points of a grid share
 
 
 def result_key(
@@ -87,11 +121,7 @@ def key_and_omitted(
     omitted: dict[str, list[Any]] = {}
     encoder = Encoder(encoders, omitted=omitted)
     try:
-        parts = (
-            encoder(function, "the function's name"),
-            encoder(version, "the version"),
-            encoder(dependencies, ""),
-        )
+        parts = _name(function), encoder(version, "the version"), encoder(dependencies, "")
     except RecursionError:
         raise UsageError(
             f"a dependency of {function} contains itself and cannot be keyed; leave it out"
@@ -136,32 +166,25 @@ class Encoder:
         self.fallback = fallback or _refuse
         self.omitted = omitted
 
-    def __call__(self, value: Any, where: str) -> bytes:  # noqa: PLR0911 - one line a type
+    def __call__(self, value: Any, where: Place) -> bytes:
         """The canonical bytes of a value."""
         kind = type(value)
-        if kind is str:
-            text = value.encode("utf-8", "surrogatepass")
-            return b"s%d:%b" % (len(text), text)
-        if kind is int:
-            text = b"%x" % value
-            return b"i%d:%b" % (len(text), text)
-        if kind is float:
-            return b"f" + (pack(">d", value) if not isnan(value) else _NAN)
-        if kind is bool:
-            return b"T" if value else b"F"
-        if value is None:
-            return b"N"
+        if kind in _PLAIN:
+            return _PLAIN[kind](value)
         if kind is dict:
             return self._dict(value, where) if len(value) < MANY else self._once(self._dict, value, where)
         if kind is list or kind is tuple:
             return self._list(value, where) if len(value) < MANY else self._once(self._list, value, where)
-        return self._rare(value, kind, where)
+        return self._rare(value, kind, _shown(where))
 
-    def _list(self, value: Any, where: str) -> bytes:
-        items = [self(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    def _list(self, value: Any, where: Place) -> bytes:
+        items = [
+            _PLAIN[type(item)](item) if type(item) in _PLAIN else self(item, (where, "[%s]", i))
+            for i, item in enumerate(value)
+        ]
         return b"%b%d:%b" % (b"l" if type(value) is list else b"t", len(items), b"".join(items))
 
-    def _once(self, encode: Callable[[Any, str], bytes], value: Any, where: str) -> bytes:
+    def _once(self, encode: Callable[[Any, Place], bytes], value: Any, where: Place) -> bytes:
         """Encode a large value, or return its bytes if it was encoded before within `encoding_once`."""
         known = ENCODED.get()
         if known is None:
@@ -175,8 +198,12 @@ class Encoder:
             known[name] = value, encoded  # the value too: its id stays its own
         return encoded
 
-    def _dict(self, value: dict[Any, Any], where: str) -> bytes:
-        items = [self(k, where) + self(v, f"{where}.{k}" if where else str(k)) for k, v in value.items()]
+    def _dict(self, value: dict[Any, Any], where: Place) -> bytes:
+        items = [
+            (_name(key) if type(key) is str else self(key, where))
+            + (_PLAIN[type(item)](item) if type(item) in _PLAIN else self(item, (where, ".%s", key)))
+            for key, item in value.items()
+        ]
         items.sort()
         return b"d%d:%b" % (len(items), b"".join(items))
 
@@ -224,7 +251,7 @@ class Encoder:
             if name is not None and (isinstance(value, types.BuiltinFunctionType) or _is_named(value)):
                 return self._tagged(b"Q", name, where=where)
         if isinstance(value, dict):  # OrderedDict, defaultdict: equal contents, equal key
-            if (state := _state(value, {})) and self.omitted is None:
+            if (state := state_beyond(value, {})) and self.omitted is None:
                 return self._tagged(b"M", dict(value), state, where=where)
             if state:
                 self._omit(state, where)
@@ -233,16 +260,22 @@ class Encoder:
             return self._tagged(b"Z", *form, where=where)
         if (array := as_array(value, where)) is not None:
             if getattr(array, "nbytes", 0) < MANY:
-                return _array(array, where)
-            return self._once(lambda *_: _array(array, where), value, where)
+                return self._array(array, where)
+            return self._once(lambda *_: self._array(array, where), value, where)
         return self._tagged(b"?", self.fallback(value, where), where=where)
+
+    def _array(self, array: Any, where: str) -> bytes:
+        if isinstance(array, PrngKey):
+            return b"R" + self((array.implementation,), where) + self._array(array.data, where)
+        tag, kind_and_shape, content = array_content(array, where)
+        return tag + self(kind_and_shape, where) + content
 
     def _with_state(
         self, tag: bytes, value: Any, content: Any, known: Mapping[str, Any], where: str
     ) -> bytes:
         """Encode an instance: the name of its class, its content, and its state beyond that, if any."""
         parts = [_name_of(type(value), where), content]
-        if state := _state(value, known):
+        if state := state_beyond(value, known):
             if self.omitted is None:
                 parts.append(state)
             else:
@@ -255,55 +288,6 @@ class Encoder:
         self.omitted.setdefault(f"state of {where}", []).append(state)
 
 
-def _array(array: Any, where: str) -> bytes:
-    import numpy as np
-
-    if isinstance(array, _PrngKey):
-        return b"R" + Encoder()((array.implementation,), where) + _array(array.data, where)
-    if array.dtype.hasobject:
-        raise UsageError(
-            f"{where or 'an array'} has dtype object and cannot be keyed; give it a numeric dtype"
-        )
-    if array.dtype.fields is not None:
-        raise UsageError(
-            f"{where or 'an array'} is a structured array and cannot be keyed; key its fields one by one"
-        )
-    if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and sys.byteorder == "big"):
-        array = array.astype(array.dtype.newbyteorder("<"))
-    data = np.ascontiguousarray(array).reshape(array.shape)
-    content = (
-        blake2b(data.reshape(-1).view(np.uint8).data, digest_size=DIGEST_SIZE).digest() if data.size else b""
-    )
-    tag = b"n" if isinstance(array, np.generic) else b"a"
-    return tag + Encoder()((array.dtype.name, tuple(map(int, array.shape))), where) + content
-
-
-@dataclasses.dataclass(frozen=True)
-class _PrngKey:
-    implementation: str
-    data: Any
-
-
-def as_array(value: Any, where: str = "") -> Any:
-    """The value as a numpy array or scalar, or None if it is neither that nor a jax array. Imports no jax."""
-    np = sys.modules.get("numpy")
-    if np is None:
-        return None
-    if type(value) is np.ndarray or isinstance(value, np.generic):
-        return value
-    if type(value).__module__.partition(".")[0] in ("jax", "jaxlib") and hasattr(value, "__array__"):
-        if str(getattr(value, "dtype", "")).startswith("key<"):
-            random = sys.modules["jax"].random  # there is a key, so jax is imported already
-            return _PrngKey(str(random.key_impl(value)), np.asarray(random.key_data(value)))
-        try:
-            return np.asarray(value)
-        except Exception:
-            raise UsageError(
-                f"{where or 'an argument'} is a traced jax value; call run outside of jit"
-            ) from None
-    return None
-
-
 def _is_wrapper(value: Any) -> bool:
     """Whether a value is what a decorator made of a function and left under its name: `jax.nn.relu`."""
     return callable(value) and not isinstance(value, dict) and hasattr(value, "__wrapped__")
@@ -312,43 +296,6 @@ def _is_wrapper(value: Any) -> bool:
 def _is_named(value: Any) -> bool:
     """Whether the name of a function or class means this one; the interpreter's own need not be reachable."""
     return leads_back(value) or (isinstance(value, type) and value.__module__ == "builtins")
-
-
-_CONTAINERS: tuple[Any, ...] = (dict, list, tuple, set, frozenset, str, bytes, int, float)
-
-
-def _state(value: Any, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state of an instance beyond its fields and its content: what subclasses add.
-
-    What a `cached_property` keeps is no state; nor are attributes of a dict that mirror its items.
-    """
-    kind = type(value)
-    state = {
-        name: inner
-        for name, inner in vars_of(value).items()
-        if name not in known and not isinstance(getattr(kind, name, None), functools.cached_property)
-    }
-    for name in _slots(kind):
-        if name not in known:
-            with suppress(AttributeError):
-                state[name] = object.__getattribute__(value, name)
-    if isinstance(value, dict):
-        content = dict(value)
-        state = {name: inner for name, inner in state.items() if content.get(name, state) is not inner}
-    if dataclasses.is_dataclass(kind):
-        state |= {f"({base.__name__})": base(value) for base in _CONTAINERS if isinstance(value, base)}
-    return state
-
-
-@functools.lru_cache(maxsize=1024)
-def _slots(kind: type) -> tuple[str, ...]:
-    found = []
-    for base in kind.__mro__:
-        slots = vars(base).get("__slots__", ())
-        for slot in (slots,) if isinstance(slots, str) else slots:
-            if slot not in ("__dict__", "__weakref__"):
-                found.append(f"_{base.__name__.lstrip('_')}{slot}" if slot.startswith("__") else slot)
-    return tuple(found)
 
 
 def _name_of(kind: type, where: str) -> str:

@@ -7,9 +7,9 @@ which one the name means now.
 
 from __future__ import annotations
 
+import os
 import sys
 import types
-from pathlib import Path
 from typing import Any
 
 from datajuicer.errors import UsageError
@@ -101,4 +101,4 @@ def module_name(module: str) -> str:
     if spec is not None and spec.name:
         return spec.name.removesuffix(".__main__")
     file = getattr(main, "__file__", None)
-    return Path(file).stem if file else "__main__"
+    return os.path.splitext(os.path.basename(file))[0] if file else "__main__"

@@ -18,7 +18,8 @@ from datajuicer import keys
 from datajuicer.errors import MissingKey, UsageError
 from datajuicer.running.coroutines import refuse_async
 from datajuicer.running.digests import remember_source
-from datajuicer.running.identity import freeze, identity_of, state_of
+from datajuicer.running.identity import freeze, has_cells, identity_of, state_of
+from datajuicer.store.listing import NO_FUNCTIONS
 from datajuicer.store.values import describe
 from datajuicer.template import fill, get
 
@@ -182,6 +183,8 @@ class Cachable:
         """
         if self._plain is not None:
             names, defaults = self._plain
+            if len(args) == len(names) and not kwargs:
+                return dict(zip(names, args, strict=True))
             bound = {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
             twice = kwargs.keys() & set(names[: len(args)])
             if len(args) <= len(names) and bound.keys() == set(names) and not twice:
@@ -242,6 +245,17 @@ class Cachable:
     def identity(self) -> dict[str, str]:
         """What a record says of the function; see `identity.identity_of`."""
         return identity_of(self.function)
+
+    @functools.cached_property
+    def omitted(self) -> dict[str, Any]:
+        """What every key of the function omits, see `omitted`: its identity unless it is named."""
+        return {} if self.is_named else {"function": self.identity}
+
+    @functools.cached_property
+    def holds_state(self) -> bool:
+        """Whether `state` may return anything: a plain function holds nothing."""
+        held = isinstance(self.function, (types.MethodType, functools.partial))
+        return self.is_method or (not self.is_named and (held or has_cells(self.function)))
 
     def state(self) -> dict[str, Any]:
         """Return what tells the function from others of its name, for the key; nothing if it is named.
@@ -356,7 +370,7 @@ def cachable(
             raise UsageError(f"put @{kind} above @cachable(), not below: cachable takes the function itself")
         named = function.func if isinstance(function, functools.partial) else function
         name = table_name or getattr(named, "__name__", "")
-        if not _NAME.fullmatch(name) or name in ("quarantine", "campaigns"):
+        if not _NAME.fullmatch(name) or name in NO_FUNCTIONS:
             raise UsageError(
                 f"{name or function!r} is no name for a function in a store; define the function with def, "
                 "or give cachable(table_name=…) made of letters, digits, '_', '-' and '.'"

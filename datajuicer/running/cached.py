@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +31,12 @@ class Cached:
         """Return the stored result, or compute and keep it."""
         function, store = self._function, self._store
         try:
-            keyed = make_call(function, as_data(args), as_data(kwargs), {}, 0)
+            call = make_call(function, args, kwargs, {}, 0, (as_data(args), as_data(kwargs)))
         except RecursionError:
             raise UsageError(
                 f"an argument of {function.table_name} contains itself and cannot be keyed; leave it out"
             ) from None
-        results = look_up(store, [replace(keyed, args=args, kwargs=kwargs)], "normal")
+        results = look_up(store, [call], "normal")
         if results.pending:
             results = results.then(compute_pending(store, store, results.pending, RunOptions(progress=False)))
             if results.cause is not None and not results.values:

@@ -78,14 +78,16 @@ def compute(task: Task, copier: Copier | None = None) -> list[Result]:
         task: what to compute.
         copier: copies the arguments; None if they were made for this task alone.
     """
+    calls = list(task.calls)
     if task.store is not None:
-        task = replace(task, calls=tuple(map(with_description, task.calls)))
-    if copier is not None or len(task.calls) > 1:
-        task = _with_copies(task, copier or Copier())
+        calls = [with_description(call, call.code) for call in calls]
+    if copier is not None or len(calls) > 1:
+        calls = _with_copies(calls, copier or Copier())
     link = LINK.get(Link())
-    task, texts, results = _with_code_that_runs(task)
+    calls, texts, results = _with_code_that_runs(calls) if task.store is not None else (calls, {}, {})
+    task = replace(task, calls=tuple(calls))
     held: list[claims.Claim] = []
-    with claims.heartbeat(held, task.store is not None):
+    with claims.holding(held):
         folders: dict[int, Path] = {}
         for place, call in enumerate(task.calls):
             if place in results:
@@ -111,34 +113,32 @@ def compute(task: Task, copier: Copier | None = None) -> list[Result]:
     return [results[place] for place in range(len(task.calls))]
 
 
-def _with_code_that_runs(task: Task) -> tuple[Task, dict[int, str], dict[int, Result]]:
-    """Return the task with the code of this process in its calls, and warnings and refusals by place."""
+def _with_code_that_runs(
+    calls: Sequence[Call],
+) -> tuple[list[Call], dict[int, str], dict[int, Result]]:
+    """Return calls with the code of this process, and warnings and refusals by place."""
+    found = list(calls)
     texts: dict[int, str] = {}
     refused: dict[int, Result] = {}
-    calls = list(task.calls)
     for place, call in enumerate(calls):
-        if task.store is None or not isinstance(call.function, Cachable):
+        if not isinstance(call.function, Cachable):
             continue
         code, text, is_refused = check_code(call.function, call.arguments, call.code)
-        calls[place] = replace(call, code=code)
+        found[place] = call if code == call.code else replace(call, code=code)
         if is_refused:
             refused[place] = Result(Outcome.REFUSED, error=text)
         elif text:
             texts[place] = text
-    return replace(task, calls=tuple(calls)), texts, refused
+    return found, texts, refused
 
 
-def _with_copies(task: Task, copier: Copier) -> Task:
-    """Return the task with arguments that its calls may change."""
-    calls = []
-    for call in task.calls:
-        if len(task.calls) > 1:  # the batched form is called with the bound arguments
-            _, arguments = copier.copy((), call.arguments)
-            calls.append(replace(call, arguments=arguments))
-        else:
-            args, kwargs = copier.copy(call.args, call.kwargs)
-            calls.append(replace(call, args=args, kwargs=kwargs))
-    return replace(task, calls=tuple(calls))
+def _with_copies(calls: Sequence[Call], copier: Copier) -> list[Call]:
+    """Return the calls of one task with arguments that they may change."""
+    if len(calls) == 1:
+        args, kwargs = copier.copy(calls[0].args, calls[0].kwargs)
+        return [replace(calls[0], args=args, kwargs=kwargs)]
+    # the batched form is called with the bound arguments
+    return [replace(call, arguments=copier.copy((), call.arguments)[1]) for call in calls]
 
 
 def _claim(task: Task, call: Call, held: list[claims.Claim]) -> Result | Path:

@@ -7,21 +7,23 @@ from typing import Any
 
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.plan import Call
+from datajuicer.running.provenance import Code
 from datajuicer.store import values
 
 CONTEXT_LIMIT = 4000  # characters of other arguments that a record keeps
 HASHED = 1 << 20  # bytes up to which an array that is no dependency is told apart by its digest
 
 
-def with_description(call: Call) -> Call:
-    """Return a call with the fields `dependencies` and `context` of its record.
+def with_description(call: Call, code: Code | None) -> Call:
+    """Return a call with its code, and with the fields `dependencies` and `context` of its record.
 
     Added before the call is made, which may change its arguments.
     """
     if call.described is not None:
         return call
     dependencies = {name: values.describe(value) for name, value in call.dependencies.items()}
-    return replace(call, described={"dependencies": dependencies, "context": _context(call)})
+    described = {"dependencies": dependencies, "context": _context(call)}
+    return replace(call, described=described, code=code)
 
 
 def _context(call: Call) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from datajuicer.running.settling import settle_all
 from datajuicer.running.states import State
 from datajuicer.running.status import states_of
 from datajuicer.store import values
+from datajuicer.store.listing import Listing
 from datajuicer.store.record import Record
 from datajuicer.store.store import Store
 
@@ -49,8 +50,9 @@ def explain(
         store = Store(cache_dir)
         indexes: dict[str, _Index] = {}
         found, codes = [], Codes()
-        calls = settle_all(store, plan(as_points(grid), func, args, kwargs))
-        for call, state in zip(calls, states_of(store, calls), strict=True):
+        listing = Listing(store.root)
+        calls = settle_all(store, plan(as_points(grid), func, args, kwargs), listing)
+        for call, state in zip(calls, states_of(store, calls, listing), strict=True):
             if state in (State.DONE, State.FAILED):
                 continue
             if call.name not in indexes:

@@ -88,12 +88,17 @@ def state_of(function: Callable[..., Any], frozen: Mapping[str, str]) -> dict[st
     if isinstance(function, functools.partial):
         found["(partial)"] = _described((function.args, function.keywords), "its partial arguments", ())
     inner = _plain_function(function)
-    if getattr(inner, "__closure__", None) and not keys.leads_back(inner):
+    if has_cells(inner) and not keys.leads_back(inner):
         found["(closure)"] = {
             name: frozen[name] if name in frozen else _described(content, name, (inner,))
             for name, content in _cells(inner)
         }
     return found
+
+
+def has_cells(function: Any) -> bool:
+    """Whether a function is a closure."""
+    return bool(getattr(_plain_function(function), "__closure__", None))
 
 
 def _plain_function(function: Any) -> Any:

@@ -143,7 +143,7 @@ def _record(attempt: Attempt, outcome: str) -> Record:
         "version": values.describe(getattr(call.function, "version", None)),
         "key": call.id,
         "outcome": outcome,
-        **(with_description(call).described or {}),
+        **(with_description(call, call.code).described or {}),
         "omitted": call.omitted,
         "notes": {name: describe_safely(fact) for name, fact in attempt.job.facts.items()},
         "started": datetime.fromtimestamp(attempt.started, UTC).isoformat(timespec="milliseconds"),
@@ -156,4 +156,4 @@ def _record(attempt: Attempt, outcome: str) -> Record:
     if attempt.batch > 1:
         record["batch"] = attempt.batch
     code = attempt.call.code
-    return record | attempt.provenance | ({} if code is None else code.fields())
+    return record | attempt.provenance | ({} if code is None else code.fields)

@@ -6,7 +6,7 @@ later result contains the keys of its parents, and their values are read only wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -78,36 +78,32 @@ class Parent(dict[Any, Any]):
         return Parent({**load_parents(store, dict(self)), **entries}, self.call)
 
 
-def parents_in(value: Any) -> Iterator[Parent]:
-    """Yield the parents that a value is or holds; not the parents of parents."""
-    waiting, seen = [value], set()
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, Parent):
-            yield item
-        elif isinstance(item, Mapping | list | tuple) and id(item) not in seen:  # a value may hold itself
+def parents_in(*values: Any) -> tuple[Parent, ...]:
+    """Return the parents that values are or hold; not the parents of parents."""
+    found: list[Parent] = []
+    seen: set[int] = set()  # a value may hold itself
+    waiting = list(values)
+    for item in waiting:
+        kind = type(item)
+        if kind is dict:
+            inner: Any = item.values()
+        elif kind is list or kind is tuple or isinstance(item, (list, tuple)):
+            inner = item
+        elif isinstance(item, Parent):
+            found.append(item)
+            continue
+        elif isinstance(item, Mapping):
+            inner = item.values()
+        else:
+            continue
+        if id(item) not in seen:
             seen.add(id(item))
-            inner = list(item.values()) if isinstance(item, Mapping) else list(item)
-            waiting.extend(one for one in reversed(inner) if type(one) not in _PLAIN)
+            for one in inner:
+                if type(one) not in _PLAIN:
+                    waiting.append(one)
+    return tuple(found)
 
 
-def holds_parent(value: Any, depth: int = 0) -> bool:
-    """Whether a value is or holds a parent; fast: it is asked of every call of a plan."""
-    if isinstance(value, Parent):
-        return True
-    if depth == _DEEP:  # it may hold itself
-        return next(parents_in(value), None) is not None
-    kind = type(value)
-    if kind is not dict and kind is not list and kind is not tuple and not isinstance(value, _HOLDERS):
-        return False
-    for item in value.values() if isinstance(value, Mapping) else value:
-        if type(item) not in _PLAIN and holds_parent(item, depth + 1):
-            return True
-    return False
-
-
-_DEEP = 8
-_HOLDERS = (Mapping, list, tuple)
 _PLAIN = frozenset([str, int, float, bool, type(None)])  # most settings
 
 
@@ -130,7 +126,7 @@ def _exchange(value: Any, exchange: Callable[[Parent], Any], made: dict[int, Any
         return exchange(value)
     if id(value) in made:  # a value that holds itself holds its copy afterwards
         return made[id(value)]
-    if not holds_parent(value):
+    if not parents_in(value):
         return value
     if isinstance(value, Mapping):
         found = made[id(value)] = {}

@@ -14,7 +14,7 @@ from datajuicer.running.cachable import Cachable
 from datajuicer.running.coroutines import refuse_async
 from datajuicer.running.identity import are_same
 from datajuicer.running.labels import short_label
-from datajuicer.running.parent import Parent, holds_parent, load_parents, parents_in
+from datajuicer.running.parent import Parent, load_parents, parents_in
 from datajuicer.running.provenance import Code
 from datajuicer.store.store import Store
 from datajuicer.store.values import describe
@@ -31,6 +31,7 @@ class Call:
         replaces: what this call replaces, see `datajuicer.store.replacing`.
         code: the code behind the call: first where it was planned, then where it is made.
         described: what the record says of the arguments; made before the call, which may change them.
+        parents: the points whose results the call needs.
     """
 
     function: Callable[..., Any]
@@ -41,10 +42,11 @@ class Call:
     arguments: dict[str, Any] = field(default_factory=dict)
     dependencies: dict[str, Any] = field(default_factory=dict)
     key: str | None = None
-    omitted: dict[str, Any] = field(default_factory=dict)
+    omitted: Mapping[str, Any] = field(default_factory=dict)
     replaces: str | None = None
     code: Code | None = None
     described: Mapping[str, Any] | None = None
+    parents: tuple[Parent, ...] = ()
 
     @property
     def name(self) -> str:
@@ -57,13 +59,6 @@ class Call:
     def id(self) -> str:
         """The key, or the first point's index for a function that is not cachable."""
         return self.key or f"point {self.indices[0]}"
-
-    @property
-    def parents(self) -> tuple[Parent, ...]:
-        """The points whose results the call needs."""
-        if not holds_parent(self.args) and not holds_parent(self.kwargs):
-            return ()
-        return tuple(parents_in([self.args, self.kwargs]))
 
     def with_parents(self, store: Store) -> Call:
         """Return the call with the results of its parents in its arguments.
@@ -105,21 +100,25 @@ def plan(points: Sequence[Point], func: Any, args: Sequence[Any], kwargs: Mappin
 def _plan(points: Sequence[Point], func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Call]:
     calls: list[Call] = []
     shared: dict[int, list[int]] = {}  # the indices of calls that several points share
-    by_key: dict[tuple[str, str], list[int]] = {}
+    by_key: dict[tuple[str, str | None], tuple[int, ...]] = {}
     functions: dict[tuple[str, str], list[Cachable]] = {}
+    checked: set[int] = set()
     for index, point in enumerate(points):
         try:
             call = _call(point, index, func, args, kwargs)
-            _check_function(call, functions)
+            if id(call.function) not in checked:
+                _check_function(call.function, functions)
+                checked.add(id(call.function))
         except UsageError as error:
             raise type(error)(f"point {index}{_hint(point)}: {error}") from error
-        same = [] if call.key is None else by_key.setdefault((call.name, call.key), [])
+        name = call.name, call.key
+        same = () if call.key is None else by_key.get(name, ())
         for place in same:
             if _omit_the_same(calls[place], call):
                 shared.setdefault(place, [*calls[place].indices]).append(index)
                 break
         else:
-            same.append(len(calls))
+            by_key[name] = *same, len(calls)
             calls.append(call)
     for place, indices in shared.items():
         calls[place] = replace(calls[place], indices=tuple(indices))
@@ -128,7 +127,8 @@ def _plan(points: Sequence[Point], func: Any, args: Sequence[Any], kwargs: Mappi
 
 def _omit_the_same(one: Call, other: Call) -> bool:
     """Whether two calls of one key, and their parents, are the same in what keys omit."""
-    return repr(one.omitted) == repr(other.omitted) and all(
+    is_equal = one.omitted is other.omitted or repr(one.omitted) == repr(other.omitted)
+    return is_equal and all(
         mine is theirs or _omit_the_same(mine.call, theirs.call)
         for mine, theirs in zip(one.parents, other.parents, strict=False)
     )
@@ -146,50 +146,67 @@ def _call(point: Point, index: int, func: Any, args: Sequence[Any], kwargs: Mapp
 
 
 def make_call(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], point: Point, index: int
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    point: Point,
+    index: int,
+    keyed: tuple[tuple[Any, ...], dict[str, Any]] | None = None,
 ) -> Call:
-    """Return the call of one point, with the key of its result if the function is cachable."""
+    """Return the call of one point, with the key of its result if the function is cachable.
+
+    Args:
+        function: a function, cachable or not.
+        args: positional arguments, templates filled in.
+        kwargs: keyword arguments, the same.
+        point: the point.
+        index: its place in the grid.
+        keyed: the arguments that make the key, if they are others: with text that is no template.
+    """
     if not isinstance(function, Cachable):
         refuse_async(function)
-        return Call(function, args, kwargs, point, (index,))
-    arguments = function.bind(args, kwargs)
-    filled = {id(arguments[name]): value for name, value in function.filled(arguments).items()}
-    if filled:  # the function sees what its key holds
+        return Call(function, args, kwargs, point, (index,), parents=parents_in(args, kwargs))
+    arguments = function.bind(*(keyed or (args, kwargs)))
+    if found := function.filled(arguments):  # the function sees what its key holds
+        filled = {id(arguments[name]): value for name, value in found.items()}
         args = tuple([filled.get(id(value), value) for value in args])
         kwargs = {name: filled.get(id(value), value) for name, value in kwargs.items()}
         arguments = function.bind(args, kwargs)
-    return with_key(Call(function, args, kwargs, point, (index,), arguments))
-
-
-def with_key(call: Call) -> Call:
-    """Return a call with the dependencies and the key that follow from its arguments."""
-    function = call.function
-    if not isinstance(function, Cachable):
-        return call
-    dependencies, defaults = function.dependencies_and_defaults(call.arguments)
-    dependencies |= function.state()
-    key, values = function.key_and_omitted(dependencies)
-    omitted: dict[str, Any] = {} if function.is_named else {"function": function.identity}
-    if defaults:
-        omitted["defaults"] = defaults
-    if values:
-        omitted["values"] = {
-            label: sorted(map(describe, found), key=repr) for label, found in sorted(values.items())
-        }
+    dependencies, key, omitted = _key(function, arguments)
     return Call(
-        function, call.args, call.kwargs, call.point, call.indices, call.arguments, dependencies, key,
-        omitted, call.replaces, call.code, call.described,
+        function, args, kwargs, point, (index,), arguments, dependencies, key, omitted,
+        parents=parents_in(args, kwargs),
     )  # fmt: skip
 
 
-def _check_function(call: Call, functions: dict[tuple[str, str], list[Cachable]]) -> None:
-    """Refuse two functions in one plan whose results could not be told apart."""
+def with_arguments(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """Return the call of a cachable function with other arguments, and the key that follows from them."""
     function = call.function
+    assert isinstance(function, Cachable)
+    made = make_call(function, args, kwargs, call.point, 0)
+    return replace(made, indices=call.indices, replaces=call.replaces, code=call.code)
+
+
+def _key(function: Cachable, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], str, Mapping[str, Any]]:
+    """Return the dependencies of a call, the key of its result, and what that key omits."""
+    dependencies, defaults = function.dependencies_and_defaults(arguments)
+    if function.holds_state:
+        dependencies |= function.state()
+    key, values = function.key_and_omitted(dependencies)
+    omitted = function.omitted
+    if defaults:
+        omitted = {**omitted, "defaults": defaults}
+    if values:
+        described = {label: sorted(map(describe, found), key=repr) for label, found in sorted(values.items())}
+        omitted = {**omitted, "values": described}
+    return dependencies, key, omitted
+
+
+def _check_function(function: Any, functions: dict[tuple[str, str], list[Cachable]]) -> None:
+    """Refuse two functions in one plan whose results could not be told apart."""
     if not isinstance(function, Cachable):
         return
     known = functions.setdefault((function.table_name, repr(function.version)), [])
-    if any(function is other for other in known):
-        return
     for other in known:
         may_differ = not (function.is_named or other.is_named) and (
             function.identity != other.identity or keys.digest(function.state()) != keys.digest(other.state())

@@ -13,6 +13,7 @@ from datajuicer.running.cachable import Cachable
 from datajuicer.running.parent import Parent
 from datajuicer.running.plan import plan
 from datajuicer.running.settling import settle_all
+from datajuicer.store.listing import Listing
 from datajuicer.store.store import Store
 
 
@@ -48,7 +49,10 @@ def planned(
         points = as_points(grid)
         found: dict[int, Parent] = {}
         calls = plan(points, func, args, kwargs)
-        for one in calls if cache_dir is None else settle_all(Store(cache_dir), calls):
+        if cache_dir is not None:
+            store = Store(cache_dir)
+            calls = settle_all(store, calls, Listing(store.root))
+        for one in calls:
             if not isinstance(one.function, Cachable) or one.key is None:
                 raise UsageError(
                     f"{one.name} is not cachable, so its results have no keys; add @dj.cachable()"

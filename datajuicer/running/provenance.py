@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from functools import partial
+from functools import cached_property, partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -37,12 +37,14 @@ class Code:
     parts: Mapping[str, Part]
     is_listed: bool = False
 
+    @cached_property
     def fields(self) -> dict[str, Any]:
         """What a record says of it."""
         itself = self.parts.get(ITSELF)
-        reached = {name: str(digest) for name, digest in self.reached().items()}
+        reached = {name: str(digest) for name, digest in self.reached.items()}
         return {"code": None if itself is None else str(itself.digest), "reached": reached}
 
+    @cached_property
     def reached(self) -> dict[str, Digest]:
         """The digests of everything but the function itself; one for all if they are very many."""
         found = {name: part.digest for name, part in self.parts.items() if name != ITSELF}
@@ -119,7 +121,9 @@ class Codes:
         if recorded is None:
             return self._changes_of_earlier(function, record)
         code = self.of(function, arguments or {})
-        reached = code.reached()
+        if recorded == code.fields["reached"] and record.get("code") == code.fields["code"]:
+            return ()
+        reached = code.reached
         names = [
             name
             for name in sorted(reached.keys() | recorded.keys())

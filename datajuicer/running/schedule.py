@@ -30,7 +30,7 @@ from datajuicer.running.labels import distinguishing_keys, short_label
 from datajuicer.running.options import RunOptions
 from datajuicer.running.plan import Call, batches
 from datajuicer.running.progress import Progress, make_progress
-from datajuicer.running.provenance import Codes
+from datajuicer.running.provenance import Code, Codes
 from datajuicer.running.results import Outcome, Result
 from datajuicer.running.stop import Stop
 from datajuicer.store import claims
@@ -156,7 +156,7 @@ class _Schedule:
 
     def _submit(self, places: tuple[int, ...], provenance: dict[str, Any]) -> Future[Any]:
         with keys.encoding_once(self.encoded):
-            calls = tuple(with_description(self._with_code(place)) for place in places)
+            calls = tuple(with_description(self.calls[place], self._code(place)) for place in places)
         keep = self.keep if isinstance(calls[0].function, Cachable) else None
         task = Task(calls, keep, self.options.retry, self.options.lint, provenance)
         if isinstance(self.executor, InProcess):
@@ -216,17 +216,17 @@ class _Schedule:
             return [Result(Outcome.STOPPED)] * len(places)
         if len(places) > 1:  # one of them killed the process; tried alone, each shows whether it was the one
             return [Result(Outcome.ALONE)] * len(places)
-        call = self._with_code(places[0])
+        call = replace(self.calls[places[0]], code=self._code(places[0]))
         if self.keep is None or not isinstance(call.function, Cachable):
             return [Result(Outcome.REFUSED, error=f"the worker process {death.reason}")]
         return [record_death(Task((call,), self.keep, provenance=_provenance()), death.reason)]
 
-    def _with_code(self, place: int) -> Call:
-        """Return a call with the code that is behind it here, to be compared where it is made."""
+    def _code(self, place: int) -> Code | None:
+        """Return the code that is behind a call here, to be compared where it is made."""
         call = self.calls[place]
         if self.keep is None or not isinstance(call.function, Cachable):
-            return call
-        return replace(call, code=self.codes.of(call.function, call.arguments))
+            return None
+        return self.codes.of(call.function, call.arguments)
 
     def _poll_elsewhere(self) -> list[int]:
         """Return the places that another process no longer computes; the store has their results, if any."""

@@ -7,14 +7,15 @@ was made with something else, the call goes under a further key; and so do the c
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.omitted import differing
 from datajuicer.running.parent import Parent, exchange_parents
-from datajuicer.running.plan import Call, with_key
-from datajuicer.store.record import Record
+from datajuicer.running.plan import Call, with_arguments
+from datajuicer.store.listing import Listing
+from datajuicer.store.record import Record, field_bytes
 from datajuicer.store.store import Store
 
 
@@ -27,7 +28,7 @@ class Settled:
         parents: by id: the parent as it was planned, and as it is settled.
     """
 
-    taken: dict[str, Record] = field(default_factory=dict)
+    taken: dict[tuple[str, str | None], Record] = field(default_factory=dict)
     parents: dict[int, tuple[Parent, Parent]] = field(default_factory=dict)
 
 
@@ -47,10 +48,10 @@ def _settle_itself(store: Store, call: Call, settled: Settled) -> tuple[Call, Re
     assert isinstance(function, Cachable)
     while True:
         record = store.read(call.name, call.id)
-        stored = record or store.read(call.name, call.id, "failed") or taken.get(f"{call.name} {call.key}")
+        stored = record or store.read(call.name, call.id, "failed") or taken.get((call.name, call.key))
         added = {} if stored is None else differing(function, call.omitted, call.dependencies, stored)
         if not added:
-            taken.setdefault(f"{call.name} {call.key}", {"omitted": call.omitted})
+            taken.setdefault((call.name, call.key), {"omitted": call.omitted})
             return call, record
         dependencies = {**call.dependencies, **added}
         call = replace(call, dependencies=dependencies, key=function.key(dependencies))
@@ -58,8 +59,7 @@ def _settle_itself(store: Store, call: Call, settled: Settled) -> tuple[Call, Re
 
 def settle_parents(store: Store, call: Call, settled: Settled) -> Call:
     """Return a call whose parents are under their own keys, and its key with theirs."""
-    planned = call.parents
-    if not planned:
+    if not call.parents:
         return call
 
     def own(parent: Parent) -> Parent:
@@ -70,35 +70,40 @@ def settle_parents(store: Store, call: Call, settled: Settled) -> Call:
             settled.parents[id(parent)] = parent, parent if stays else Parent(settings, under, parent.shown)
         return settled.parents[id(parent)][1]
 
-    if all(own(parent) is parent for parent in planned):
+    if all(own(parent) is parent for parent in call.parents):
         return call
-    args, kwargs, arguments = (
-        exchange_parents(value, own) for value in (call.args, call.kwargs, call.arguments)
-    )
-    return with_key(replace(call, args=args, kwargs=kwargs, arguments=arguments))
+    return with_arguments(call, exchange_parents(call.args, own), exchange_parents(call.kwargs, own))
 
 
-def _omits_the_same(store: Store, call: Call) -> bool:
-    theirs = store.peek(call.name, call.id, "omitted")
-    return "defaults" not in call.omitted if theirs is None else repr(theirs) == repr(call.omitted)
-
-
-def settle_all(store: Store, calls: Sequence[Call]) -> list[Call]:
+def settle_all(store: Store, calls: Sequence[Call], listing: Listing) -> list[Call]:
     """Return the calls under their own keys; reads only records of results that are there."""
-    named: dict[str, Mapping[str, str]] = {}
     settled = Settled()
+    lines: dict[int, bytes] = {}  # by id: what a call omits, as a record says it; mostly the same for all
     found = []
     for planned in calls:
         call = settle_parents(store, planned, settled)
-        if not isinstance(call.function, Cachable) or call.key is None:
+        name, key = call.name, call.key
+        if key is None:
             found.append(call)
             continue
-        if call.name not in named:
-            named[call.name] = store.outcomes(call.name)
-        taken, outcome = f"{call.name} {call.key}", named[call.name].get(call.key)
-        if taken in settled.taken or not (outcome is None or _omits_the_same(store, call)):
-            found.append(_settle_itself(store, call, settled)[0])
-        else:
-            settled.taken[taken] = {"omitted": call.omitted}
+        omitted = call.omitted
+        is_its_own = (name, key) not in settled.taken
+        if is_its_own and (outcome := listing.outcome(name, key)) is not None:
+            if id(omitted) not in lines:
+                lines[id(omitted)] = field_bytes("omitted", omitted)
+            is_its_own = outcome == "done" and _is_of(store, call, lines[id(omitted)])
+        if is_its_own:
+            settled.taken[name, key] = {"omitted": omitted}
             found.append(call)
+        else:
+            found.append(_settle_itself(store, call, settled)[0])
     return found
+
+
+def _is_of(store: Store, call: Call, line: bytes) -> bool:
+    """Whether the stored result of a key is that of the call; fast, by the one line that says so."""
+    data = store.peek(call.name, call.id)
+    if data is None or line in data:
+        return True
+    is_whole = data.endswith(b"}\n")
+    return is_whole and b'\n"omitted": ' not in data and "defaults" not in call.omitted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from datajuicer.running.provenance import EARLIER, Codes
 from datajuicer.running.settling import settle_all
 from datajuicer.running.states import State
 from datajuicer.store import claims
+from datajuicer.store.listing import Listing
 from datajuicer.store.record import Record
 from datajuicer.store.store import Store
 
@@ -64,9 +65,10 @@ def status(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions")
 
     def report(*args: Any, **kwargs: Any) -> Status:
         store, points = Store(cache_dir), as_points(grid)
-        calls = settle_all(store, plan(points, func, args, kwargs))
+        listing = Listing(store.root)
+        calls = settle_all(store, plan(points, func, args, kwargs), listing)
         found: dict[int, State] = {}
-        states = states_of(store, calls)
+        states = states_of(store, calls, listing)
         for call, state in zip(calls, states, strict=True):
             found |= dict.fromkeys(call.indices, state)
         shown = (State.DONE, State.FAILED, State.RUNNING, State.MISSING, State.WAITING)
@@ -95,13 +97,12 @@ def made_earlier(store: Store, calls: Sequence[Call], states: Sequence[State]) -
     return found
 
 
-def states_of(store: Store, calls: Sequence[Call]) -> list[State]:
+def states_of(store: Store, calls: Sequence[Call], listing: Listing) -> list[State]:
     """Return the state of each call: done, failed, running, missing, or waiting for parents without a result.
 
     Raises:
         UsageError: a function is not cachable.
     """
-    named: dict[str, dict[str, str]] = {}  # by function: the outcomes that file names show
     states: list[State] = []
     codes = Codes()
     for call in calls:
@@ -109,11 +110,9 @@ def states_of(store: Store, calls: Sequence[Call]) -> list[State]:
             raise UsageError(
                 f"{call.name} is not cachable, so there is no record of what is done; add @dj.cachable()"
             )
-        state = _named_state(store, call.function, call.key, call.arguments, named, codes)
-        if state is State.MISSING and any(
-            _named_state(store, parent.function, parent.key, None, named, codes) is not State.DONE
-            for parent in call.parents
-        ):
+        outcome = listing.outcome(call.name, call.key)
+        state = _state(store, call.function, call.key, call.arguments, outcome, codes)
+        if state is State.MISSING and any(_unfinished(store, call.parents, listing, codes)):
             state = State.WAITING
         states.append(state)
     return states
@@ -121,33 +120,28 @@ def states_of(store: Store, calls: Sequence[Call]) -> list[State]:
 
 def unfinished_parents(store: Store, call: Call) -> tuple[Parent, ...]:
     """Return the parents of a call that have no result."""
-    named: dict[str, dict[str, str]] = {}
-    codes = Codes()
-    return tuple(
-        parent
-        for parent in call.parents
-        if _named_state(store, parent.function, parent.key, None, named, codes) is not State.DONE
-    )
+    return tuple(_unfinished(store, call.parents, Listing(store.root), Codes()))
 
 
-def _named_state(
+def _unfinished(store: Store, parents: Sequence[Parent], listing: Listing, codes: Codes) -> Iterator[Parent]:
+    for parent in parents:
+        outcome = listing.outcome(parent.function.table_name, parent.key)
+        if _state(store, parent.function, parent.key, None, outcome, codes) is not State.DONE:
+            yield parent
+
+
+def _state(
     store: Store,
     function: Cachable,
     key: str,
     arguments: Mapping[str, Any] | None,
-    named: dict[str, dict[str, str]],
+    named: str | None,
     codes: Codes,
 ) -> State:
-    if function.table_name not in named:
-        named[function.table_name] = store.outcomes(function.table_name)
-    outcome = named[function.table_name].get(key, "missing")
-    return _state(store, function, key, arguments, outcome, codes)
-
-
-def _state(
-    store: Store, function: Cachable, key: str, arguments: Mapping[str, Any] | None, named: str, codes: Codes
-) -> State:
+    """Return the state of a call whose outcome the file names show as `named`."""
     name = function.table_name
+    if named is None:
+        return State.MISSING
     if named == "done":
         if function.checker is None and function.on_code_change != "recompute":
             return State.DONE
@@ -189,8 +183,9 @@ def missing(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions"
     def report(*args: Any, **kwargs: Any) -> Grid:
         points = as_points(grid)
         store = Store(cache_dir)
-        calls = settle_all(store, plan(points, func, args, kwargs))
-        states = states_of(store, calls)
+        listing = Listing(store.root)
+        calls = settle_all(store, plan(points, func, args, kwargs), listing)
+        states = states_of(store, calls, listing)
         found = [call for call, state in zip(calls, states, strict=True) if state is State.MISSING]
         return Grid(points[index] for index in sorted(index for call in found for index in call.indices))
 

@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from datajuicer.store.store import Store
 HEARTBEAT = 3.0  # seconds between two touches
 STALE = 300.0  # seconds without a touch after which an owner that cannot be seen from here counts as dead
 
-_held: dict[str, int] = {}  # tokens of the claims of this process, with the thread that made each
+_held: dict[str, tuple[int, Claim]] = {}  # by token: the claims of this process and the thread of each
+_hearts: dict[int, threading.Thread] = {}  # by process: the thread that touches its claims
 
 
 @dataclass(frozen=True)
@@ -71,20 +73,21 @@ def claim(store: Store, function: str, key: str, stale: float = STALE) -> Claim 
     except FileExistsError:
         return None  # a contender was faster
     made = Claim(path, number, uuid.uuid4().hex)
-    _held[made.token] = threading.get_ident()
-    owner = {
-        "machine": machine(),
-        "pid": os.getpid(),
-        "started": start_time(os.getpid()),
-        "token": made.token,
-    }
+    _held[made.token] = threading.get_ident(), made
+    _start_heart()
     try:
-        with os.fdopen(file, "w") as content:
-            json.dump(owner, content)
+        with os.fdopen(file, "wb", buffering=0) as content:
+            content.write(json.dumps({**_process(os.getpid()), "token": made.token}).encode())
     except OSError:
         made.release()
         raise
     return made
+
+
+@lru_cache(maxsize=1)
+def _process(pid: int) -> dict[str, Any]:
+    """What a claim says of this process."""
+    return {"machine": machine(), "pid": pid, "started": start_time(pid)}
 
 
 def is_claimed(store: Store, function: str, key: str, stale: float = STALE) -> bool:
@@ -97,7 +100,8 @@ def is_claimed_here(store: Store, function: str, key: str) -> bool:
     """Whether this very thread computes this result, so that waiting for it would never end."""
     mine = threading.get_ident()
     existing = _claims(store.path(function, key).parent, key)
-    return any(_held.get(_owner(path).get("token", "")) == mine for path, _ in existing)
+    held = (_held.get(_owner(path).get("token", "")) for path, _ in existing)
+    return any(one is not None and one[0] == mine for one in held)
 
 
 def _claims(shelf: Path, key: str) -> list[tuple[Path, int]]:
@@ -161,25 +165,33 @@ def server_time(folder: Path) -> float:
 
 
 @contextmanager
-def heartbeat(claims: Sequence[Claim], needed: bool = True, every: float = HEARTBEAT) -> Iterator[None]:
-    """Touch claims, also such as are added later, from a thread while the body runs, and release them
-    after.
-    """
-    ended = threading.Event()
-
-    def beat() -> None:
-        while not ended.wait(every):
-            for one in list(claims):
-                one.touch()
-
-    thread = threading.Thread(target=beat, daemon=True)
-    if needed:
-        thread.start()
+def holding(claims: Sequence[Claim]) -> Iterator[None]:
+    """Release claims, also such as are added later, after the body has run."""
     try:
         yield
     finally:
-        ended.set()
-        if needed:
-            thread.join()
         for one in claims:
             one.release()
+
+
+def _start_heart() -> None:
+    """Have all claims of this process touched from now on, by one thread for as long as the process lives.
+
+    A thread per computation would cost more than a short computation.
+    """
+    pid = os.getpid()  # a fork has no thread of its parent
+    if pid not in _hearts:
+        heart = threading.Thread(target=_beat, name="datajuicer heartbeat", daemon=True)
+        if _hearts.setdefault(pid, heart) is heart:
+            heart.start()
+
+
+def _beat() -> None:
+    while True:
+        time.sleep(HEARTBEAT)
+        for _, one in list(_held.values()):
+            one.touch()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_held.clear)  # they are the parent's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -42,20 +43,21 @@ def parse_record(data: bytes) -> Record | str:
     return record
 
 
-def field_of(data: bytes, name: str) -> Any:
-    """One field of a record, read without the others and unverified; None if it cannot be read so."""
-    _, mark, rest = data.partition(f"\n{json.dumps(name)}: ".encode())
-    try:
-        return json.loads(rest.partition(b"\n")[0].removesuffix(b",")) if mark else None
-    except ValueError:
-        return None
+def field_bytes(name: str, value: Any) -> bytes:
+    """The bytes of one field in a record, from the end of the line before it to its own."""
+    return f"\n{json.dumps(name)}: {json.dumps(value)},\n".encode()
 
 
 def made_with(record: Record) -> str | None:
     """What tells records apart that were made with different code; None if nothing is known of it."""
     if "reached" not in record:
         return record.get("code")
-    content = json.dumps([record.get("code"), record["reached"]], sort_keys=True)
+    return _code_digest(record.get("code"), tuple(record["reached"].items()))
+
+
+@lru_cache(maxsize=1024)
+def _code_digest(code: str | None, reached: tuple[tuple[str, str], ...]) -> str:
+    content = json.dumps([code, dict(reached)], sort_keys=True)
     return blake2b(content.encode(), digest_size=6).hexdigest()
 
 

@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from datajuicer.errors import UsageError
-from datajuicer.store import values
+from datajuicer.store import listing, values
 from datajuicer.store.disk import cannot_write, make_folder, sync_folders, unique, write_file
-from datajuicer.store.quarantine import QUARANTINE, quarantine
+from datajuicer.store.quarantine import quarantine
 from datajuicer.store.reading import (
     cannot_read,
     holds,
@@ -41,14 +41,11 @@ from datajuicer.store.reading import (
     read_start,
     retry,
 )
-from datajuicer.store.record import FORMAT, Record, difference, field_of, format_record, parse_record
+from datajuicer.store.record import FORMAT, Record, difference, format_record, parse_record
 
-CAMPAIGNS = "campaigns"  # what was sent to clusters; see clusters/campaign.py
 LOG = "log.txt"
 
 MISSING: Any = object()  # stands for a value whose artifacts are gone
-
-_HEX = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True)
@@ -85,43 +82,11 @@ class Store:
 
     def functions(self) -> list[str]:
         """The names of all functions that have a folder here."""
-        if not self.root.is_dir():
-            return []
-        return sorted(
-            p.name
-            for p in self.root.iterdir()
-            if p.is_dir() and p.name not in (QUARANTINE, CAMPAIGNS) and p.name[0] != "."
-        )
+        return listing.functions(self.root)
 
     def outcomes(self, function: str) -> dict[str, str]:
-        """Key → "done", "failed" or "claimed" for everything of a function, from the names of the files
-        alone.
-        """
-        found: dict[str, str] = {}
-        rank = {"failed": 0, "claimed": 1, "done": 2}
-        for entry in self._entries(function):
-            key, _, suffix = entry.name.partition(".")
-            outcome = {"json": "done", "failed.json": "failed"}.get(suffix)
-            if outcome is None and suffix.startswith("claim."):
-                outcome = "claimed"
-            if outcome and rank[outcome] >= rank.get(found.get(key, ""), -1):
-                found[key] = outcome
-        return found
-
-    def _entries(self, function: str) -> Iterator[os.DirEntry[str]]:
-        try:
-            shelves = [
-                e.path for e in os.scandir(self.root / function) if len(e.name) == 2 and set(e.name) <= _HEX
-            ]
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise UsageError(
-                f"the store {self.root} cannot be read: {error}; mend its permissions or name another"
-            ) from error
-        for shelf in sorted(shelves):
-            with os.scandir(shelf) as entries:
-                yield from entries
+        """Key → "done", "failed" or "claimed" for everything of a function, from file names alone."""
+        return listing.outcomes(self.root, function)
 
     # -- reading
 
@@ -158,10 +123,10 @@ class Store:
             return None
         return record
 
-    def peek(self, function: str, key: str, field: str) -> Any:
-        """One field of the record of a result, read fast and unverified; None if that cannot be done."""
+    def peek(self, function: str, key: str) -> bytes | None:
+        """The first bytes of the record of a result, unverified; None if they cannot be read."""
         try:
-            return field_of(read_start(self._path(function, key, "done")), field)
+            return read_start(self._path(function, key, "done"))
         except OSError:
             return None
 
@@ -246,8 +211,8 @@ class Store:
         out.
         """
         suffix = ".json" if outcome == "done" else ".failed.json"
-        for entry in self._entries(function):
-            key, dot, rest = entry.name.partition(".")
+        for name in listing.file_names(self.root, function):
+            key, dot, rest = name.partition(".")
             if dot + rest == suffix and (record := self.read(function, key, outcome)) is not None:
                 yield record
 
