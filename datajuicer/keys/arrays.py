@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 from datajuicer.errors import UsageError
-
-DIGEST_SIZE = 20  # bytes; 160 bits
+from datajuicer.keys.kept import digest_of_bytes
 
 
 @dataclass(frozen=True)
@@ -58,9 +56,7 @@ def array_content(array: Any, where: str) -> tuple[bytes, tuple[str, tuple[int, 
         )
     if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and sys.byteorder == "big"):
         array = array.astype(array.dtype.newbyteorder("<"))
-    data = np.ascontiguousarray(array).reshape(array.shape)
-    content = (
-        blake2b(data.reshape(-1).view(np.uint8).data, digest_size=DIGEST_SIZE).digest() if data.size else b""
-    )
+    data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    content = digest_of_bytes(array, data) if data.size else b""
     tag = b"n" if isinstance(array, np.generic) else b"a"
     return tag, (array.dtype.name, tuple(map(int, array.shape))), content

@@ -40,8 +40,9 @@ from struct import pack
 from typing import Any
 
 from datajuicer.errors import UsageError
-from datajuicer.keys.arrays import DIGEST_SIZE, PrngKey, array_content, as_array
+from datajuicer.keys.arrays import PrngKey, array_content, as_array
 from datajuicer.keys.canonical import canonical
+from datajuicer.keys.kept import DIGEST_SIZE
 from datajuicer.keys.names import lasting_name, leads_back
 from datajuicer.keys.once import ENCODED, MANY
 from datajuicer.keys.state import state_beyond

@@ -19,6 +19,7 @@ from datajuicer.errors import MissingKey, UsageError
 from datajuicer.running.coroutines import refuse_async
 from datajuicer.running.digests import remember_source
 from datajuicer.running.identity import freeze, has_cells, identity_of, state_of
+from datajuicer.running.packages import home_of
 from datajuicer.store.listing import NO_FUNCTIONS
 from datajuicer.store.values import describe
 from datajuicer.template import fill, get
@@ -245,6 +246,11 @@ class Cachable:
     def identity(self) -> dict[str, str]:
         """What a record says of the function; see `identity.identity_of`."""
         return identity_of(self.function)
+
+    @functools.cached_property
+    def home(self) -> frozenset[str]:
+        """The packages whose code counts as that of the function."""
+        return frozenset(home_of(self.function))
 
     @functools.cached_property
     def omitted(self) -> dict[str, Any]:

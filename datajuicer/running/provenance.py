@@ -17,7 +17,7 @@ from datajuicer.running.cachable import Cachable
 from datajuicer.running.digests import Digest, combined, legacy_digest
 from datajuicer.running.packages import home_of, is_library, top
 from datajuicer.running.reach import ITSELF, Part, reach
-from datajuicer.store.record import Record
+from datajuicer.store.record import Record, field_bytes
 
 _MAX_PARTS = 300  # that a record lists one by one
 _SHOWN = 5  # names that a message lists
@@ -43,6 +43,11 @@ class Code:
         itself = self.parts.get(ITSELF)
         reached = {name: str(digest) for name, digest in self.reached.items()}
         return {"code": None if itself is None else str(itself.digest), "reached": reached}
+
+    @cached_property
+    def lines(self) -> bytes:
+        """The bytes of these fields in a record."""
+        return b"".join(field_bytes(*field)[:-1] for field in self.fields.items()) + b"\n"
 
     @cached_property
     def reached(self) -> dict[str, Digest]:
@@ -90,7 +95,7 @@ class Codes:
         return known[1]
 
     def _find(self, function: Cachable, listed: tuple[Any, ...]) -> Code:
-        home = home_of(function.function)
+        home = set(function.home)
         roots: dict[str, Any] = {}
         if function.code_of is None:
             home |= set().union(*(home_of(form) for form in (function.batched,) if form is not None))
@@ -203,7 +208,7 @@ def check_code(
 
 def _distinct_code(function: Cachable, named: tuple[Any, ...]) -> tuple[Any, ...]:
     """The functions, classes and modules in what `code_of` names, each once, without those of libraries."""
-    packages = home_of(function.function) | {top(prefix) for prefix in function.code_within or ()}
+    packages = function.home | {top(prefix) for prefix in function.code_within or ()}
     found: dict[int, Any] = {}
     for value in named:
         for code in _code_in(value):

@@ -7,8 +7,9 @@ was made with something else, the call goes under a further key; and so do the c
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.omitted import differing
@@ -28,7 +29,7 @@ class Settled:
         parents: by id: the parent as it was planned, and as it is settled.
     """
 
-    taken: dict[tuple[str, str | None], Record] = field(default_factory=dict)
+    taken: dict[tuple[str, str | None], Mapping[str, Any]] = field(default_factory=dict)
     parents: dict[int, tuple[Parent, Parent]] = field(default_factory=dict)
 
 
@@ -48,10 +49,12 @@ def _settle_itself(store: Store, call: Call, settled: Settled) -> tuple[Call, Re
     assert isinstance(function, Cachable)
     while True:
         record = store.read(call.name, call.id)
-        stored = record or store.read(call.name, call.id, "failed") or taken.get((call.name, call.key))
+        stored = record or store.read(call.name, call.id, "failed")
+        if stored is None and (call.name, call.key) in taken:
+            stored = {"omitted": taken[call.name, call.key]}
         added = {} if stored is None else differing(function, call.omitted, call.dependencies, stored)
         if not added:
-            taken.setdefault((call.name, call.key), {"omitted": call.omitted})
+            taken.setdefault((call.name, call.key), call.omitted)
             return call, record
         dependencies = {**call.dependencies, **added}
         call = replace(call, dependencies=dependencies, key=function.key(dependencies))
@@ -81,7 +84,7 @@ def settle_all(store: Store, calls: Sequence[Call], listing: Listing) -> list[Ca
     lines: dict[int, bytes] = {}  # by id: what a call omits, as a record says it; mostly the same for all
     found = []
     for planned in calls:
-        call = settle_parents(store, planned, settled)
+        call = settle_parents(store, planned, settled) if planned.parents else planned
         name, key = call.name, call.key
         if key is None:
             found.append(call)
@@ -93,7 +96,7 @@ def settle_all(store: Store, calls: Sequence[Call], listing: Listing) -> list[Ca
                 lines[id(omitted)] = field_bytes("omitted", omitted)
             is_its_own = outcome == "done" and _is_of(store, call, lines[id(omitted)])
         if is_its_own:
-            settled.taken[name, key] = {"omitted": omitted}
+            settled.taken[name, key] = omitted
             found.append(call)
         else:
             found.append(_settle_itself(store, call, settled)[0])

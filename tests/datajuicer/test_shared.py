@@ -23,13 +23,13 @@ class Counted:
 def hashed(monkeypatch):
     """The arrays that were hashed."""
     arrays = []
-    real = encoding._array
+    real = encoding.array_content
 
     def hash_array(array, where):
         arrays.append(array)
         return real(array, where)
 
-    monkeypatch.setattr(encoding, "_array", hash_array)
+    monkeypatch.setattr(encoding, "array_content", hash_array)
     return arrays
 
 
