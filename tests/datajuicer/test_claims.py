@@ -25,6 +25,12 @@ def store(tmp_path):
     return Store(tmp_path)
 
 
+def claimed(store, key=KEY):
+    found = claim(store, "f", key)
+    assert found is not None
+    return found
+
+
 def age(one, seconds):
     then = time.time() - seconds
     os.utime(one.path, (then, then))
@@ -35,8 +41,7 @@ def of_another_machine(one):
 
 
 def test_a_claim_is_held_until_it_is_released(store):
-    first = claim(store, "f", KEY)
-    assert first is not None
+    first = claimed(store)
     assert claim(store, "f", KEY) is None
     assert is_claimed(store, "f", KEY)
     first.release()
@@ -45,13 +50,13 @@ def test_a_claim_is_held_until_it_is_released(store):
 
 
 def test_a_silent_claim_from_elsewhere_goes_stale(store):
-    first = claim(store, "f", KEY)
+    first = claimed(store)
     of_another_machine(first)
     age(first, claims.STALE - 5)
     assert claim(store, "f", KEY) is None
     age(first, claims.STALE + 5)
     assert not is_claimed(store, "f", KEY)
-    second = claim(store, "f", KEY)
+    second = claimed(store)
     assert second.number == first.number + 1
     assert claim(store, "f", KEY) is None
     second.release()
@@ -61,14 +66,14 @@ def test_a_silent_claim_from_elsewhere_goes_stale(store):
 def test_a_dead_process_of_this_machine_is_known_at_once(store):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    first = claim(store, "f", KEY)
+    first = claimed(store)
     first.path.write_text(json.dumps({"machine": claims.machine(), "pid": dead.pid}))
     assert not is_claimed(store, "f", KEY)
     assert claim(store, "f", KEY) is not None
 
 
 def test_a_claim_that_is_still_being_written_counts(store):
-    first = claim(store, "f", KEY)
+    first = claimed(store)
     first.path.write_text("")
     assert is_claimed(store, "f", KEY)
     first.path.write_text("{half")
@@ -80,7 +85,7 @@ def test_a_clock_an_hour_off_makes_no_difference(store, monkeypatch, off):
     """Ages are judged by the clock that stamps the files, so ours may say anything."""
     really = time.time
     monkeypatch.setattr(time, "time", lambda: really() + off)
-    first = claim(store, "f", KEY)
+    first = claimed(store)
     of_another_machine(first)
     assert is_claimed(store, "f", KEY)
     then = really() - claims.STALE - 5
@@ -91,7 +96,7 @@ def test_a_clock_an_hour_off_makes_no_difference(store, monkeypatch, off):
 def test_a_heartbeat_keeps_a_claim_alive_and_ends_with_the_work(store, monkeypatch):
     monkeypatch.setattr(claims, "HEARTBEAT", 0.01)
     monkeypatch.setattr(claims, "_hearts", {})  # the one of this process may sleep for seconds
-    first = claim(store, "f", KEY)
+    first = claimed(store)
     of_another_machine(first)
     age(first, 1000)
     with holding([first]):
@@ -105,7 +110,7 @@ def test_a_heartbeat_keeps_a_claim_alive_and_ends_with_the_work(store, monkeypat
 def test_a_stale_claim_is_taken_over_by_exactly_one(store):
     for attempt in range(20):
         key = f"{attempt:02x}" * 20
-        first = claim(store, "f", key)
+        first = claimed(store, key)
         of_another_machine(first)
         age(first, 1000)
         start = threading.Barrier(8)
@@ -139,7 +144,7 @@ def neighbour():
 
 def test_on_one_machine_an_owner_lives_as_long_as_its_process(store, neighbour):
     """It may hold the interpreter lock, be stopped or swapped out: no touch for a day."""
-    first = claim(store, "f", KEY)
+    first = claimed(store)
     of_this_machine(first, pid=neighbour.pid, started=start_time(neighbour.pid))
     age(first, 86400)
     os.kill(neighbour.pid, signal.SIGSTOP)
@@ -151,13 +156,13 @@ def test_on_one_machine_an_owner_lives_as_long_as_its_process(store, neighbour):
 
 
 def test_another_process_of_the_same_number_is_not_the_owner(store, neighbour):
-    first = claim(store, "f", KEY)
-    of_this_machine(first, pid=neighbour.pid, started=start_time(neighbour.pid) - 1)
+    first = claimed(store)
+    of_this_machine(first, pid=neighbour.pid, started=(start_time(neighbour.pid) or 0) - 1)
     assert not is_claimed(store, "f", KEY)
 
 
 def test_claims_of_earlier_versions_are_judged_by_their_touches(store, neighbour):
-    first = claim(store, "f", KEY)
+    first = claimed(store)
     first.path.write_text(json.dumps({"machine": claims.machine(), "pid": neighbour.pid}))
     assert is_claimed(store, "f", KEY)
     age(first, claims.STALE + 5)
@@ -165,7 +170,7 @@ def test_claims_of_earlier_versions_are_judged_by_their_touches(store, neighbour
 
 
 def test_a_claim_from_the_future_is_not_alive_for_ever(store):
-    first = claim(store, "f", KEY)
+    first = claimed(store)
     of_another_machine(first)
     age(first, -20)  # clocks differ a little
     assert is_claimed(store, "f", KEY)
@@ -183,13 +188,13 @@ def test_a_machine_may_change_its_name(monkeypatch):
 
 
 def test_a_claim_that_could_not_be_removed_is_not_held_for_ever(store, monkeypatch):
-    first = claim(store, "f", KEY)
+    first = claimed(store)
     with monkeypatch.context() as here:
         here.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(OSError(30, "read-only")))
         first.release()
     assert first.path.exists()
     assert not is_claimed(store, "f", KEY)
-    assert claim(store, "f", KEY).number == 1
+    assert claimed(store).number == 1
 
 
 def test_asking_for_the_very_result_that_is_being_computed_is_told(tmp_path):
