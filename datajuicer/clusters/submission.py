@@ -30,9 +30,9 @@ from datajuicer.clusters.survey import PointStatus, Schedulers, job_of, survey
 from datajuicer.errors import UsageError
 from datajuicer.keys import module_name
 from datajuicer.running.cachable import Cachable
+from datajuicer.running.code.provenance import Codes
 from datajuicer.running.parent import Parent
 from datajuicer.running.plan import Call, batches
-from datajuicer.running.provenance import Codes
 from datajuicer.running.states import State
 from datajuicer.running.status import is_current
 from datajuicer.store import claims

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import enum
 import functools
 import inspect
 import re
@@ -15,79 +13,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 from datajuicer import keys
-from datajuicer.errors import MissingKey, UsageError
-from datajuicer.running.coroutines import refuse_async
-from datajuicer.running.digests import remember_source
-from datajuicer.running.identity import freeze, has_cells, identity_of, state_of
-from datajuicer.running.packages import home_of
+from datajuicer.errors import UsageError
+from datajuicer.running.code.digests import remember_source
+from datajuicer.running.code.packages import home_of
+from datajuicer.running.dependency import ABSENT, Dependency
+from datajuicer.running.identity import freeze, has_cells, identity_of, refuse_async, state_of
 from datajuicer.store.listing import NO_FUNCTIONS
 from datajuicer.store.values import describe
-from datajuicer.template import fill, get
+from datajuicer.template import fill
 
 JOB = "job"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 
 
-class _Absent(enum.Enum):
-    """Stands for no value; an Enum, because its member stays itself when it is sent to another process."""
-
-    ABSENT = 0
-
-
-_ABSENT: Any = _Absent.ABSENT
-
 Saver = Callable[[Path, Any], None]
 Loader = Callable[[Path], Any]
 Checker = Callable[[Path], bool]
-
-
-@dataclass(frozen=True)
-class Dependency:
-    """One thing a result depends on: a parameter, or a key inside of it, possibly with a default."""
-
-    text: str
-    parameter: str
-    key: str | None = None
-    default: Any = _ABSENT
-
-    @classmethod
-    def parse(cls, text: str) -> Dependency:
-        """Read `a`, `model:seed`, `model:optimizer.lr` or `model:seed?=0`.
-
-        Raises:
-            UsageError: the text is not of that form.
-        """
-        name, mark, default = text.partition("?=")
-        parameter, colon, key = name.partition(":")
-        if not parameter.isidentifier() or (colon and not key):
-            raise UsageError(
-                f"the dependency {text!r} is not of the form 'parameter', 'parameter:key' or "
-                "'parameter:key?=default'"
-            )
-        return cls(name, parameter, key or None, _literal(default) if mark else _ABSENT)
-
-    def value(self, arguments: Mapping[str, Any]) -> Any:
-        """Its value among the arguments of a call, `_ABSENT` if it is missing and has a default."""
-        value = arguments[self.parameter]
-        if self.key is None:
-            return value
-        if not isinstance(value, Mapping):
-            raise UsageError(
-                f"the dependency {self.text!r} looks inside of {self.parameter!r}, but that is of type "
-                f"{type(value).__qualname__}, not a dict"
-            )
-        try:
-            return get(value, self.key) if self.default is _ABSENT else get(value, self.key, _ABSENT)
-        except MissingKey as error:
-            raise MissingKey(f"the dependency {self.text!r}: {error}") from None
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError):
-        return text
 
 
 @dataclass(frozen=True)
@@ -220,8 +162,8 @@ class Cachable:
         found, left_out = {}, {}
         for dependency in self.dependencies:
             value = dependency.value(arguments)
-            if dependency.default is not _ABSENT and (
-                value is _ABSENT or self._same(value, dependency.default)
+            if dependency.default is not ABSENT and (
+                value is ABSENT or self._same(value, dependency.default)
             ):
                 left_out[dependency.text] = self._described_defaults[dependency.text]
                 continue
@@ -231,7 +173,7 @@ class Cachable:
     @functools.cached_property
     def defaults(self) -> dict[str, Any]:
         """The defaults of the dependencies that have one, by name."""
-        return {d.text: d.default for d in self.dependencies if d.default is not _ABSENT}
+        return {d.text: d.default for d in self.dependencies if d.default is not ABSENT}
 
     @functools.cached_property
     def _described_defaults(self) -> dict[str, Any]:

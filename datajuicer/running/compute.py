@@ -18,12 +18,12 @@ from typing import Any
 from datajuicer.errors import UsageError
 from datajuicer.running.arguments import Copier, is_data
 from datajuicer.running.cachable import JOB, Cachable
+from datajuicer.running.code.provenance import check_code
 from datajuicer.running.describe import with_description
 from datajuicer.running.keep import Attempt, Raised, error_line, is_transient, keep, record_failure, tail
 from datajuicer.running.lint import watch
 from datajuicer.running.parent import ParentMissing
 from datajuicer.running.plan import Call
-from datajuicer.running.provenance import check_code
 from datajuicer.running.results import Outcome, Result
 from datajuicer.store import claims
 from datajuicer.store.disk import make_folder

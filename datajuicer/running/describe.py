@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from datajuicer.running.cachable import Cachable
+from datajuicer.running.code.provenance import Code
 from datajuicer.running.plan import Call
-from datajuicer.running.provenance import Code
 from datajuicer.store import values
 
 CONTEXT_LIMIT = 4000  # characters of other arguments that a record keeps

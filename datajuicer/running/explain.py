@@ -9,9 +9,9 @@ from typing import Any
 
 from datajuicer.grids.points import as_points
 from datajuicer.running.cachable import Cachable
-from datajuicer.running.labels import short_label
+from datajuicer.running.code.provenance import EARLIER, Codes, shown
+from datajuicer.running.messages import short_label
 from datajuicer.running.plan import Call, plan
-from datajuicer.running.provenance import EARLIER, Codes, shown
 from datajuicer.running.settling import settle_all
 from datajuicer.running.states import State
 from datajuicer.running.status import states_of

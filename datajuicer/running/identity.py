@@ -2,12 +2,14 @@
 
 A function without a `table_name` is known by `module:qualname`, which its records name. Functions of one
 `module:qualname` (closures of a factory, methods of several objects, partials) are told apart by what they
-hold: it joins the dependencies, and thus the key. What can be told apart by neither is refused.
+hold: it joins the dependencies, and thus the key. What can be told apart by neither is refused; so is what is
+defined with `async def`.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -49,6 +51,22 @@ def is_other(mine: Mapping[str, str], recorded: Mapping[str, str]) -> bool:
     if files[0] == files[1] or not all(file.is_file() for file in files):
         return False
     return files[0].read_bytes() != files[1].read_bytes()
+
+
+def refuse_async(function: Any) -> None:
+    """Refuse a function whose call returns before anything is computed.
+
+    Raises:
+        UsageError: it is defined with `async def`.
+    """
+    method = inspect.getattr_static(type(function), "__call__", None)
+    for called in (function, method):
+        if inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called):
+            name = getattr(function, "__qualname__", None) or type(function).__qualname__
+            raise UsageError(
+                f"{name} is defined with async def, and its call returns no result that could be kept; "
+                "define it with def, and let it call asyncio.run(…)"
+            )
 
 
 def are_same(one: Callable[..., Any], other: Callable[..., Any]) -> bool:

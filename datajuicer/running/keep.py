@@ -13,6 +13,7 @@ from typing import Any
 from datajuicer.errors import UsageError
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.describe import describe_safely, with_description
+from datajuicer.running.messages import shorten
 from datajuicer.running.plan import Call
 from datajuicer.running.results import Outcome, Result
 from datajuicer.store import values
@@ -110,14 +111,6 @@ def tail(path: Path, size: int = 3000) -> str:
             return file.read().decode(errors="replace")
     except OSError:
         return ""
-
-
-def shorten(text: str, limit: int) -> str:
-    """Return a text of at most about `limit` characters, without its middle if it is longer."""
-    if len(text) <= limit:
-        return text
-    half = limit // 2
-    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
 
 
 def is_transient(error: BaseException) -> bool:

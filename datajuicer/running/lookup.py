@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from datajuicer.errors import Failure, StoreWarning, UsageError
 from datajuicer.running.cachable import Cachable
+from datajuicer.running.code.provenance import Codes, shown
 from datajuicer.running.plan import Call
-from datajuicer.running.provenance import Codes, shown
 from datajuicer.running.results import Results
 from datajuicer.running.settling import Settled, settle
 from datajuicer.running.status import is_current

@@ -12,7 +12,7 @@ from typing import Any
 
 from datajuicer.errors import UsageError
 from datajuicer.running.cachable import Cachable
-from datajuicer.running.labels import short_label
+from datajuicer.running.messages import short_label
 from datajuicer.running.omitted import differing
 from datajuicer.store.pickled import load_pickle
 from datajuicer.store.store import MISSING, Store

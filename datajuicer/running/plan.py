@@ -11,11 +11,10 @@ from datajuicer import keys
 from datajuicer.errors import UsageError
 from datajuicer.grids.points import Point
 from datajuicer.running.cachable import Cachable
-from datajuicer.running.coroutines import refuse_async
-from datajuicer.running.identity import are_same
-from datajuicer.running.labels import short_label
+from datajuicer.running.code.provenance import Code
+from datajuicer.running.identity import are_same, refuse_async
+from datajuicer.running.messages import short_label
 from datajuicer.running.parent import Parent, load_parents, parents_in
-from datajuicer.running.provenance import Code
 from datajuicer.store.store import Store
 from datajuicer.store.values import describe
 from datajuicer.template import format_template, get

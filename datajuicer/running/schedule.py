@@ -24,13 +24,13 @@ from datajuicer import keys
 from datajuicer.errors import Interrupted, WorkerDied
 from datajuicer.running.arguments import Copier, shared_objects
 from datajuicer.running.cachable import Cachable
+from datajuicer.running.code.provenance import Code, Codes
 from datajuicer.running.compute import Task, compute, compute_pickled, record_death
 from datajuicer.running.describe import with_description
-from datajuicer.running.labels import distinguishing_keys, short_label
+from datajuicer.running.messages import distinguishing_keys, short_label
 from datajuicer.running.options import RunOptions
 from datajuicer.running.plan import Call, batches
 from datajuicer.running.progress import Progress, make_progress
-from datajuicer.running.provenance import Code, Codes
 from datajuicer.running.results import Outcome, Result
 from datajuicer.running.stop import Stop
 from datajuicer.store import claims

@@ -11,9 +11,9 @@ from datajuicer.errors import UsageError
 from datajuicer.grids.grid import Grid
 from datajuicer.grids.points import as_points
 from datajuicer.running.cachable import Cachable
+from datajuicer.running.code.provenance import EARLIER, Codes
 from datajuicer.running.parent import Parent
 from datajuicer.running.plan import Call, plan
-from datajuicer.running.provenance import EARLIER, Codes
 from datajuicer.running.settling import settle_all
 from datajuicer.running.states import State
 from datajuicer.store import claims

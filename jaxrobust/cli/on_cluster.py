@@ -14,8 +14,8 @@ from datajuicer.clusters.scheduler import Scheduler
 from datajuicer.clusters.site import FILE, Site, read_site
 from datajuicer.clusters.submission import SubmitOptions, cancel, prepare, submit
 from datajuicer.clusters.survey import PointStatus, follow, schedulers, survey
+from datajuicer.running.code.provenance import EARLIER
 from datajuicer.running.plan import Call
-from datajuicer.running.provenance import EARLIER
 from datajuicer.running.states import State
 from datajuicer.running.status import made_earlier
 from jaxrobust.cli.experiments import described

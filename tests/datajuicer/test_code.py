@@ -11,8 +11,8 @@ import pytest
 
 import datajuicer as dj
 from datajuicer.errors import RunError, StoreWarning, UsageError
-from datajuicer.running.digests import facts_of
-from datajuicer.running.provenance import Codes
+from datajuicer.running.code.digests import facts_of
+from datajuicer.running.code.provenance import Codes
 
 HEAD = "import functools\nimport datajuicer as dj\n"
 MARK = "@dj.cachable(table_name='f', on_code_change='recompute')\n"

@@ -11,7 +11,7 @@ import pytest
 
 import datajuicer as dj
 from datajuicer.running.keep import MAX_ERROR, MAX_TRACEBACK
-from datajuicer.running.labels import short_label
+from datajuicer.running.messages import short_label
 from datajuicer.running.progress import PLAIN_FAILED, PLAIN_LINES, Board, Plain
 
 

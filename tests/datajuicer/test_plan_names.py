@@ -1,6 +1,6 @@
 """Which keys name a point in progress lines and errors."""
 
-from datajuicer.running.labels import distinguishing_keys, short_label
+from datajuicer.running.messages import distinguishing_keys, short_label
 
 
 def test_names_come_first_and_measured_values_not_at_all():

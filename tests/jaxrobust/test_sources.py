@@ -13,7 +13,7 @@ import jaxrobust.layers.adaptive_neurons
 import jaxrobust.measures.mismatch
 import jaxrobust.training.checkpoints
 import jaxrobust.training.loop
-from datajuicer.running.provenance import Codes
+from datajuicer.running.code.provenance import Codes
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.data.ecg import generated_ecg
 from jaxrobust.networks.cnn import CNN

@@ -8,7 +8,7 @@ import pytest
 from flax import linen as nn
 
 import datajuicer as dj
-from datajuicer.running.provenance import Codes
+from datajuicer.running.code.provenance import Codes
 from jaxrobust import data
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.errors import InputError

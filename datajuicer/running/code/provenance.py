@@ -14,9 +14,9 @@ from typing import Any
 
 from datajuicer.errors import UsageError
 from datajuicer.running.cachable import Cachable
-from datajuicer.running.digests import Digest, combined, legacy_digest
-from datajuicer.running.packages import home_of, is_library, top
-from datajuicer.running.reach import ITSELF, Part, reach
+from datajuicer.running.code.digests import Digest, combined, legacy_digest
+from datajuicer.running.code.packages import home_of, is_library, top
+from datajuicer.running.code.reach import ITSELF, Part, reach
 from datajuicer.store.record import Record, field_bytes
 
 _MAX_PARTS = 300  # that a record lists one by one

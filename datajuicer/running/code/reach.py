@@ -16,9 +16,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from datajuicer import keys
-from datajuicer.running.digests import Digest, combined, facts_of, of_text
-from datajuicer.running.members import content_of, defaults_of, functions_of, is_generated, unwrapped
-from datajuicer.running.packages import is_loose, top
+from datajuicer.running.code.digests import Digest, combined, facts_of, of_text
+from datajuicer.running.code.members import content_of, defaults_of, functions_of, is_generated, unwrapped
+from datajuicer.running.code.packages import is_loose, top
 
 _MAX_ARRAY = 1 << 24  # bytes; a larger array is told by dtype and shape
 _MAX_ITEMS = 10_000  # a larger container is told by its length
