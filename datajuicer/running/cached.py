@@ -22,6 +22,8 @@ from datajuicer.store.store import Store
 class Cached:
     """A function bound to a store; made by `cached`. It can be pickled."""
 
+    __name__: str
+
     def __init__(self, function: Cachable, store: Store):
         functools.update_wrapper(self, function)
         self._function = function

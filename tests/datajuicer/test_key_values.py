@@ -19,7 +19,7 @@ import pytest
 
 import datajuicer as dj
 from datajuicer import UsageError
-from datajuicer.keys import digest, identity, key_and_omitted, lasting_name, result_key
+from datajuicer.keys import digest, identity, key_and_omitted, result_key
 
 UTC = dt.UTC
 
@@ -126,7 +126,7 @@ for k in (1, 2, 3):
     LOOP.append(scale)
 
 
-def act(x):
+def act(x):  # pyright: ignore[reportRedeclaration]
     return x
 
 
@@ -224,7 +224,7 @@ class Derived:
 class Table(dict):
     strict: bool = False
 
-    def __hash__(self):
+    def __hash__(self):  # pyright: ignore
         return 0
 
 
@@ -333,57 +333,6 @@ def test_attribute_dicts_are_keyed_as_dicts_and_never_written_to(kind, tmp_path)
     assert digest(value) == digest({"x": 1}) != digest(kind(x=2))
     assert dj.Grid([{"c": value}])._repr_html_()
     assert dict(value) == {"x": 1}
-
-
-# -- names that classes declare
-
-
-@dataclass
-class Moved:
-    __key_name__ = "old_module:Moved"
-    x: int
-
-
-@dataclass
-class Heir(Moved):
-    pass
-
-
-class Mode(enum.Enum):
-    __key_name__ = "old_module:Mode"
-    A = 1
-
-
-def test_a_declared_name_stands_for_module_and_class():
-    assert lasting_name(Moved) == "old_module:Moved"
-    assert lasting_name(Mode) == "old_module:Mode"
-    assert list(Mode) == [Mode.A]
-    here = dataclass(type("Moved", (), {"__annotations__": {"x": int}, "__module__": "old_module"}))
-    assert digest(Moved(1)) == digest(here(1))
-
-
-def test_a_declared_name_is_not_inherited():
-    assert lasting_name(Heir) == f"{__name__}:Heir"
-    assert digest(Heir(1)) != digest(Moved(1))
-
-
-def test_two_classes_that_declare_one_name_are_an_error():
-    digest(Moved(1))
-    other = dataclass(type("Other", (), {"__key_name__": "old_module:Moved", "__annotations__": {"x": int}}))
-    with pytest.raises(UsageError, match=r"Moved and .*Other both declare __key_name__.*change one"):
-        digest(other(1))
-
-
-def test_a_class_may_be_defined_again_under_its_declared_name():
-    again = dataclass(
-        type("Moved", (), {n: v for n, v in vars(Moved).items() if n not in ("__dict__", "__weakref__")})
-    )
-    assert digest(again(1)) == digest(Moved(1))
-
-
-def test_a_declared_name_must_be_text():
-    with pytest.raises(UsageError, match=r"__key_name__ = 3; it must be text"):
-        lasting_name(type("Odd", (), {"__key_name__": 3}))
 
 
 def test_identity_tells_redefined_functions_apart_that_keys_refuse():

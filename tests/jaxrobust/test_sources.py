@@ -40,7 +40,7 @@ def evaluation(**arguments):
 
 def changes_after(function, arguments, patch):
     """What a result that is stored now is told to differ in after an edit."""
-    record = Codes().of(function, arguments).fields()
+    record = Codes().of(function, arguments).fields
     assert Codes().changes(function, arguments, record) == ()
     patch()
     return Codes().changes(function, arguments, record)

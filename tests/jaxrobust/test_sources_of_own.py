@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # as -import=own_networks.py doe
 import own_networks as own
 
 import datajuicer as dj
-from datajuicer.running.provenance import Codes
+from datajuicer.running.code.provenance import Codes
 from jaxrobust import data, networks
 from jaxrobust.data.own import registry as datasets
 from jaxrobust.networks.own import registry
@@ -89,7 +89,7 @@ def point(network=None, **settings):
 
 def told(function, arguments, monkeypatch, owner, name):
     """Whether a result that is stored now is told to differ after an edit."""
-    record = Codes().of(function, arguments).fields()
+    record = Codes().of(function, arguments).fields
     assert Codes().changes(function, arguments, record) == ()
     if isinstance(owner, type):
         monkeypatch.setattr(owner, name, other)
