@@ -116,6 +116,9 @@ class CrossEntropy:
         smoothing: Label smoothing between 0 and 1; None computes none.
         class_weights: One weight per class, for unbalanced data; None for equal ones.
 
+    Raises:
+        InputError: A smoothing outside 0 to 1, or a weight that is negative or not finite.
+
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr
         >>> loss = jr.CrossEntropy(smoothing=0.1).loss(jnp.array([[2.0, 0.0]]), jnp.array([0]))

@@ -90,17 +90,53 @@ def check_settings_class(settings: Any, what: str, members: tuple[str, ...]) -> 
             raise InputError(f"{what} needs a default for its setting {field.name!r}.")
 
 
-def ensure_tree(settings: type) -> None:
+def ensure_tree(settings: type, example: Any = None) -> None:
     """Make a frozen dataclass a tree of its numbers, unless it is one; words and flags become static.
+
+    Args:
+        settings: The class.
+        example: One of its objects; that of the defaults if not given.
 
     Raises:
         InputError: It needs arguments.
     """
-    example = settings()
-    if jax.tree.structure(example) != jax.tree.structure(0):
+    example = settings() if example is None else example
+    if is_tree(example):
         return
     names = (field.name for field in dataclasses.fields(settings))
     settings_tree(settings, [name for name in names if isinstance(getattr(example, name), str | bool)])
+
+
+def is_tree(value: Any) -> bool:
+    """Whether JAX takes a value apart, in place of taking it as a leaf."""
+    return jax.tree.structure(value) != jax.tree.structure(0)
+
+
+def ensure_trees(value: Any, what: str) -> None:
+    """Make the classes of a value and of its parts trees, as registering them does.
+
+    A process that only unpickled a value, or a class that nobody registered, lacks that.
+
+    Args:
+        value: A method, criterion, perturbation or attack.
+        what: Which of these it is.
+
+    Raises:
+        InputError: A part is a dataclass that is not frozen.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if not is_tree(value):
+            if not value.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+                raise InputError(
+                    f"The {what} {type(value).__name__} must be frozen: decorate it with "
+                    f"@dataclass(frozen=True)."
+                )
+            ensure_tree(type(value), value)
+        for field in dataclasses.fields(value):
+            ensure_trees(getattr(value, field.name), what)
+    elif isinstance(value, tuple | list):
+        for part in value:
+            ensure_trees(part, what)
 
 
 def attribute_helps(settings: type) -> dict[str, str]:

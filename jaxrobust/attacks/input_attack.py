@@ -27,6 +27,7 @@ from jaxrobust.attacks.ascent import (
     loss_alone,
 )
 from jaxrobust.attacks.logit_losses import logit_loss
+from jaxrobust.criteria import check_label_form
 from jaxrobust.errors import InputError
 from jaxrobust.numerics import divide, norm, sign, unit
 from jaxrobust.trees import Number, check_numbers, settings_tree, static
@@ -64,6 +65,10 @@ class InputAttack:
         halving: Whether step lengths are halved at checkpoints, as in APGD.
         keep: ``"best"`` of everything seen, the clean inputs included, or the ``"last"`` point.
         n_restarts: Random starts; all are kept in one program. More than one needs ``keep="best"``.
+
+    Raises:
+        InputError: A number out of range, or a word that names no norm, start, loss, labels or rule of what
+            is kept.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr
@@ -149,6 +154,14 @@ class InputAttack:
 def fgsm(size: Number, bounds: tuple[Number, Number] | None = (0.0, 1.0), **settings) -> InputAttack:
     """One step as long as the ball is wide, from the clean inputs (Goodfellow et al. 2015).
 
+    Args:
+        size: Radius of the ball, in the unit of the inputs.
+        bounds: Range to which inputs are clipped; None for no bounds.
+        **settings: Other settings of ``InputAttack``.
+
+    Raises:
+        InputError: As of ``InputAttack``.
+
     Example:
         >>> fgsm(0.3, labels="predicted").n_steps  # of the sparse tickets
         1
@@ -167,6 +180,16 @@ def pgd(
 
     Without a ``step`` it is ``2.5 size / n_steps``: from any start, any point of the ball is within reach.
 
+    Args:
+        size: Radius of the ball, in the unit of the inputs.
+        n_steps: Number of steps.
+        step: Length of a step, in the unit of the inputs.
+        bounds: Range to which inputs are clipped; None for no bounds.
+        **settings: Other settings of ``InputAttack``.
+
+    Raises:
+        InputError: As of ``InputAttack``.
+
     Example:
         >>> tickets = pgd(0.3, n_steps=10, step=0.05, labels="predicted", keep="last")
         >>> stitching = pgd(8 / 255, n_steps=10, step=2 / 255, start="clean", keep="last")
@@ -184,6 +207,15 @@ def apgd(
     **settings,
 ) -> InputAttack:
     """Ascent with momentum and step halving (Croce and Hein 2020); ``loss="dlr"`` for APGD-DLR.
+
+    Args:
+        size: Radius of the ball, in the unit of the inputs.
+        n_steps: Number of steps.
+        bounds: Range to which inputs are clipped; None for no bounds.
+        **settings: Other settings of ``InputAttack``.
+
+    Raises:
+        InputError: As of ``InputAttack``.
 
     Example:
         >>> apgd(8 / 255, loss="dlr", n_restarts=5).halving
@@ -264,6 +296,9 @@ def attack_inputs(
         key: PRNG key of the random starts.
         settings: The attack.
 
+    Raises:
+        InputError: The labels are not one class per sample.
+
     Example:
         >>> x, y = jnp.array([[0.4], [0.9]]), jnp.array([0, 1])
         >>> net = lambda x: jnp.concatenate([0.5 - x, x - 0.5], -1)
@@ -272,6 +307,7 @@ def attack_inputs(
     """
     nominal = jax.lax.stop_gradient(apply(inputs))
     targets = jnp.argmax(nominal, axis=-1) if settings.labels == "predicted" else labels
+    check_label_form(targets, nominal.shape)
     loss = logit_loss(settings.loss)
 
     def value_of(logits: Array) -> Value:

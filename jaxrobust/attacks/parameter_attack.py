@@ -77,6 +77,10 @@ class ParameterAttack:
         keep: The ``"last"`` parameters, as published, or the ``"best"`` of everything seen, the unattacked
             parameters included; the latter takes two evaluations more.
 
+    Raises:
+        InputError: A number out of range, a word that names no norm, start or rule, or a step in the
+            published attack.
+
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr
         >>> box = jr.ParameterAttack(relative_size=0.1, n_steps=3, factors=((".*bias", 0.0), (".*", 1.0)))
@@ -283,6 +287,9 @@ def attack(
         The attacked parameters, whose derivative with respect to ``parameters`` is the closed form above,
         the losses along the way, and whether anything was found. Use ``jax.lax.stop_gradient`` on the result
         to treat it as constant.
+
+    Raises:
+        InputError: The parameters are no floating-point arrays.
 
     Example:
         >>> found = attack(lambda p: jnp.sum(p), jnp.ones(2), jax.random.key(0), ParameterAttack(0.5))

@@ -74,6 +74,13 @@ def verified(logits: Interval, labels: Int[Array, " batch"]) -> Bool[Array, " ba
     words: if two closed intervals are disjoint, that with the larger lower bound lies above the other as a
     whole. Bounds that are not numbers verify nothing.
 
+    Args:
+        logits: Bounds ``(batch, classes)``, as ``output_bounds`` gives them.
+        labels: The correct classes.
+
+    Raises:
+        InputError: The labels are not one class per sample.
+
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr
         >>> from jaxrobust.certificates.intervals import Interval
@@ -81,6 +88,7 @@ def verified(logits: Interval, labels: Int[Array, " batch"]) -> Bool[Array, " ba
         >>> print(jr.verified(logits, jnp.array([0, 0])))
         [ True False]
     """
+    check_label_form(labels, logits.lower.shape)
     is_label = jax.nn.one_hot(labels, logits.lower.shape[-1], dtype=bool)
     correct = jnp.take_along_axis(logits.lower, labels[:, None], axis=-1)
     return jnp.all(is_label | (correct > logits.upper), axis=-1)

@@ -56,6 +56,10 @@ class CNN(PlainKernels):
         dropout: Probability of a unit to be dropped in training.
         dropout_mask: ``"rescaled"`` or ``"published"``; see ``dropout``.
 
+    Raises:
+        InputError: Images too small for two convolutions, or a normalization, probability or mask that does
+            not exist.
+
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr
         >>> network = jr.CNN(image=(16, 16, 1), n_out=7, kernels=(4, 4), dense=(8, 8))

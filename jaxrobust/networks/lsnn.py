@@ -77,6 +77,10 @@ class LSNN(PlainKernels):
             label per time step, logits ``(batch, time, classes)``. A trace is a low-pass filter of the
             spikes with the network's ``tau``: ``trace <- rho trace + (1 - rho) z``.
 
+    Raises:
+        InputError: A word that names no precision, readout or neuron parameter, or a probability outside 0
+            to 1.
+
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr
         >>> network = jr.LSNN(n_in=2, n_out=3, n_hidden=4)

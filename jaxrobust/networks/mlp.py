@@ -46,6 +46,9 @@ class MLP(PlainKernels):
         normalization: Batch normalization between each hidden layer and its ReLU, with scale and offset;
             None for none.
 
+    Raises:
+        InputError: A word that names no start or mask, or a probability outside 0 to 1.
+
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr
         >>> network = jr.MLP(n_in=64, n_hidden=(32,), n_out=10)

@@ -54,6 +54,9 @@ class Taps:
             draws from a key that depends on ``forward``'s key and the position's name alone.
         replace: Values by position, of the shape of what they replace (batch axis first).
 
+    Raises:
+        InputError: ``record`` is one word in place of a tuple.
+
     Example:
         >>> from jaxrobust.networks.mlp import MLP
         >>> network, x = MLP(n_in=3, n_hidden=(4,), n_out=2), jnp.ones((5, 3))

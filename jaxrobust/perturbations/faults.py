@@ -59,6 +59,9 @@ class Quantization:
     Attributes:
         bits: Bits a parameter, 1 to 24.
 
+    Raises:
+        InputError: Bits that are no whole number from 1 to 24.
+
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr
         >>> print(jr.Quantization(bits=1).perturb(jax.random.key(0), jnp.array([0.0, 0.2, 1.0])))
@@ -96,6 +99,9 @@ class BitFlips:
     Attributes:
         probability: Of each bit to flip.
         bits: Bits a parameter, 1 to 24.
+
+    Raises:
+        InputError: A probability outside 0 to 1, or bits that are no whole number from 1 to 24.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr
@@ -147,6 +153,9 @@ class StuckAt:
     Attributes:
         probability: Of each parameter to be stuck.
         at: At what: ``"zero"``, or the ``"minimum"`` or ``"maximum"`` of its tensor.
+
+    Raises:
+        InputError: A probability outside 0 to 1, or a value that does not exist.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr

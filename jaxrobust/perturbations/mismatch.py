@@ -52,6 +52,9 @@ class GaussianMismatch:
     Attributes:
         level: Relative standard deviation, zeta in the paper.
 
+    Raises:
+        InputError: A level that is negative or not finite.
+
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr
         >>> device = jr.GaussianMismatch(0.1).perturb(jax.random.key(0), {"w": jnp.array([1.0, 0.0])})
@@ -78,6 +81,9 @@ class BoxCorner:
 
     Attributes:
         size: Half the width of the box relative to each parameter.
+
+    Raises:
+        InputError: A size that is negative or not finite.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr
@@ -109,6 +115,9 @@ class LogNormalMismatch:
 
     Attributes:
         level: Standard deviation of the logarithm; for small levels that of ``GaussianMismatch``.
+
+    Raises:
+        InputError: A level that is negative or not finite.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr
@@ -142,6 +151,9 @@ class WeightRangeNoise:
         level: eta, relative to the range.
         of: What the range is: ``"absolute_maximum"`` for ``max |theta|``, the published ``"range"`` mode, or
             ``"half_width"`` for ``(max - min) / 2``, its other version.
+
+    Raises:
+        InputError: A level that is negative or not finite, or a range that does not exist.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr

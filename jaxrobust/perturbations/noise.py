@@ -59,6 +59,10 @@ class AdditiveNoise:
         normalize: Whether ``std`` is divided by the number of elements per sample (the product of all axes
             but the first), as ``normalize_to_input_size`` does in the published settings.
 
+    Raises:
+        InputError: A standard deviation is negative, a number is not finite, or there is less than one
+            execution.
+
     Example:
         >>> AdditiveNoise(0.3).perturb(jax.random.key(0), jnp.zeros((100, 5))).shape
         (100, 5)
@@ -101,6 +105,10 @@ class MultiplicativeNoise:
         mean: Mean factor.
         n_executions: Number of executions whose results are averaged, at least 1.
         normalize: Whether ``std`` is divided by the number of elements per sample.
+
+    Raises:
+        InputError: A standard deviation is negative, a number is not finite, or there is less than one
+            execution.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr

@@ -79,6 +79,13 @@ class At:
 def at(position: str, *perturbations: Perturbation) -> At:
     """Name the position at which activations are perturbed; several perturbations follow one another.
 
+    Args:
+        position: One of a network's ``positions``.
+        *perturbations: What is done there, in this order.
+
+    Raises:
+        InputError: There is no perturbation.
+
     Example:
         >>> from jaxrobust.perturbations.noise import AdditiveNoise
         >>> at("fc2", AdditiveNoise(0.3)).position

@@ -81,6 +81,9 @@ class PhaseChangeMemory:
         read_scale: Factor on the read noise.
         compensate: Whether global drift compensation is applied.
 
+    Raises:
+        InputError: A time before the end of programming, or a number that is negative or not finite.
+
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr
         >>> after_an_hour = jr.PhaseChangeMemory(3600.0)

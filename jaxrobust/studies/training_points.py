@@ -25,6 +25,7 @@ from jaxrobust.criteria import Criterion, CrossEntropy
 from jaxrobust.data.dataset import Dataset
 from jaxrobust.errors import InputError
 from jaxrobust.networks.network import Network, Variables
+from jaxrobust.registry import ensure_trees
 from jaxrobust.studies.side_by_side import KEPT, PARAMETERS, dataset_of, only, train_side_by_side
 from jaxrobust.studies.sources import LOOP, WITHIN, reader_of
 from jaxrobust.training.augmentation import Augmentation
@@ -158,6 +159,8 @@ def check_point(point: Mapping[str, Any]) -> None:
         value = point[name]
         if isinstance(value, type) or not any(all(hasattr(value, m) for m in group) for group in members):
             raise InputError(f"{name} must be an object such as {such_as}, not {value!r}.")
+        if name in ("method", "criterion"):
+            ensure_trees(value, name)
     start, step = point["start"], point["start_step"]
     if start is not None and not isinstance(start, Mapping):
         raise InputError(f"start must be an earlier grid point or None, not {type(start).__name__}.")

@@ -44,6 +44,9 @@ class Phases:
         n_epochs: Epochs of each phase; fractions are allowed.
         learning_rates: Learning rate of each phase.
 
+    Raises:
+        InputError: Epochs and rates of different number, no phase, or numbers out of range.
+
     Example:
         >>> Phases((50, 50), (0.1, 0.01)).n_steps(n_samples=1000, batch_size=100)
         1000

@@ -59,6 +59,9 @@ class Training:
         probes: What else is measured while training.
         seeds: Seeds that differ from ``seed``.
 
+    Raises:
+        InputError: A batch, an interval or a step out of range, or a word that names no optimizer or rule.
+
     Example:
         >>> import jax, jax.numpy as jnp, jaxrobust as jr
         >>> from pathlib import Path

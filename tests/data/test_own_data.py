@@ -136,6 +136,7 @@ def test_groups_are_not_divided():
     [
         (LABELS[:, None], r"a column \(60, 1\): give labels\[:, 0\]"),
         (np.eye(3, dtype=int)[LABELS], r"one-hot .*argmax\(axis=1\)"),
+        (np.eye(3)[LABELS], r"one-hot .*argmax\(axis=1\)"),
         (LABELS - 1, "reach from -1 to 1"),
         (LABELS[:50], "60 inputs but 50 labels"),
         (LABELS.reshape(20, 3), "60 inputs but 20 labels"),
@@ -226,6 +227,17 @@ def test_a_folder_of_images(tmp_path):
     (tmp_path / "pets" / "dogs" / "small.png").write_text("no image")
     with pytest.raises(InputError, match="is not what its name says"):
         data.load(str(tmp_path / "pets"))
+
+
+def test_images_of_more_bits_keep_their_range(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.linspace(0, 65535, 20, dtype=np.uint16).reshape(4, 5)
+    for name in ("low", "high"):
+        (tmp_path / "deep" / name).mkdir(parents=True)
+        for i in range(10):
+            image.fromarray(pixels).save(tmp_path / "deep" / name / f"{i}.png")
+    loaded = data.load(str(tmp_path / "deep"))
+    np.testing.assert_allclose(loaded.train.inputs[0, ..., 0], pixels / 65535, atol=1e-6)
 
 
 def test_a_folder_of_words_of_any_rate_channels_and_length(tmp_path):

@@ -1,7 +1,10 @@
 """What ``import jaxrobust as jr`` gives: every name is there, documented, and its example runs."""
 
 import ast
+import dataclasses
 import doctest
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +30,30 @@ def test_every_name_has_an_example_that_runs(name):
     results = [doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example) for example in examples]
     assert sum(result.attempted for result in results) > 0
     assert not sum(result.failed for result in results)
+
+
+def test_the_names_that_users_of_the_field_look_for_are_there():
+    wanted = """
+    ParameterAttack attack robust_loss worst_case InputAttack attack_inputs GaussianMismatch
+    LogNormalMismatch WeightRangeNoise BoxCorner AdditiveNoise MultiplicativeNoise StuckAt
+    BitFlips Quantization PhaseChangeMemory Chain Selected Matching accuracy mismatch_accuracies
+    box_around output_bounds lsnn_bounds verified hessian_spectrum LSNN CNN MLP ResNet train
+    Training InputError data networks methods figures
+    """
+    assert set(wanted.split()) <= set(jr.__all__)
+
+
+@pytest.mark.parametrize("name", THINGS)
+def test_every_name_says_what_it_takes_and_what_it_refuses(name):
+    found = getattr(jr, name)
+    if inspect.isclass(found):
+        takes = dataclasses.is_dataclass(found) and bool(dataclasses.fields(found))
+        checks = "__post_init__" in vars(found)
+    else:
+        takes, checks = True, "raise InputError" in inspect.getsource(found)
+    text = str(found.__doc__)
+    assert not takes or re.search(r"^ +(Args|Attributes):$", text, re.MULTILINE)
+    assert not checks or "Raises:\n        InputError: " in text
 
 
 @pytest.mark.parametrize("name", sorted(set(jr.__all__) - set(THINGS)))

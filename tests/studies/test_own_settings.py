@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -152,13 +152,14 @@ def test_what_keeps_no_contract_is_refused():
     class Inner:
         def loss(self, objective, parameters, key): ...
 
-    for settings, message in (
+    refused: list[tuple[Any, str]] = [
         (Tilt(), r"must be a class decorated with @dataclass\(frozen=True\)"),
         (Thawed, "must be frozen"),
         (Shift, "needs 'loss'"),
         (Needy, "needs a default for its setting 'weight'"),
         (Inner, "cannot be imported by worker processes"),
-    ):
+    ]
+    for settings, message in refused:
         with pytest.raises(InputError, match=message):
             methods.register("mine", settings)
     with pytest.raises(InputError, match="a method 'beta' already"):
@@ -224,3 +225,78 @@ def test_the_console_script(tmp_path, capsys):
     assert "there are train, figures, new and list" in capsys.readouterr().err
     assert console.main(["train", "-experiments=/nowhere", "-status"]) == 2
     assert "there is no such folder" in capsys.readouterr().err
+
+
+def test_classes_that_nobody_registered_in_this_process_become_trees():
+    @dataclass(frozen=True)
+    class Twice:
+        factor: float = 2.0
+        kind: str = "all"
+
+        def search(self, loss, parameters, key):
+            return parameters
+
+    @dataclass(frozen=True)
+    class Weighted:
+        weight: float
+        base: object
+
+        def loss(self, objective, parameters, key): ...
+
+    method = point(
+        method=Weighted(0.5, methods.ParameterAttackTraining(methods.Standard(), 0.25, Twice(3.0)))
+    )
+    assert jax.tree.leaves(method["method"])[:2] == [0.5, 0.25]
+    assert jax.tree.leaves(method["method"].base.attack) == [3.0]
+
+    @dataclass
+    class Melting:
+        def loss(self, objective, parameters, key): ...
+
+    with pytest.raises(InputError, match="The method Melting must be frozen"):
+        point(method=Melting())
+
+
+SCRIPT = """
+from dataclasses import dataclass
+import jax, jax.numpy as jnp, numpy as np
+import datajuicer as dj, jaxrobust as jr
+from jaxrobust.studies.evaluations.mismatch import perturbed_accuracy
+from jaxrobust.studies.training_points import training_point
+
+def init(key, shape, n_outputs):
+    return {"w": jax.random.normal(key, (*shape, n_outputs))}
+
+def apply(parameters, inputs):
+    return jnp.tanh(inputs @ parameters["w"])
+
+@dataclass(frozen=True)
+class Small:
+    weight: float = 0.1
+    def loss(self, objective, parameters, key):
+        loss, outputs = objective.loss(parameters, key)
+        return loss + self.weight * jnp.mean(outputs.logits**2), outputs
+
+@dataclass(frozen=True)
+class Shift:
+    by: float = 0.5
+    def perturb(self, key, tree):
+        return jax.tree.map(lambda leaf: leaf + self.by, tree)
+
+if __name__ == "__main__":
+    inputs = np.random.default_rng(0).normal(size=(50, 4))
+    name = jr.data.register("mine", train=(inputs, (inputs[:, 0] > 0).astype(int)))
+    network = jr.networks.register("mine", init=init, apply=apply)
+    schedule = jr.Phases((1.0,), (1e-2,))
+    one = training_point(network, name, method=Small(), schedule=schedule, batch_size=10)
+    grid = dj.split([one], "seed", [0, 1])
+    how = {"n_threads": 2, "cache_dir": "results", "progress": False}
+    grid = dj.run(grid, "train", store_key="*", **how)("{*}")
+    grid = dj.run(grid, perturbed_accuracy, store_key="accuracies", **how)("{*}", Shift(0.1), n_draws=2)
+    print([len(point["accuracies"]) for point in grid])
+"""
+
+
+@pytest.mark.slow
+def test_what_a_script_defines_itself_is_trained_in_worker_processes(run_script):
+    assert run_script(SCRIPT).strip() == "[2, 2]"

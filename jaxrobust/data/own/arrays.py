@@ -186,6 +186,8 @@ def _labels(part: str, labels: np.ndarray, inputs: np.ndarray, classes: tuple[st
             f"give one label per sample."
         )
     if classes is None:
+        if labels.dtype.kind == "f" and labels.ndim == 2 and labels.shape[1] > 1 and _is_one_hot(labels):
+            raise InputError(_one_hot(part, labels))
         if labels.dtype.kind != "f" or not np.isfinite(labels).all():
             raise InputError(f"Targets of {part} must be finite floating-point numbers, as those of train.")
         targets = labels.astype(np.float32)
@@ -217,16 +219,21 @@ def _check_shape(part: str, labels: np.ndarray, inputs: np.ndarray, n_classes: i
         return
     if labels.ndim == 2 and labels.shape[1] == 1:
         raise InputError(f"Labels of {part} are a column {labels.shape}: give labels[:, 0].")
-    is_binary = labels.ndim == 2 and bool(np.isin(labels, (0, 1)).all())
-    if is_binary and bool((labels.sum(axis=1) == 1).all()):
-        raise InputError(
-            f"Labels of {part} are one-hot {labels.shape}: give labels.argmax(axis=1), one number per sample."
-        )
+    if labels.ndim == 2 and _is_one_hot(labels):
+        raise InputError(_one_hot(part, labels))
     if not (labels.ndim == 2 and inputs.ndim == 3 and labels.shape[1] == inputs.shape[1]):
         raise InputError(
             f"Labels of {part} have shape {labels.shape} for inputs {inputs.shape}: give one number per "
             f"sample, or (n, time) for one per time step."
         )
+
+
+def _is_one_hot(labels: np.ndarray) -> bool:
+    return bool(np.isin(labels, (0, 1)).all()) and bool((labels.sum(axis=1) == 1).all())
+
+
+def _one_hot(part: str, labels: np.ndarray) -> str:
+    return f"Labels of {part} are one-hot {labels.shape}: give labels.argmax(axis=1), one number per sample."
 
 
 def _completed(parts: dict[str, Examples]) -> tuple[dict[str, Examples], str]:

@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -120,8 +121,7 @@ def _read_images(files: dict[str, list[Path]], classes: tuple[str, ...]) -> Give
     def read(path: Path) -> list[np.ndarray]:
         try:
             with Image.open(path) as image:
-                is_grey = image.mode in ("1", "L", "I", "I;16", "F")
-                pixels = np.asarray(image.convert("L" if is_grey else "RGB"))
+                pixels = _pixels(image)
         except (UnidentifiedImageError, OSError) as error:
             raise InputError(f"{path} is not what its name says ({error}): delete or replace it.") from error
         pixels = pixels[..., None] if pixels.ndim == 2 else pixels
@@ -135,6 +135,16 @@ def _read_images(files: dict[str, list[Path]], classes: tuple[str, ...]) -> Give
 
     samples, labels, _ = _labelled(files, classes, read)
     return Given(np.stack(samples), np.array(labels))
+
+
+def _pixels(image: Any) -> np.ndarray:
+    """An image as float32 in [0, 1], grey or with three channels; floating-point pixels as they are."""
+    if image.mode == "F":
+        return np.asarray(image, np.float32)
+    if image.mode.startswith("I"):  # 16 bits, which Pillow also opens as 32
+        return np.asarray(image, np.float32) / 65535
+    is_grey = image.mode in ("1", "L", "LA", "La")
+    return np.asarray(image.convert("L" if is_grey else "RGB"), np.float32) / 255
 
 
 def _read_words(files: dict[str, list[Path]], classes: tuple[str, ...]) -> Given:

@@ -18,6 +18,7 @@ from jaxrobust.perturbations.faults import Quantization
 from jaxrobust.perturbations.mismatch import NOISE_MODES, BoxCorner, GaussianMismatch
 from jaxrobust.perturbations.perturbation import Matching, Perturbation
 from jaxrobust.perturbations.phase_change_memory import PUBLISHED_CLIP, TIMES, PhaseChangeMemory
+from jaxrobust.registry import ensure_trees
 from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import (
     BATCH_SIZE,
@@ -63,6 +64,7 @@ def accuracies_under(
     trained: Trained, perturbation: Perturbation, *, n_draws: int, seed: int, score: Score = is_hit
 ) -> list[float]:
     """Accuracy (a fraction), or score, of ``n_draws`` devices under any perturbation, in one program."""
+    ensure_trees(perturbation, "perturbation")
     numbers = jax.tree.map(jnp.float32, perturbation)
     key = jax.random.key(seed)
     devices = _devices(*trained, key, numbers, n_draws, vmap_size(n_draws), score)
