@@ -22,7 +22,7 @@ from jaxrobust.studies.sparse_tickets.protocol import (
 from jaxrobust.studies.sparse_tickets.rounds import round_stages, ticket_point
 from jaxrobust.studies.stages import Points, Stage
 
-N_STEPS, N_ROUNDS, SEEDS = 1000, 18, (0, 1)
+N_STEPS, N_ROUNDS, SEEDS = 2000, 18, (0, 1)
 PROBED: dict[str, Any] = {"probed": ("FGSM",), "n_probe_samples": 2000}
 # Pruned at once to the weights that 8 and 18 rounds leave.
 ONE_SHOT = {

@@ -10,7 +10,7 @@ import datajuicer as dj
 from jaxrobust import data
 from jaxrobust.data.dataset import Dataset
 from jaxrobust.training.checkpoints import save_tree
-from jaxrobust.training.loop import CHECKPOINT, kept_file, train
+from jaxrobust.training.loop import CHECKPOINT, kept_file, optimizer_file, train
 from jaxrobust.training.malloc import keep_freed_memory
 from jaxrobust.training.methods.joining import join
 from jaxrobust.training.training import (
@@ -24,6 +24,7 @@ from jaxrobust.training.training import (
 Result = TypeVar("Result")
 PARAMETERS = "parameters"  # entries of a finished point
 KEPT = "kept"
+OPTIMIZER = "optimizer_states"  # by kept step, and under "last"
 _FILE = "parameters.safetensors"
 
 
@@ -45,8 +46,10 @@ def train_side_by_side(
         Interrupted: A stop was requested; checkpoints are written.
     """
     return [
-        result if isinstance(result, TrainingDiverged) else _finish(result, dataset, job)
-        for result, job in zip(train_as_jobs(trainings, dataset, jobs), jobs, strict=True)
+        result if isinstance(result, TrainingDiverged) else _finish(result, training, dataset, job)
+        for result, training, job in zip(
+            train_as_jobs(trainings, dataset, jobs), trainings, jobs, strict=True
+        )
     ]
 
 
@@ -120,13 +123,18 @@ def only(results: Sequence[Result | Exception]) -> Result:
     return result
 
 
-def _finish(trained: Trained, dataset: Dataset, job: dj.Job) -> dict[str, Any]:
+def _finish(trained: Trained, training: Training, dataset: Dataset, job: dj.Job) -> dict[str, Any]:
     save_tree(job.folder / _FILE, (trained.parameters, trained.statistics))
     kept = {str(step): job.artifact(kept_file(step)) for step in trained.kept}
+    states = {}
+    if training.keep_optimizer:
+        states = {str(step): job.artifact(optimizer_file(step)) for step in trained.kept}
+        states["last"] = job.artifact(optimizer_file())
     return {
         "trained": job.key,
         PARAMETERS: job.artifact(_FILE),
         **({KEPT: kept} if kept else {}),
+        **({OPTIMIZER: states} if states else {}),
         "validation_accuracy": trained.validation_score,
         "best_step": trained.best_step,
         "n_steps": trained.n_steps,

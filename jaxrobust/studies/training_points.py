@@ -26,14 +26,15 @@ from jaxrobust.data.dataset import Dataset
 from jaxrobust.errors import InputError
 from jaxrobust.networks.network import Network, Variables
 from jaxrobust.registry import ensure_trees
-from jaxrobust.studies.side_by_side import KEPT, PARAMETERS, dataset_of, only, train_side_by_side
+from jaxrobust.studies.side_by_side import KEPT, OPTIMIZER, PARAMETERS, dataset_of, only, train_side_by_side
 from jaxrobust.studies.sources import LOOP, WITHIN, reader_of
 from jaxrobust.training.augmentation import Augmentation
 from jaxrobust.training.checkpoints import load_tree
 from jaxrobust.training.methods import Method, Standard
-from jaxrobust.training.optimizers import Adam, Optimizer
+from jaxrobust.training.optimizers import Adam, Memory, Optimizer
 from jaxrobust.training.probes import Probes
 from jaxrobust.training.schedule import Schedule
+from jaxrobust.training.trainable import Trainable
 from jaxrobust.training.training import Seeds, Training, program_structure
 
 SETTINGS = (
@@ -56,6 +57,8 @@ SETTINGS = (
     "start",
     "start_step",
 )
+# Omitted from the key at its default, so that results computed before the setting existed stay valid.
+KEEP_OPTIMIZER = "keep_optimizer"
 
 
 @runtime_checkable
@@ -84,6 +87,7 @@ def training_point(
     trainable: tuple[tuple[str, bool], ...] = (),
     keep: Literal["best", "last"] = "best",
     keep_steps: tuple[int, ...] = (),
+    keep_optimizer: bool = False,
     probes: Probes = Probes(),  # noqa: B008
     start: Mapping[str, Any] | None = None,
     start_step: int | None = None,
@@ -107,6 +111,7 @@ def training_point(
         trainable: Path rules of what is trained; none: everything.
         keep: The parameters of the ``"best"`` validation or of the ``"last"`` step.
         keep_steps: Steps whose parameters are kept as well; 0 is the start.
+        keep_optimizer: Whether the optimizer's state of these steps and of the last is kept too.
         probes: What else is measured while training.
         start: An earlier point, planned or finished, whose parameters the training starts from.
         start_step: Which of the start's ``keep_steps``; None for the parameters that it ended with.
@@ -131,6 +136,7 @@ def training_point(
         "trainable": trainable,
         "keep": keep,
         "keep_steps": keep_steps,
+        KEEP_OPTIMIZER: keep_optimizer,
         "probes": probes,
         "start": start,
         "start_step": start_step,
@@ -235,6 +241,7 @@ def training_of(point: Mapping[str, Any], network: Network, folder: Path, **chan
     """The training of a typed point; ``changed`` replaces settings that a study computes."""
     names = [field.name for field in fields(Training) if field.name in SETTINGS]
     settings = {name: point[name] for name in names if name not in ("network", "start")}
+    settings[KEEP_OPTIMIZER] = point.get(KEEP_OPTIMIZER, False)
     if "start" not in changed:
         changed["start"] = _start(point, network)
     return Training(network=network, folder=folder, **settings | changed)
@@ -275,8 +282,35 @@ def load_variables(point: Mapping[str, Any], network: Network, step: int | None 
     return Variables(*load_tree(point[PARAMETERS].path(), like=tuple(like))[0])
 
 
+def load_optimizer(
+    point: Mapping[str, Any], network: Network, optimizer: Optimizer, step: int | None = None
+) -> Memory:
+    """Load the optimizer's state of a finished point with ``keep_optimizer``.
+
+    Args:
+        point: A finished point.
+        network: Its network.
+        optimizer: Its optimizer.
+        step: One of the ``keep_steps``; None for the last.
+
+    Raises:
+        InputError: The point is not trained or did not keep the state.
+    """
+    check_trained(point)
+    states, name = point.get(OPTIMIZER, {}), "last" if step is None else str(step)
+    if name not in states:
+        raise InputError(
+            f"The training kept no optimizer state of step {name}; train it with keep_optimizer=True."
+        )
+    trainable = Trainable(tuple(point["trainable"]))
+    like = jax.eval_shape(
+        lambda key: optimizer.init(trainable.split(network.init(key)[0])[0]), jax.random.key(0)
+    )
+    return load_tree(states[name].path(), like=like)[0]
+
+
 @dj.cachable(
-    dependencies=[f"model:{name}" for name in SETTINGS],
+    dependencies=[*(f"model:{name}" for name in SETTINGS), f"model:{KEEP_OPTIMIZER}?=False"],
     table_name="train_point",
     batched=train_together,
     group=program_of,

@@ -136,7 +136,8 @@ def _train_together(
     n_samples = len(train_set.labels)
     total = shared.schedule.n_steps(n_samples, shared.batch_size)
     step = int(states[0].step)
-    logs = [MetricsLog(training.folder / METRICS, up_to_step=step) for training in trainings]
+    # What probes measured before the first step is measured again by a training that has no checkpoint.
+    logs = [MetricsLog(training.folder / METRICS, up_to_step=step or -1) for training in trainings]
     state = _join(states, mapping)
     hyperparameters = _join([hyperparameters_of(training) for training in trainings], mapping)
     inputs, labels = jnp.asarray(train_set.inputs), jnp.asarray(train_set.labels)
@@ -148,6 +149,8 @@ def _train_together(
     block_length, first_step = 1, step
     text = ""
     _keep_step(trainings, state, step, mapping, diverged)
+    if step == 0 and shared.probes.is_due(0, total):
+        _log(logs, 0, measure(state))
 
     while step < total and len(diverged) < len(trainings):
         next_validation = (step // shared.eval_step_interval + 1) * shared.eval_step_interval
@@ -303,11 +306,18 @@ def _keep_step(
     for i, one in enumerate(_split(state, mapping)):
         if i not in diverged:
             save_tree(trainings[i].folder / kept_file(step), Variables(one.parameters, one.statistics))
+            if trainings[i].keep_optimizer:
+                save_tree(trainings[i].folder / optimizer_file(step), one.optimizer_state)
 
 
 def kept_file(step: int) -> str:
     """Name of the file with the parameters of a step that is kept, in the folder of its training."""
     return f"step_{step}.safetensors"
+
+
+def optimizer_file(step: int | None = None) -> str:
+    """Name of the file with the optimizer's state of a step that is kept; None for the last."""
+    return "optimizer.safetensors" if step is None else f"step_{step}_optimizer.safetensors"
 
 
 def _divergence(training: Training, step: int, checkpoint_step: int) -> TrainingDiverged:
@@ -353,6 +363,8 @@ def _result(training: Training, state: TrainState, log: MetricsLog) -> Trained:
             parameters=state.parameters,
             statistics=state.statistics,
         )
+    if training.keep_optimizer:
+        save_tree(training.folder / optimizer_file(), state.optimizer_state)
     like = jax.tree.map(np.asarray, Variables(state.parameters, state.statistics))
     return Trained(
         parameters=best.parameters,

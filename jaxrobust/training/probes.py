@@ -15,7 +15,7 @@ from jaxrobust.criteria import Criterion, CrossEntropy
 from jaxrobust.errors import InputError
 from jaxrobust.losses import Apply
 from jaxrobust.measures.full_set import in_chunks
-from jaxrobust.measures.mismatch import perturbed_accuracies
+from jaxrobust.measures.mismatch import accuracy, perturbed_accuracies
 from jaxrobust.measures.worst_case import worst_case
 from jaxrobust.networks.network import Network, Statistics
 from jaxrobust.perturbations.perturbation import Perturbation
@@ -47,6 +47,24 @@ class Probe(Protocol):
     ) -> Float[Array, ""]:
         """Measure one number; ``apply(parameters, inputs)`` gives the network's logits in evaluation."""
         ...
+
+
+@settings_tree
+@dataclass(frozen=True)
+class Clean:
+    """Score on the samples as they are: beside other probes, as it is measured on the same samples."""
+
+    def measure(
+        self,
+        apply: Apply,
+        parameters: Parameters,
+        inputs: Float[Array, "samples ..."],
+        labels: Shaped[Array, "samples ..."],
+        criterion: Criterion,
+        key: Array,
+    ) -> Float[Array, ""]:
+        """The mean score."""
+        return accuracy(apply, parameters, inputs, labels, batch_size=BATCH, score=criterion.score)
 
 
 @settings_tree
@@ -178,7 +196,7 @@ class Probes:
 
     Attributes:
         measurements: Probes by name.
-        step_interval: Steps between measurements; the last step is measured as well.
+        step_interval: Steps between measurements; the start (step 0) and the last step are measured as well.
         n_samples: Validation samples that are measured, at even distances; 0 for all.
 
     Example:

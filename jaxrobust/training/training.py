@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +15,14 @@ from jaxrobust.errors import InputError
 from jaxrobust.networks.network import Network, Statistics, Variables
 from jaxrobust.training.augmentation import Augmentation
 from jaxrobust.training.methods import Method
-from jaxrobust.training.optimizers import Optimizer, optimizer_named
+from jaxrobust.training.optimizers import Memory, Optimizer, optimizer_named
 from jaxrobust.training.probes import Probes
 from jaxrobust.training.program import Hyperparameters, TrainState, initial_state
 from jaxrobust.training.schedule import Schedule
 from jaxrobust.training.trainable import Trainable
 from jaxrobust.trees import Parameters
+
+Tree = TypeVar("Tree")
 
 
 class Seeds(NamedTuple):
@@ -53,9 +55,12 @@ class Training:
         augmentation: What changes the training batches, if anything.
         criterion: The loss of a batch, and the metric of the validation.
         start: What training starts from, for fine-tuning or rewinding; None for fresh parameters.
+        start_optimizer: The optimizer's state at the start, as ``load_tree`` reads it; None for that at rest.
         trainable: Path rules of what is trained, as ``((".*bn.*", False), (".*", True))``; none: everything.
         keep: The parameters of the ``"best"`` validation or of the ``"last"`` step.
         keep_steps: Steps whose parameters are kept as well; 0 is the start.
+        keep_optimizer: Whether the optimizer's state is kept too, that of the last step and of
+            ``keep_steps``, so that another training can go on from it.
         probes: What else is measured while training.
         seeds: Seeds that differ from ``seed``.
 
@@ -90,9 +95,11 @@ class Training:
     augmentation: Augmentation | None = None
     criterion: Criterion = CrossEntropy()
     start: Variables | None = field(default=None, compare=False)
+    start_optimizer: Memory | None = field(default=None, compare=False)
     trainable: tuple[tuple[str, bool], ...] = ()
     keep: Literal["best", "last"] = "best"
     keep_steps: tuple[int, ...] = ()
+    keep_optimizer: bool = False
     probes: Probes = Probes()
     seeds: Seeds = Seeds()
 
@@ -153,16 +160,22 @@ def start_of(training: Training) -> TrainState:
     """The state of a training before its first step.
 
     Raises:
-        InputError: The given start does not fit the network.
+        InputError: The given start does not fit the network, or the optimizer's state the optimizer.
     """
     seed = training.seed if training.seeds.start is None else training.seeds.start
     key, _ = jax.random.split(jax.random.key(seed))
     if training.start is None:
         variables = training.network.init(key)
     else:
-        variables = _fitting(training.start, jax.eval_shape(training.network.init, key))
+        variables = Variables(*training.start)
+        expected = Variables(*jax.eval_shape(training.network.init, key))
+        variables = _fitting(variables, expected, "start", "the network")
     assert not isinstance(training.optimizer, str)
-    return initial_state(variables, training.optimizer, Trainable(tuple(training.trainable)))
+    state = initial_state(variables, training.optimizer, Trainable(tuple(training.trainable)))
+    if training.start_optimizer is None:
+        return state
+    memory = _fitting(training.start_optimizer, state.optimizer_state, "optimizer state", "the optimizer")
+    return state._replace(optimizer_state=memory)
 
 
 def order_seed(training: Training) -> int:
@@ -225,11 +238,9 @@ def _key_of_steps(training: Training) -> Array:
     return jax.random.split(jax.random.key(seed))[1]
 
 
-def _fitting(start: Variables, expected: Any) -> Variables:
+def _fitting(start: Tree, expected: Tree, name: str, owner: str) -> Tree:
     described = jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), expected)
-    given = jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), Variables(*start))
-    if jax.tree.structure(Variables(*start)) != jax.tree.structure(expected) or given != described:
-        raise InputError(
-            f"The given start does not fit the network: it needs arrays {described}, not {given}."
-        )
-    return jax.tree.map(jnp.array, Variables(*start))
+    given = jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), start)
+    if jax.tree.structure(start) != jax.tree.structure(expected) or given != described:
+        raise InputError(f"The given {name} does not fit {owner}: it needs arrays {described}, not {given}.")
+    return jax.tree.map(jnp.array, start)

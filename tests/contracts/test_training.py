@@ -19,7 +19,8 @@ from jaxrobust.networks.mlp import MLP
 from jaxrobust.networks.network import Variables
 from jaxrobust.perturbations.mismatch import GaussianMismatch
 from jaxrobust.training.augmentation import Crop, Flip, InTurn
-from jaxrobust.training.loop import train
+from jaxrobust.training.checkpoints import load_tree
+from jaxrobust.training.loop import optimizer_file, train
 from jaxrobust.training.methods import ForwardNoise, NormPenalty, Standard
 from jaxrobust.training.optimizers import SGD, Adam, Masks, Projected, SingularValues
 from jaxrobust.training.probes import Probes, UnderInputAttack, UnderParameterAttack, UnderPerturbation
@@ -219,10 +220,10 @@ def test_probes_are_columns_of_the_history_and_change_nothing(whole, tmp_path):
     (without,) = run(a_training(tmp_path, **options))
     found = whole("every option")
     assert_same(without.parameters, found.parameters)
-    assert found.history["step"] == [4, 6, 8, 12, 13]
+    assert found.history["step"] == [0, 4, 6, 8, 12, 13]
     for name in PROBES.measurements:
         measured = found.history[name]
-        assert [value is None for value in measured] == [False, True, False, False, False]
+        assert [value is None for value in measured] == [False, False, True, False, False, False]
         assert all(0 <= value <= 1 for value in measured if value is not None)
     seen = [value for value in found.history["validation_accuracy"] if value is not None]
     assert seen == without.history["validation_accuracy"]
@@ -248,7 +249,38 @@ def test_a_probe_measures_what_the_measure_does(tmp_path):
         perturb=GaussianMismatch(0.3).perturb,
         n_draws=3,
     )
-    assert found.history["mismatch"] == [None, None, pytest.approx(float(np.mean(expected)))]
+    assert found.history["mismatch"][1:] == [None, None, pytest.approx(float(np.mean(expected)))]
+
+
+# --- the optimizer's state ---
+
+
+def test_a_training_goes_on_with_the_optimizer_state_of_another(tmp_path):
+    # Batches of all samples, whose order changes nothing: 4 steps and 4 more are 8.
+    how = {"batch_size": 60, "keep": "last", "optimizer": Projected(Adam(), SingularValues(2.0), every=3)}
+    schedule = Phases((8.0,), (0.02,))
+    (eight,) = run(
+        a_training(
+            tmp_path / "8",
+            schedule=schedule,
+            keep_steps=(0, 4),
+            keep_optimizer=True,
+            eval_step_interval=4,
+            **how,
+        )
+    )
+    training = a_training(tmp_path / "4", schedule=Phases((4.0,), (0.02,)), start=eight.kept[4], **how)
+    like = training.optimizer.init(eight.parameters)
+    state = load_tree(tmp_path / "8" / optimizer_file(4), like)[0]
+    (kept,) = run(replace(training, start_optimizer=state))
+    (fresh,) = run(replace(training, folder=tmp_path / "fresh"))
+    assert_same(kept.parameters, eight.parameters, 1e-4)  # sums in another order
+    with pytest.raises(AssertionError):
+        assert_same(fresh.parameters, eight.parameters, 1e-3)
+    with pytest.raises(InputError, match="given optimizer state does not fit the optimizer"):
+        run(replace(training, optimizer="sgd", start_optimizer=state))
+    assert_same(load_tree(tmp_path / "8" / optimizer_file(0), like)[0], like)
+    assert (tmp_path / "8" / optimizer_file()).exists()
 
 
 # --- seeds ---

@@ -17,15 +17,17 @@ from jaxrobust.studies.evaluations.mismatch import mismatch_accuracy
 from jaxrobust.studies.sparse_tickets import rounds
 from jaxrobust.studies.sparse_tickets.measured import density_of, overlaps, weights
 from jaxrobust.studies.sparse_tickets.protocol import (
+    L1_GRID,
     PUBLISHED_PRUNING,
     STRATEGIES,
     dense_points,
+    method_named,
     strategy_name,
 )
 from jaxrobust.studies.sparse_tickets.rounds import masks_of, program_of, round_stages, ticket_point
 from jaxrobust.studies.sparse_tickets.strategies import Continue, Reinitialize, Rewind, RewindToEnd
 from jaxrobust.studies.stages import Stage, plan_stages
-from jaxrobust.studies.training_points import load_variables
+from jaxrobust.studies.training_points import load_optimizer, load_variables
 from jaxrobust.training.program import train_block
 from jaxrobust.training.schedule import Steps
 
@@ -35,6 +37,7 @@ PRUNING = LayerwisePruning((("w1", 0.5), ("w2", 0.2)))
 
 def dense(seed=0, n_steps=6, **changed):
     how = {"keep_steps": (0, 3), "probed": ("FGSM",), "split": ""}
+    how |= {name: changed.pop(name) for name in ("l1", "keep_optimizer") if name in changed}
     (point,) = dense_points("digits_28x28", ["natural"], [seed], n_steps, **how)
     small = {"network": NETWORK, "batch_size": 20, "eval_step_interval": 3}
     return {**point, **small, **changed}
@@ -121,8 +124,11 @@ def test_rounds_prune_the_smallest_trained_weights_and_count_what_is_left(chain)
 def test_the_number_of_steps_and_the_probes_are_exact(chain):
     _, zero, first, _ = chain
     assert {p["n_steps"] for p in (zero, *first)} == {6}
-    assert zero["history"]["step"] == [3, 6]
-    assert first[0]["history"]["FGSM"][-1] is not None
+    for point in (zero, *first):
+        history = point["history"]
+        assert history["step"] == [0, 3, 6]
+        for column in ("clean", "FGSM"):
+            assert [value is None for value in history[column]] == [False, True, False]
 
 
 def test_a_changed_setting_runs_what_depends_on_it_alone():
@@ -185,6 +191,51 @@ def test_tickets_are_evaluated_like_any_network(chain):
         assert one_step["not_finite"] == 0
     accuracies = dj.run(points, mismatch_accuracy, **how)("{*}", 0.1, 2, n_samples=60)
     assert np.shape(accuracies) == (2, 2)
+
+
+def test_a_round_goes_on_with_the_optimizer_of_the_one_before_or_from_rest(chain):
+    store, _, _, _ = chain
+    (zero,) = computed([dense(keep_optimizer=True)], store)
+    strategies = [Continue("kept"), RewindToEnd("kept"), Rewind(3, "kept"), Continue()]
+    points = [ticket_point(zero, pruning=PRUNING, strategy=strategy) for strategy in strategies]
+    first = computed(points, store)
+    (second,) = computed([ticket_point(first[0], pruning=PRUNING, strategy=Continue("kept"))], store)
+    counts = [int(load_optimizer(p, NETWORK, p["optimizer"]).count) for p in (zero, *first, second)]
+    assert counts == [6, 12, 12, 9, 6, 18], "steps that Adam has seen"
+    assert [strategy_name(p) for p in first[:3]] == [
+        f"{name}, optimizer kept" for name in ("continued", "end of dense training", "rewound to step 3")
+    ]
+    assert bits(load_variables(first[0], NETWORK)) == bits(load_variables(first[1], NETWORK))
+    assert bits(load_variables(first[0], NETWORK)) != bits(load_variables(first[3], NETWORK))
+    with pytest.raises(InputError, match="keep_optimizer=True"):
+        ticket_point(dense(), pruning=PRUNING, strategy=Continue("kept"))
+    with pytest.raises(InputError, match="one of fresh, kept, not 'old'"):
+        Continue("old")
+
+
+def test_the_l1_penalty_is_that_of_the_kept_weights_and_0_is_no_other_training(chain):
+    from jaxrobust.training.methods import Batch, Objective
+
+    _, zero, first, _ = chain
+    parameters = load_variables(first[0], NETWORK).parameters
+    batch = Batch(np.full((2, 784), 0.5, np.float32), np.array([1, 2], np.int32))
+    objective = Objective(NETWORK, {}, batch, zero["criterion"], 0.0)
+    key = jax.random.key(0)
+    without, penalized = (
+        jax.jit(jax.value_and_grad(lambda p, method=method: method.loss(objective, p, key)[0]))
+        for method in (method_named("natural"), method_named("natural", 0.1))
+    )
+    (loss, slope), (penalized_loss, penalized_slope) = without(parameters), penalized(parameters)
+    masks, kept = masks_of(first[0], NETWORK), 0.0
+    for name, leaf in parameters.items():
+        mask, pull = np.asarray(masks[name]), np.asarray(penalized_slope[name] - slope[name])
+        kept += float(np.abs(leaf[mask]).sum())
+        np.testing.assert_allclose(pull, 0.1 * np.sign(leaf) * mask, atol=1e-6)
+    assert float(penalized_loss - loss) == pytest.approx(0.1 * kept, rel=1e-4)
+    assert method_named("fgsm", 1e-4).base == method_named("natural", 1e-4)
+    assert L1_GRID == (0.0, 1e-4)
+    assert dense(l1=0.0) == dense()
+    assert dense(l1=1e-4)["method"] != dense()["method"]
 
 
 def test_overlap_start_weights_and_pixels(chain):

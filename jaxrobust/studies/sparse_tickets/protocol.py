@@ -8,6 +8,7 @@ samples, and trainings are counted in steps.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import datajuicer as dj
@@ -17,9 +18,9 @@ from jaxrobust.networks.mlp import MLP
 from jaxrobust.pruning.rules import LayerwisePruning
 from jaxrobust.studies.sparse_tickets.strategies import Continue, Reinitialize, Rewind, RewindToEnd, Strategy
 from jaxrobust.studies.training_points import training_point
-from jaxrobust.training.methods import AdversarialTraining, Method, Standard
+from jaxrobust.training.methods import AdversarialTraining, Method, NormPenalty, Standard
 from jaxrobust.training.optimizers import Adam
-from jaxrobust.training.probes import Probes, UnderInputAttack
+from jaxrobust.training.probes import Clean, Probe, Probes, UnderInputAttack
 from jaxrobust.training.schedule import Steps
 
 SIZE = 0.3
@@ -43,6 +44,9 @@ ATTACKS: dict[str, InputAttack] = {
 }
 SIZES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 1.0)
 
+# Weights of the L1 penalty that the published scripts compare.
+L1_GRID = (0.0, 1e-4)
+
 # The names of the paper.
 STRATEGIES: dict[str, Strategy] = {
     "original": Rewind(0),
@@ -55,22 +59,44 @@ REPORTED = {0: "100.0", 3: "51.3", 8: "16.9", 11: "8.7", 15: "3.6", 18: "1.8"}
 
 
 def strategy_name(point: Mapping[str, Any]) -> str:
-    """The name of a round's strategy, ``"rewound to step k"`` for other steps; ``"dense"`` for round 0."""
+    """The name of a round's strategy, ``"rewound to step k"`` for other steps; ``"dense"`` for round 0.
+
+    Example:
+        >>> strategy_name({"strategy": Continue(optimizer="kept")})
+        'continued, optimizer kept'
+    """
     if "strategy" not in point:
         return "dense"
-    for name, strategy in STRATEGIES.items():
-        if strategy == point["strategy"]:
-            return name
-    step = getattr(point["strategy"], "step", None)
-    return type(point["strategy"]).__name__ if step is None else f"rewound to step {step}"
+    strategy, suffix = point["strategy"], ""
+    if getattr(strategy, "optimizer", "fresh") == "kept":
+        strategy, suffix = replace(strategy, optimizer="fresh"), ", optimizer kept"
+    for name, known in STRATEGIES.items():
+        if known == strategy:
+            return name + suffix
+    step = getattr(strategy, "step", None)
+    return (type(strategy).__name__ if step is None else f"rewound to step {step}") + suffix
 
 
-def adversarial(attack: InputAttack) -> Method:
+def adversarial(attack: InputAttack, base: Method = Standard()) -> Method:  # noqa: B008 - frozen
     """Training on clean and attacked inputs in equal parts, as published."""
-    return AdversarialTraining(Standard(), attack, share=0.5, labels="predicted", criterion=CrossEntropy())
+    return AdversarialTraining(base, attack, share=0.5, labels="predicted", criterion=CrossEntropy())
 
 
-METHODS: dict[str, Method] = {"natural": Standard(), "fgsm": adversarial(FGSM), "pgd": adversarial(PGD)}
+METHODS = ("natural", "fgsm", "pgd")
+
+
+def method_named(name: str, l1: float = 0.0) -> Method:
+    """A training method of ``METHODS``, with an L1 penalty on the kept weights.
+
+    The published penalty is on all weights, but pruned ones have no effect on the network; here they are 0
+    and add nothing to it.
+
+    Example:
+        >>> method_named("natural", 1e-4).norm
+        'l1'
+    """
+    base = NormPenalty(Standard(), l1, "l1") if l1 else Standard()
+    return base if name == "natural" else adversarial({"fgsm": FGSM, "pgd": PGD}[name], base)
 
 
 def dense_points(
@@ -79,7 +105,9 @@ def dense_points(
     seeds: Sequence[int],
     n_steps: int,
     *,
+    l1: float = 0.0,
     keep_steps: tuple[int, ...] = (0,),
+    keep_optimizer: bool = False,
     probed: Sequence[str] = (),
     n_probe_samples: int = 0,
     training: str = "",
@@ -92,9 +120,11 @@ def dense_points(
         methods: Names in ``METHODS``; a natural training is shared by whatever attacks it later.
         seeds: One network each.
         n_steps: Steps of a training.
+        l1: Weight of an L1 penalty on the kept weights; ``L1_GRID`` has the published ones.
         keep_steps: Steps that rounds may be rewound to.
+        keep_optimizer: Whether trainings keep the optimizer's state, for rounds that go on with it.
         probed: Names in ``PUBLISHED_ATTACKS``, under which accuracy is measured every 500 steps on
-            validation data; none: those that a method is trained with.
+            validation data, beside clean accuracy; none: those that a method is trained with.
         n_probe_samples: Validation samples that are attacked; 0 for all.
         training: Stands under ``"training"`` of the points; empty for the method's name.
         split: ``"leading"`` as published; other data sets than the two have others.
@@ -104,14 +134,15 @@ def dense_points(
         names = probed or (
             [method.upper()] if method.upper() in PUBLISHED_ATTACKS else list(PUBLISHED_ATTACKS)
         )
-        measurements = {
+        measurements: dict[str, Probe] = {"clean": Clean()}
+        measurements |= {
             name: UnderInputAttack({"FGSM": FGSM, "PGD": PGD}[name], labels="predicted") for name in names
         }
         point = training_point(
             NETWORK,
             dataset,
             split=split,
-            method=METHODS[method],
+            method=method_named(method, l1),
             optimizer=Adam(eps=1e-7),
             schedule=Steps(n_steps, LEARNING_RATE),
             batch_size=60,
@@ -119,6 +150,7 @@ def dense_points(
             criterion=CrossEntropy(smoothing=0.1),
             keep="last",
             keep_steps=keep_steps,
+            keep_optimizer=keep_optimizer,
             probes=Probes(measurements, 500, n_probe_samples),
         )
         points += dj.split([{**point, "training": training or method}], "seed", list(seeds))

@@ -30,6 +30,7 @@ from jaxrobust.studies.sources import WITHIN
 from jaxrobust.studies.sparse_tickets.strategies import Strategy
 from jaxrobust.studies.stages import Points, Stage
 from jaxrobust.studies.training_points import (
+    KEEP_OPTIMIZER,
     SETTINGS,
     check_point,
     code_of,
@@ -39,7 +40,7 @@ from jaxrobust.studies.training_points import (
 )
 from jaxrobust.training.checkpoints import load_tree, save_tree
 from jaxrobust.training.optimizers import Masks as MaskProjection
-from jaxrobust.training.optimizers import Projected
+from jaxrobust.training.optimizers import Memory, Projected
 from jaxrobust.training.training import Seeds, Training, program_structure
 
 MASKS = "masks"  # the entry of a finished round
@@ -74,6 +75,8 @@ def ticket_point(
     return {
         **{name: previous[name] for name in _CARRIED},
         "keep_steps": keep_steps,
+        # Every round keeps its optimizer's state if the dense training does: the next may go on from it.
+        KEEP_OPTIMIZER: dense.get(KEEP_OPTIMIZER, False),
         "data_folder": previous.get("data_folder", ""),
         "dense": dense,
         "previous": previous,
@@ -141,7 +144,12 @@ def seed_of_round(seed: int, round_: int) -> int:
 
 
 def _training(
-    point: Mapping[str, Any], network: Network, folder: Path, masks: Masks, start: Variables | None
+    point: Mapping[str, Any],
+    network: Network,
+    folder: Path,
+    masks: Masks,
+    start: Variables | None,
+    start_optimizer: Memory | None,
 ) -> Training:
     round_, seeds = point["round"], Seeds(*point["seeds"])
     return training_of(
@@ -150,6 +158,7 @@ def _training(
         folder,
         optimizer=Projected(point["optimizer"], MaskProjection(masks)),
         start=start,
+        start_optimizer=start_optimizer,
         seed=seed_of_round(point["seed"], round_),
         seeds=Seeds(*(None if one is None else seed_of_round(one, round_) for one in seeds)),
     )
@@ -160,7 +169,7 @@ def program_of(model: Mapping[str, Any]) -> str:
     blank = data.blank(model["dataset"], split=model["split"] or None)
     network = network_of(model, blank)
     shapes = jax.eval_shape(network.init, jax.random.key(0))[0]
-    training = _training(model, network, Path(), shapes, None)
+    training = _training(model, network, Path(), shapes, None, None)
     return repr((model["dataset"], model["split"], model.get("data_folder", ""), program_structure(training)))
 
 
@@ -174,7 +183,14 @@ def train_together(model: list[dict[str, Any]], job: list[dj.Job]) -> list[dict[
     for kept, its_job in zip(masks, job, strict=True):
         save_tree(its_job.folder / _FILE, kept)
     trainings = [
-        _training(point, network, its_job.folder, kept, point["strategy"].start(point, network))
+        _training(
+            point,
+            network,
+            its_job.folder,
+            kept,
+            point["strategy"].start(point, network),
+            point["strategy"].start_optimizer(point, network),
+        )
         for point, its_job, kept in zip(model, job, masks, strict=True)
     ]
     results = train_side_by_side(trainings, dataset, job)
@@ -194,6 +210,7 @@ def code_of_round(model: Mapping[str, Any]) -> tuple[Any, ...]:
 @dj.cachable(
     dependencies=[
         *(f"model:{name}" for name in (*_CARRIED, "keep_steps")),
+        f"model:{KEEP_OPTIMIZER}?=False",
         *(f"model:{name}" for name in ("dense", "previous", "round", "pruning", "strategy")),
     ],
     table_name="train_ticket",
