@@ -23,7 +23,7 @@ from jaxrobust.studies.sparse_tickets.rounds import round_stages, ticket_point
 from jaxrobust.studies.stages import Points, Stage
 
 N_STEPS, N_ROUNDS, SEEDS = 2000, 18, (0, 1)
-PROBED: dict[str, Any] = {"probed": ("FGSM",), "n_probe_samples": 2000}
+PROBED: dict[str, Any] = {"probed": ("FGSM",), "n_probe_samples": 1000}
 # Pruned at once to the weights that 8 and 18 rounds leave.
 ONE_SHOT = {
     "one-shot": lambda n: LayerwisePruning(RATES, "published", n_rounds=n),
@@ -75,9 +75,10 @@ class sparse_tickets:
         return dense_points("mnist", ["fgsm", "natural"], SEEDS, N_STEPS, **PROBED)
 
     def evaluate(self, grid: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
-        """Everything under the published attack; reported rounds under others and on hardware; masks."""
+        """Everything under the published attack and on hardware; reported rounds under others; masks."""
         grid = measured.labeled(grid)
-        rounds = [p for p in grid if p["training"] in ("fgsm", "natural") and p.get("round", 0) in REPORTED]
+        tickets_and_dense = [p for p in grid if p["training"] in ("fgsm", "natural")]
+        rounds = [p for p in tickets_and_dense if p.get("round", 0) in REPORTED]
         original = [p for p in rounds if p["strategy_name"] in ("dense", "original")]
         fgsm = [p for p in original if p["training"] == "fgsm"]
         adversarial = [p for p in rounds if p["training"] == "fgsm"]
@@ -88,7 +89,7 @@ class sparse_tickets:
             *measured.published_accuracy(grid, **how),
             *measured.attack_matrix([p for p in original if p.get("round", 0) in (0, 8, 18)], 1000, **how),
             *measured.size_curves([p for p in fgsm if p.get("round", 0) in (0, 8, 18)], 1000, **how),
-            *measured.on_hardware(adversarial, 1000, **how),
+            *measured.on_hardware(tickets_and_dense, 1000, **how),
             *measured.overlaps(tickets, **how),
             *measured.weights(starts, **how),
         ]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from jax import Array
 from jaxtyping import Float, Int, Shaped
 
 from jaxrobust.attacks.parameter_attack import ParameterAttack, static
-from jaxrobust.criteria import Criterion, CrossEntropy
+from jaxrobust.criteria import Criterion, CrossEntropy, Score
 from jaxrobust.errors import InputError
 from jaxrobust.losses import Apply
 from jaxrobust.measures.full_set import in_chunks
@@ -28,6 +28,7 @@ from jaxrobust.trees import Parameters, settings_tree
 BATCH = 500
 # Splits the keys of probes from those of training steps, which are numbered from 0.
 _PROBE = 2**32 - 1
+Of = Literal["score", "loss"]
 
 
 class Probe(Protocol):
@@ -52,7 +53,16 @@ class Probe(Protocol):
 @settings_tree
 @dataclass(frozen=True)
 class Clean:
-    """Score on the samples as they are: beside other probes, as it is measured on the same samples."""
+    """Score or loss on the samples as they are; the same samples that other probes measure.
+
+    Attributes:
+        of: The criterion's ``"score"``, or its mean ``"loss"``, smoothing included, for early stopping.
+    """
+
+    of: Of = static(default="score")
+
+    def __post_init__(self):
+        _check_of(self.of)
 
     def measure(
         self,
@@ -63,8 +73,9 @@ class Clean:
         criterion: Criterion,
         key: Array,
     ) -> Float[Array, ""]:
-        """The mean score."""
-        return accuracy(apply, parameters, inputs, labels, batch_size=BATCH, score=criterion.score)
+        """The mean over the samples."""
+        score = _value_of(criterion, self.of)
+        return accuracy(apply, parameters, inputs, labels, batch_size=BATCH, score=score)
 
 
 @settings_tree
@@ -147,15 +158,20 @@ class UnderParameterAttack:
 @settings_tree
 @dataclass(frozen=True)
 class UnderInputAttack:
-    """Score on attacked inputs.
+    """Score or loss on attacked inputs.
 
     Attributes:
         attack: What changes the inputs, batch by batch, to raise the criterion, without label smoothing.
         labels: What it moves away from: the ``"true"`` labels or the classes ``"predicted"`` for the inputs.
+        of: The criterion's ``"score"`` or its mean ``"loss"``, smoothing included, at the attacked inputs.
     """
 
     attack: AttackOnInputs
     labels: AttackLabels = static(default="true")
+    of: Of = static(default="score")
+
+    def __post_init__(self):
+        _check_of(self.of)
 
     def measure(
         self,
@@ -166,7 +182,7 @@ class UnderInputAttack:
         criterion: Criterion,
         key: Array,
     ) -> Float[Array, ""]:
-        """The mean score on the attacked inputs."""
+        """The mean over the attacked inputs."""
         (input_chunks, label_chunks), is_real = in_chunks((inputs, labels), BATCH)
         attacked_criterion = criterion
         if isinstance(criterion, CrossEntropy):
@@ -183,11 +199,23 @@ class UnderInputAttack:
                 some_inputs,
                 jax.random.fold_in(key, index),
             )
-            scores = criterion.score(apply(parameters, attacked), some_labels)
-            return jnp.sum(jnp.where(some_real, scores, 0))
+            values = _value_of(criterion, self.of)(apply(parameters, attacked), some_labels)
+            return jnp.sum(jnp.where(some_real, values, 0))
 
         chunks = (input_chunks, label_chunks, is_real, jnp.arange(len(is_real)))
         return jnp.sum(jax.lax.map(of_chunk, chunks)) / labels.shape[0]
+
+
+def _check_of(of: str) -> None:
+    if of not in get_args(Of):
+        raise InputError(f'A probe is of the "score" or the "loss" of the criterion, not of {of!r}.')
+
+
+def _value_of(criterion: Criterion, of: Of) -> Score:
+    """One number per sample; the loss of a sample is that of a batch of it alone."""
+    if of == "score":
+        return criterion.score
+    return jax.vmap(lambda outputs, label: criterion.loss(outputs[None], label[None]))
 
 
 @dataclass(frozen=True)

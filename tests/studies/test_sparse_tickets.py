@@ -127,8 +127,9 @@ def test_the_number_of_steps_and_the_probes_are_exact(chain):
     for point in (zero, *first):
         history = point["history"]
         assert history["step"] == [0, 3, 6]
-        for column in ("clean", "FGSM"):
+        for column in ("clean", "clean loss", "FGSM", "FGSM loss"):
             assert [value is None for value in history[column]] == [False, True, False]
+        assert history["FGSM loss"][0] > history["clean loss"][0]
 
 
 def test_a_changed_setting_runs_what_depends_on_it_alone():

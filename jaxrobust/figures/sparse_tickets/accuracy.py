@@ -74,10 +74,10 @@ def draw_training(points: Points, folder: Path, name: str) -> list[Path]:
             and p["strategy_name"] in ("dense", "original")
             and p.get("round", 0) in REPORTED
         ]
-        for column, what in (("validation_accuracy", "clean"), *((one, one) for one in probes)):
+        for column in ("clean", *probes):
             shown = [p for p in chosen if column in p["history"]]
             if shown:
-                panels[f"{title}, {what}"] = (column, shown)
+                panels[f"{title}, {column}"] = (column, shown)
 
     def draw(axes: Axes, content: tuple[str, list[Mapping[str, Any]]]) -> None:
         column, shown = content

@@ -56,9 +56,9 @@ def size_curves(
 def on_hardware(
     grid: Grid,
     n_samples: int,
-    levels: Sequence[float] = (0.0, 0.1, 0.2, 0.3, 0.5),
-    n_draws: int = 25,
-    sizes: Sequence[float] = (0.05, 0.1),
+    levels: Sequence[float] = (0.3,),
+    n_draws: int = 10,
+    sizes: Sequence[float] = (0.1,),
     **how: Any,
 ) -> list[dict[str, Any]]:
     """Clean accuracy of devices with mismatch, and under the worst parameters in a box around the trained."""

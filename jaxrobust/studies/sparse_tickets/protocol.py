@@ -124,7 +124,8 @@ def dense_points(
         keep_steps: Steps that rounds may be rewound to.
         keep_optimizer: Whether trainings keep the optimizer's state, for rounds that go on with it.
         probed: Names in ``PUBLISHED_ATTACKS``, under which accuracy is measured every 500 steps on
-            validation data, beside clean accuracy; none: those that a method is trained with.
+            validation data, beside clean accuracy and the losses of both; none: those that a method is
+            trained with.
         n_probe_samples: Validation samples that are attacked; 0 for all.
         training: Stands under ``"training"`` of the points; empty for the method's name.
         split: ``"leading"`` as published; other data sets than the two have others.
@@ -134,10 +135,11 @@ def dense_points(
         names = probed or (
             [method.upper()] if method.upper() in PUBLISHED_ATTACKS else list(PUBLISHED_ATTACKS)
         )
-        measurements: dict[str, Probe] = {"clean": Clean()}
-        measurements |= {
-            name: UnderInputAttack({"FGSM": FGSM, "PGD": PGD}[name], labels="predicted") for name in names
-        }
+        measurements: dict[str, Probe] = {"clean": Clean(), "clean loss": Clean("loss")}
+        for name in names:
+            attack = {"FGSM": FGSM, "PGD": PGD}[name]
+            measurements[name] = UnderInputAttack(attack, "predicted")
+            measurements[f"{name} loss"] = UnderInputAttack(attack, "predicted", "loss")
         point = training_point(
             NETWORK,
             dataset,
