@@ -3,8 +3,9 @@
 Each record is reached in two ways:
 
 * Planned: every experiment is planned under each of its protocols, on its own data and on the built-in
-  stand-ins. Planning ``"train"`` gives the keys of the trainings (functions ``train_*``); `evaluate` over the
-  stored trainings gives the keys of the evaluations (all other functions). Nothing is computed.
+  stand-ins. Planning all its stages gives the keys of the trainings (functions ``train_*``) and of what later
+  stages compute; `evaluate` over the stored points gives the keys of the evaluations (all other functions).
+  Nothing is computed.
 * Recomputed: the dependencies that a record names are turned back into values, and `result_key` of these is
   the record's own key.
 
@@ -23,10 +24,17 @@ import jaxrobust.perturbations
 from datajuicer import keys
 from datajuicer.running import run
 from datajuicer.store import values
-from jaxrobust.cli.experiments import grid_of, load_experiments, protocols_of
+from jaxrobust.cli.experiments import (
+    evaluate,
+    grid_of,
+    load_experiments,
+    plan_experiment,
+    protocols_of,
+)
 from jaxrobust.studies.availability import on_stand_ins
 from jaxrobust.studies.earlier_defaults import EARLIER
 from jaxrobust.studies.parameter_noise.catalogue import family_named
+from jaxrobust.studies.stages import finished, stages_of
 
 ROOT = Path(__file__).parents[1]
 SESSIONS = ROOT / "sessions"
@@ -87,9 +95,10 @@ def planned_keys(monkeypatch):
         for protocol in protocols_of(experiment):
             grid = grid_of(experiment, protocol, {})
             for points in (grid, on_stand_ins(grid)):
-                trained = dj.run(points, "train", store_key="*", **how)("{*}")
-                if trained:
-                    experiment.evaluate(trained, **how)
+                # Later stages are planned where the first has results: without them they have none either.
+                if dj.run(points, stages_of(experiment)[0].compute, **how)("{*}"):
+                    stages = plan_experiment(experiment, points, {}, str(SESSIONS))
+                    evaluate(experiment, finished(stages, **how), **how)
     return planned
 
 

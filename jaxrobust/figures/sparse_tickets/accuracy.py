@@ -1,6 +1,6 @@
-"""Accuracy over density and over steps, early stopping, and the published tables beside ours."""
+"""Accuracy over density, and the published tables beside ours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from jaxrobust.figures.composer import Composition, Legend, Row
-from jaxrobust.figures.kinds.curves import draw_history
 from jaxrobust.figures.line_tables import LineTable, line_numbers
 from jaxrobust.figures.series import Points, Series
-from jaxrobust.figures.sparse_tickets.lines import STYLES, describe, draw_over_density, with_dense
+from jaxrobust.figures.sparse_tickets.lines import STYLES, TRAININGS, describe, draw_over_density, with_dense
 from jaxrobust.figures.sparse_tickets.published import published_number
-from jaxrobust.figures.style import accuracy_axis, light_grid, shades
+from jaxrobust.figures.style import accuracy_axis
 from jaxrobust.figures.tables import Numbers, Table, write_tables
 from jaxrobust.studies.sparse_tickets.protocol import REPORTED
 
-TRAININGS = {"natural": "natural training", "fgsm": "FGSM training", "pgd": "PGD training"}
 _ONCE = ("one-shot", "one-shot, global", "random mask")
 
 
@@ -59,94 +57,6 @@ def draw_accuracy(points: Points, folder: Path, name: str) -> list[Path]:
     tables = [LineTable(title, "density", "accuracy", lines, note=note) for title, lines in panels.items()]
     explanation = "Test accuracy in % over the share of kept weights: mean [smallest, largest]."
     return figure.write(folder, name, caption, line_numbers(explanation, tables))
-
-
-def draw_training(points: Points, folder: Path, name: str) -> list[Path]:
-    """Validation accuracy over steps at the reported rounds, tickets that are rewound to their start."""
-    probes = sorted({key for p in points for key in p["history"]} & {"FGSM", "PGD"})
-    styles = shades([f"{share} %" for share in REPORTED.values()])
-    panels: dict[str, tuple[str, list[Mapping[str, Any]]]] = {}
-    for training, title in TRAININGS.items():
-        chosen = [
-            p
-            for p in points
-            if p["training"] == training
-            and p["strategy_name"] in ("dense", "original")
-            and p.get("round", 0) in REPORTED
-        ]
-        for column in ("clean", *probes):
-            shown = [p for p in chosen if column in p["history"]]
-            if shown:
-                panels[f"{title}, {column}"] = (column, shown)
-
-    def draw(axes: Axes, content: tuple[str, list[Mapping[str, Any]]]) -> None:
-        column, shown = content
-        steps = shown[0]["history"]["step"]
-        lines = {}
-        for round_, share in REPORTED.items():
-            histories = [p["history"][column] for p in shown if p.get("round", 0) == round_]
-            if histories:
-                mean = np.mean(np.asarray(histories, float), axis=0)
-                lines[f"{share} %"] = (mean, styles[f"{share} %"].colour)
-        draw_history(axes, steps, lines)
-        axes.set_xlabel("Step")
-        light_grid(axes)
-
-    figure = Composition(
-        panels, [Row(draw, "Validation accuracy")], width=3.2, height=3.4, legend=Legend("Kept weights", 6)
-    )
-    stops = _early_stopping(points, probes)
-    caption = (
-        f"Validation accuracy while tickets train that are rewound to their start; means. {describe(points)}"
-    )
-    numbers = Numbers(
-        [stops[0]], stops[1], "The step with the highest validation accuracy, and the test's last."
-    )
-    return figure.write(folder, name, caption, numbers)
-
-
-def best_step(history: Mapping[str, Sequence[Any]], column: str) -> int:
-    """The first of the measured steps with the highest value of a column; early stopping would stop there."""
-    values = np.asarray([np.nan if value is None else value for value in history[column]], float)
-    return int(history["step"][int(np.nanargmax(values))])
-
-
-def _early_stopping(points: Points, probes: Sequence[str]) -> tuple[Table, list[dict[str, Any]]]:
-    rows: list[list[str]] = []
-    records: list[dict[str, Any]] = []
-    for p in sorted(points, key=lambda p: (p["training"], p["strategy_name"], -p["density"], p["seed"])):
-        if p["training"] not in TRAININGS or p.get("round", 0) not in REPORTED:
-            continue
-        for column in ("validation_accuracy", *probes):
-            if column in p["history"]:
-                records.append(
-                    {
-                        "training": p["training"],
-                        "strategy": p["strategy_name"],
-                        "density": p["density"],
-                        "seed": p["seed"],
-                        "measured": column,
-                        "step": best_step(p["history"], column),
-                        "highest": max(v for v in p["history"][column] if v is not None),
-                        "last": p["history"][column][-1],
-                    }
-                )
-    keys = dict.fromkeys((r["training"], r["strategy"], r["density"], r["measured"]) for r in records)
-    for key in keys:
-        same = [r for r in records if (r["training"], r["strategy"], r["density"], r["measured"]) == key]
-        rows.append(
-            [
-                key[0],
-                key[1],
-                f"{100 * key[2]:.1f}",
-                key[3],
-                f"{np.mean([r['step'] for r in same]):.0f}",
-                f"{100 * np.mean([r['highest'] for r in same]):.2f}",
-                f"{100 * np.mean([r['last'] for r in same]):.2f}",
-            ]
-        )
-    header = ["training", "strategy", "density (%)", "measured", "best step", "highest (%)", "last (%)"]
-    return Table("Early stopping", header, rows, describe(points)), records
 
 
 def published_tables(points: Points, folder: Path, name: str) -> list[Path]:

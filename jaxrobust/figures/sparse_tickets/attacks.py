@@ -10,8 +10,8 @@ from jaxrobust.figures.composer import Composition, Row
 from jaxrobust.figures.kinds.curves import draw_curves
 from jaxrobust.figures.line_tables import LineTable, line_numbers
 from jaxrobust.figures.series import Points, Series, series
-from jaxrobust.figures.sparse_tickets.accuracy import TRAININGS, mean_and_deviation
-from jaxrobust.figures.sparse_tickets.lines import describe
+from jaxrobust.figures.sparse_tickets.accuracy import mean_and_deviation
+from jaxrobust.figures.sparse_tickets.lines import TRAININGS, describe
 from jaxrobust.figures.style import accuracy_axis, shades
 from jaxrobust.figures.tables import Numbers, Table, write_tables
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxrobust.figures.sparse_tickets.accuracy import draw_accuracy, draw_training, published_tables
+from jaxrobust.figures.sparse_tickets.accuracy import draw_accuracy, published_tables
 from jaxrobust.figures.sparse_tickets.attacks import attack_matrix, draw_sizes
 from jaxrobust.figures.sparse_tickets.hardware import draw_hardware
+from jaxrobust.figures.sparse_tickets.training import draw_early_stopping, draw_training
 from jaxrobust.figures.sparse_tickets.weights import draw_overlaps, draw_pixels, draw_start_weights
 
 
@@ -30,6 +31,7 @@ def draw_all(grid: Sequence[Mapping[str, Any]], folder: Path, name: str) -> list
         paths += published_tables(points, folder, f"{name}_tables")
     if points := [p for p in kinds.get("trained", []) if p["training"] != "dense control"]:
         paths += draw_training(points, folder, f"{name}_training")
+        paths += draw_early_stopping(points, folder, f"{name}_early_stopping")
     if points := kinds.get("matrix"):
         paths += attack_matrix(points, folder, f"{name}_attacks")
     if points := kinds.get("sizes"):

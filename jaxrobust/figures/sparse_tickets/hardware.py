@@ -5,8 +5,7 @@ from pathlib import Path
 from jaxrobust.figures.composer import Composition, Legend, Row
 from jaxrobust.figures.line_tables import LineTable, line_numbers
 from jaxrobust.figures.series import Points, Series
-from jaxrobust.figures.sparse_tickets.accuracy import TRAININGS
-from jaxrobust.figures.sparse_tickets.lines import STYLES, describe, draw_over_density, with_dense
+from jaxrobust.figures.sparse_tickets.lines import STYLES, TRAININGS, describe, draw_over_density, with_dense
 from jaxrobust.figures.style import accuracy_axis
 
 

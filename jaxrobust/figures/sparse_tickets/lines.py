@@ -20,6 +20,7 @@ STYLES = {
     "one-shot, global": LineStyle("#000000", 1.0, dashed=True),
     "random mask": LineStyle("#aaa2b8", 1.5),
 }
+TRAININGS = {"natural": "natural training", "fgsm": "FGSM training", "pgd": "PGD training"}
 TICKS = (1.0, 0.513, 0.169, 0.087, 0.036, 0.018)
 
 

@@ -155,5 +155,5 @@ def dense_points(
             keep_optimizer=keep_optimizer,
             probes=Probes(measurements, 500, n_probe_samples),
         )
-        points += dj.split([{**point, "training": training or method}], "seed", list(seeds))
+        points += dj.split([{**point, "training": training or method, "l1": l1}], "seed", list(seeds))
     return points

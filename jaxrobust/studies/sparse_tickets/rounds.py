@@ -118,7 +118,7 @@ def round_stages(
 
 
 def _named(point: dict[str, Any], previous: Mapping[str, Any]) -> dict[str, Any]:
-    return {**point, "training": previous["training"]}
+    return {**point, **{name: previous[name] for name in ("training", "l1") if name in previous}}
 
 
 def masks_of(point: Mapping[str, Any], network: Network) -> Masks:

@@ -1,0 +1,40 @@
+"""Probes of accuracies and of losses, at clean and at attacked samples."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrobust.attacks.input_attack import InputAttack, attack_inputs
+from jaxrobust.criteria import CrossEntropy
+from jaxrobust.errors import InputError
+from jaxrobust.networks.mlp import MLP
+from jaxrobust.training.probes import Clean, UnderInputAttack
+
+NETWORK = MLP(n_in=4, n_hidden=(6,), n_out=3)
+
+
+def test_probes_of_losses_are_the_criterion_at_clean_and_attacked_samples():
+    criterion, key = CrossEntropy(smoothing=0.1), jax.random.key(0)
+    parameters, _ = NETWORK.init(key)
+    inputs, labels = jax.random.normal(key, (9, 4)), jnp.arange(9) % 3
+    settings = InputAttack(0.2, n_steps=1, step=0.2, start="clean", keep="last", labels="predicted")
+
+    def apply(parameters, inputs):
+        return NETWORK.forward(parameters, {}, inputs).logits
+
+    # The attack climbs the cross-entropy without smoothing.
+    attacked = attack_inputs(lambda x: apply(parameters, x), inputs, labels, key, settings).inputs
+    for probes, at in (
+        ((Clean("loss"), Clean()), inputs),
+        (
+            (UnderInputAttack(settings, "predicted", "loss"), UnderInputAttack(settings, "predicted")),
+            attacked,
+        ),
+    ):
+        loss, score = (probe.measure(apply, parameters, inputs, labels, criterion, key) for probe in probes)
+        logits = apply(parameters, at)
+        assert float(loss) == pytest.approx(float(criterion.loss(logits, labels)), rel=1e-5)
+        assert float(score) == pytest.approx(float(np.mean(np.argmax(logits, -1) == labels)))
+    with pytest.raises(InputError, match='of the "score" or the "loss"'):
+        Clean("losses")
