@@ -1,8 +1,9 @@
 """Probes of accuracies and of losses, at clean and at attacked samples."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from jaxrobust.attacks.input_attack import InputAttack, attack_inputs
@@ -23,18 +24,20 @@ def test_probes_of_losses_are_the_criterion_at_clean_and_attacked_samples():
     def apply(parameters, inputs):
         return NETWORK.forward(parameters, {}, inputs).logits
 
-    # The attack climbs the cross-entropy without smoothing.
-    attacked = attack_inputs(lambda x: apply(parameters, x), inputs, labels, key, settings).inputs
-    for probes, at in (
-        ((Clean("loss"), Clean()), inputs),
-        (
-            (UnderInputAttack(settings, "predicted", "loss"), UnderInputAttack(settings, "predicted")),
-            attacked,
-        ),
-    ):
-        loss, score = (probe.measure(apply, parameters, inputs, labels, criterion, key) for probe in probes)
-        logits = apply(parameters, at)
-        assert float(loss) == pytest.approx(float(criterion.loss(logits, labels)), rel=1e-5)
-        assert float(score) == pytest.approx(float(np.mean(np.argmax(logits, -1) == labels)))
+    of_attacked = partial(UnderInputAttack, settings, "predicted")
+    probes = (Clean("loss"), Clean(), of_attacked("loss"), of_attacked())
+
+    @jax.jit
+    def measured(inputs):
+        # The attack climbs the cross-entropy without smoothing.
+        attacked = attack_inputs(lambda x: apply(parameters, x), inputs, labels, key, settings).inputs
+        found = [probe.measure(apply, parameters, inputs, labels, criterion, key) for probe in probes]
+        logits = [apply(parameters, x) for x in (inputs, attacked)]
+        losses = [criterion.loss(one, labels) for one in logits]
+        return found, losses, [jnp.mean(jnp.argmax(one, -1) == labels) for one in logits]
+
+    found, losses, accuracies = jax.tree.map(float, measured(inputs))
+    assert losses[1] > losses[0] + 0.01
+    assert found == pytest.approx([losses[0], accuracies[0], losses[1], accuracies[1]], rel=1e-5)
     with pytest.raises(InputError, match='of the "score" or the "loss"'):
         Clean("losses")
