@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import pickle
 import sys
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,14 @@ class Cached:
         return f"<cached {self._function.table_name} in {self._store.root}>"
 
     def __reduce__(self) -> Any:
-        return cached, (self._function, self._store.root)
+        # by cloudpickle: a function of __main__ is not found under its name, where the Cachable stands
+        import cloudpickle
+
+        return _unpickled, (cloudpickle.dumps(self._function), self._store.root)
+
+
+def _unpickled(function: bytes, root: Path) -> Cached:
+    return cached(pickle.loads(function), root)
 
 
 def cached(function: Cachable, cache_dir: str | os.PathLike[str] = "sessions") -> Cached:

@@ -121,7 +121,14 @@ def _explain(call: Call, index: _Index, codes: Codes) -> Explanation:
         if _text(wanted.get(name, NOT_THERE)) != _text(stored.get(name, NOT_THERE))
     ]
     assert isinstance(call.function, Cachable)
-    if changed := codes.changes(call.function, call.arguments, nearest):
+    # settings that differ, which stand above, may bring code of their own: that is no change of code
+    of_both = codes.of(call.function, call.arguments).reached.keys() & nearest.get("reached", {}).keys()
+    changed = [
+        name
+        for name in codes.changes(call.function, call.arguments, nearest)
+        if name in of_both or name == f"{call.name} itself"
+    ]
+    if changed:
         differences.append(("(code)", "as it is now", f"{EARLIER}; since then changed: {shown(changed)}"))
     return Explanation(call.point, nearest["key"], tuple(differences))
 

@@ -130,7 +130,8 @@ def unfinished_parents(store: Store, call: Call) -> tuple[Parent, ...]:
 def _unfinished(store: Store, parents: Sequence[Parent], listing: Listing, codes: Codes) -> Iterator[Parent]:
     for parent in parents:
         outcome = listing.outcome(parent.function.table_name, parent.key)
-        if _state(store, parent.function, parent.key, None, outcome, codes) is not State.DONE:
+        arguments = parent.call.arguments
+        if _state(store, parent.function, parent.key, arguments, outcome, codes) is not State.DONE:
             yield parent
 
 
@@ -138,7 +139,7 @@ def _state(
     store: Store,
     function: Cachable,
     key: str,
-    arguments: Mapping[str, Any] | None,
+    arguments: Mapping[str, Any],
     named: str | None,
     codes: Codes,
 ) -> State:
@@ -167,7 +168,7 @@ def _state(
 def is_current(
     store: Store,
     function: Cachable,
-    arguments: Mapping[str, Any] | None,
+    arguments: Mapping[str, Any],
     record: Record,
     codes: Codes,
     *,

@@ -103,6 +103,22 @@ def test_cached_raises_the_same_type_each_time_and_looks_like_its_function(tmp_p
         fast(itself)
 
 
+def test_a_bound_function_of_a_script_can_be_sent_to_a_pool(run_script):
+    code = """
+import datajuicer as dj
+from concurrent.futures import ProcessPoolExecutor
+
+@dj.cachable()
+def double(x):
+    return 2 * x
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1) as pool:
+        print(list(pool.map(dj.cached(double, "s"), [1, 2])), str(dj.status({}, double, "s")(2)))
+"""
+    assert run_script(code).strip() == "[2, 4] 1 done, 0 failed, 0 running, 0 missing"
+
+
 def test_a_worker_that_died_leaves_no_open_pipes(tmp_path):
     @dj.cachable(table_name="dies")
     def dies(n):

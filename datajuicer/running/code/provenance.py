@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
 from functools import cached_property, partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
@@ -23,6 +24,10 @@ _MAX_PARTS = 300  # that a record lists one by one
 _SHOWN = 5  # names that a message lists
 _ALL = "everything"
 EARLIER = "made by earlier code"
+
+_PLAIN = frozenset([str, int, float, bool, type(None), complex, bytes])
+_CONTAINERS = frozenset([dict, list, tuple, set, frozenset])
+_MAX_ITEMS = 10_000  # in larger containers no code is looked for
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,16 @@ class Codes:
         self.legacy: dict[int, str | None] = {}
 
     def of(self, function: Cachable, arguments: Mapping[str, Any]) -> Code:
-        """The code behind a call.
+        """The code behind a call: of the function, and of the functions and classes among its settings.
 
         Raises:
             UsageError: `code_of` of the function does not work.
         """
-        listed = self._listed(function, arguments) if function.code_of is not None else ()
+        if function.code_of is not None:
+            listed = self._listed(function, arguments)
+        else:
+            in_settings = _code_in_settings(function.dependency_values(arguments).values())
+            listed = _distinct_code(function, in_settings) if in_settings else ()
         key = (id(function), *map(id, listed))
         if key not in self.known:
             # what is kept keeps its id
@@ -102,8 +111,7 @@ class Codes:
             roots[ITSELF] = function.function
             forms = ("batched", "saver", "loader", "checker")
             roots |= {name: form for name in forms if callable(form := getattr(function, name))}
-        else:
-            roots |= {f"listed {place}": found for place, found in enumerate(listed)}
+        roots |= {f"listed {place}": found for place, found in enumerate(listed)}
         roots |= {f"depends_on[{place}]": found for place, found in enumerate(function.depends_on)}
         packages = {top(_module_of(found)) for found in listed if not is_library(_module_of(found))}
         within, apart = function.code_within, set[str]()
@@ -113,19 +121,20 @@ class Codes:
         parts = reach(roots, (home | packages) - apart, within or (), apart, mutable=self.mutable)
         return Code(parts, function.code_of is not None)
 
-    def changes(
-        self, function: Cachable, arguments: Mapping[str, Any] | None, record: Record
-    ) -> tuple[str, ...]:
+    def changes(self, function: Cachable, arguments: Mapping[str, Any], record: Record) -> tuple[str, ...]:
         """The names of what has changed since a record was written, as far as that is known.
 
-        Without the arguments nothing is known of a function with `code_of`.
+        Args:
+            function: the function.
+            arguments: those of the call.
+            record: of its result.
         """
-        if function.on_code_change == "ignore" or (arguments is None and function.code_of is not None):
+        if function.on_code_change == "ignore":
             return ()
         recorded = record.get("reached")
         if recorded is None:
             return self._changes_of_earlier(function, record)
-        code = self.of(function, arguments or {})
+        code = self.of(function, arguments)
         if recorded == code.fields["reached"] and record.get("code") == code.fields["code"]:
             return ()
         reached = code.reached
@@ -206,8 +215,26 @@ def check_code(
     return code, text if refuses else f"{text}. The records tell what ran", refuses
 
 
-def _distinct_code(function: Cachable, named: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The functions, classes and modules in what `code_of` names, each once, without those of libraries."""
+def _code_in_settings(values: Iterable[Any]) -> list[Any]:
+    """The settings that are functions or classes, or whose class has code."""
+    found = []
+    waiting = list(values)
+    for value in waiting:
+        kind = type(value)
+        if kind in _CONTAINERS:
+            if len(value) <= _MAX_ITEMS:
+                waiting.extend(value.values() if kind is dict else value)
+        elif kind is Cachable or not (kind in _PLAIN or issubclass(kind, Enum) or _is_data(kind.__module__)):
+            found.append(value)
+    return found
+
+
+def _is_data(module: str) -> bool:
+    return top(module) in ("numpy", "datajuicer")
+
+
+def _distinct_code(function: Cachable, named: Iterable[Any]) -> tuple[Any, ...]:
+    """The functions, classes and modules in some values, each once, without those of libraries."""
     packages = function.home | {top(prefix) for prefix in function.code_within or ()}
     found: dict[int, Any] = {}
     for value in named:
