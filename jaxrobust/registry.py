@@ -1,7 +1,7 @@
 """Names for users' methods, criteria, perturbations and attacks: frozen dataclasses, one call each."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import jax
@@ -134,8 +134,8 @@ def ensure_trees(value: Any, what: str) -> None:
             ensure_tree(type(value), value)
         for field in dataclasses.fields(value):
             ensure_trees(getattr(value, field.name), what)
-    elif isinstance(value, tuple | list):
-        for part in value:
+    elif isinstance(value, tuple | list | Mapping):
+        for part in value.values() if isinstance(value, Mapping) else value:
             ensure_trees(part, what)
 
 

@@ -1,6 +1,7 @@
 """Grid points of users' own networks and data, as ``train.py -arch=mine`` makes them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from jaxrobust import data
@@ -41,10 +42,20 @@ def described_settings(point: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Every word that can be typed for a typed point, ``-name=value``, with its documented meaning."""
     rows = []
     for name, value in point.items():
-        if (registry := registry_of(value)) is not None and name in ("method", "criterion", "optimizer"):
-            rows.append((f"-{name}", f"by name: {', '.join(registry.named)}"))
+        if name in ("method", "criterion", "optimizer"):
+            rows += _by_name(name, value)
         rows += [(word, _help(name, value, word)) for word in words_of({name: value})]
     return rows
+
+
+def _by_name(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    """The words in whose place a name can be typed: a method, and its base, attack or perturbation."""
+    if not is_dataclass(value):
+        return
+    if (registry := registry_of(value)) is not None:
+        yield f"-{path}", f"by name: {', '.join(registry.named)}"
+    for field in fields(value):
+        yield from _by_name(f"{path}.{field.name}", getattr(value, field.name))
 
 
 def _help(name: str, value: Any, word: str) -> str:

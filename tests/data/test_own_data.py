@@ -273,3 +273,18 @@ def test_heartbeats_of_records_of_any_rate_and_name(tmp_path):
     assert loaded.train.counts(2) == (10, 9)
     with pytest.raises(InputError, match="cannot be read"):
         data.register_beats("more", tmp_path, ["patient_x"], symbols=symbols)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("form", ["flac", "original"])
+def test_heartbeats_of_records_as_they_are_published(form, real_data):
+    loaded = data.load(
+        data.register_beats(
+            f"mit_{form}", real_data / "mitdb" / form, ["100"], ["208"], ["208"],
+            symbols={"N": "normal", "V": "ventricular"}, rate=128.5, n_steps=80,
+        )
+    )  # fmt: skip
+    assert loaded.train.inputs.shape[1:] == (80, 2)
+    assert len(loaded.train) > 2200
+    assert loaded.test.counts(2)[1] > 900  # record 208 is full of them
+    np.testing.assert_allclose(loaded.test.inputs.mean(axis=1), 0, atol=1e-4)

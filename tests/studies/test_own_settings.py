@@ -138,6 +138,18 @@ def test_criteria_perturbations_and_attacks():
     assert perturbations.PERTURBATIONS.find("shift").perturb(None, jnp.zeros(())) == 0.5
 
 
+def test_a_perturbation_of_ones_own_is_trained_with_by_its_name():
+    perturbations.register("shift", Shift)
+    words = {"method": "perturbed_forward", "method.perturbation": "shift", "method.perturbation.by": "0.25"}
+    (changed,) = configured([point()], words)
+    assert changed["method"].perturbation == Shift(0.25)
+    rows = dict(described_settings(changed))
+    assert rows["-method.perturbation"].endswith(", shift")
+    assert "-method.perturbation.by=0.25" in rows
+    keys = [dj.planned([p], "train", "key")("{*}")[0]["key"] for p in (changed, point())]
+    assert len(set(keys)) == 2
+
+
 def test_an_attack_of_ones_own_takes_the_place_of_the_librarys():
     found = attack(jnp.sum, jnp.ones(2), jax.random.key(0), Doubling())
     np.testing.assert_array_equal(found.parameters, [2.0, 2.0])

@@ -2,10 +2,12 @@
 
 from jaxrobust.attacks.input_attack import pgd
 from jaxrobust.attacks.parameter_attack import ParameterAttack
+from jaxrobust.perturbations.mismatch import GaussianMismatch
 from jaxrobust.registry import Registry
 from jaxrobust.training.methods.adversarial_training import AdversarialTraining
 from jaxrobust.training.methods.forward_noise import ForwardNoise
 from jaxrobust.training.methods.parameter_attack import ParameterAttackTraining
+from jaxrobust.training.methods.perturbed_forward import PerturbedForward
 from jaxrobust.training.methods.sharpness_aware import SharpnessAware
 from jaxrobust.training.methods.standard import Standard
 from jaxrobust.training.methods.trades import Trades
@@ -16,6 +18,7 @@ METHODS = Registry(
     {
         "standard": Standard(),
         "forward_noise": ForwardNoise(0.3),
+        "perturbed_forward": PerturbedForward(GaussianMismatch(0.3)),
         "beta": ParameterAttackTraining(Standard(), 0.25, ParameterAttack(relative_size=0.1)),
         "forward_noise_beta": ParameterAttackTraining(
             ForwardNoise(0.3), 0.1, ParameterAttack(relative_size=0.1)
