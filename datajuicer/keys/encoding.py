@@ -125,7 +125,8 @@ def key_and_omitted(
         parts = _name(function), encoder(version, "the version"), encoder(dependencies, "")
     except RecursionError:
         raise UsageError(
-            f"a dependency of {function} contains itself and cannot be keyed; leave it out"
+            f"a dependency of {function} contains itself, or is nested too deeply, and cannot be keyed; "
+            "leave it out"
         ) from None
     key = blake2b(b"datajuicer 1\n" + b"".join(parts), digest_size=DIGEST_SIZE).hexdigest()
     return key, omitted

@@ -37,7 +37,8 @@ class Cached:
             call = make_call(function, args, kwargs, {}, 0, (as_data(args), as_data(kwargs)))
         except RecursionError:
             raise UsageError(
-                f"an argument of {function.table_name} contains itself and cannot be keyed; leave it out"
+                f"an argument of {function.table_name} contains itself, or is nested too deeply, and cannot "
+                "be keyed; leave it out"
             ) from None
         results = look_up(store, [call], "normal")
         if results.pending:

@@ -59,6 +59,18 @@ def test_every_name_in_the_reference_is_public():
     assert set(headings) == set(dj.__all__)
 
 
+def test_the_tests_that_the_reference_names_exist():
+    table = REFERENCE.read_text().partition("## Tests of the promises")[2]
+    rows = [line for line in table.splitlines() if line.startswith("| F")]
+    assert [row.split()[1] for row in rows] == [f"F{n}" for n in range(1, 27) if n != 12]
+    for cell in (cell for row in rows for cell in row.split(" | ")[2:]):
+        for part in cell.rstrip(" |").split("; "):
+            module, *names = re.findall(r"`(\w+)`", part)
+            text = (Path(__file__).parent / f"{module}.py").read_text()
+            assert names, part
+            assert all(f"def test_{name}(" in text for name in names), part
+
+
 def test_the_examples_of_the_reference_work(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", REFERENCE.read_text(), re.DOTALL)
     assert len(blocks) > 10

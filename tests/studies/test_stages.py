@@ -1,10 +1,13 @@
 """Experiments of several stages: a chain, and points with two parents, through both command lines."""
 
 import json
+from contextlib import contextmanager
 
 import pytest
 
 import datajuicer as dj
+from datajuicer.clusters.dask_cluster import DaskExecutor
+from jaxrobust.cli import on_cluster
 from jaxrobust.errors import InputError
 from jaxrobust.studies.stages import Stage, plan_stages, stages_of
 
@@ -74,6 +77,53 @@ def test_points_whose_parents_failed_wait_and_the_others_are_computed(typed):
     assert "missing: pairs: 1 of 3 points" in typed("make_figures.py", "-exp=pairs", status=1).err
 
 
+def test_retry_computes_what_failed_and_what_waited_for_it(typed, tmp_path):
+    typed("train.py", "-exp=chain", seeds="[0, 13]", status=1)
+    before = started(tmp_path)
+    assert len(before) == 3
+    (tmp_path / "mended").touch()
+    typed("train.py", "-exp=chain", status=1)  # a recorded failure is told, not computed again
+    assert started(tmp_path) == before
+    assert "chain: 6 models trained and evaluated" in typed("train.py", "-exp=chain", "-retry").out
+    assert len(started(tmp_path)) == 6
+    assert before.items() <= started(tmp_path).items()
+
+
+def test_force_computes_every_stage_again_and_keeps_the_old_results(typed, tmp_path):
+    typed("train.py", "-exp=chain")
+    before = started(tmp_path)
+    assert "chain: 6 models trained and evaluated" in typed("train.py", "-exp=chain", "-force").out
+    after = started(tmp_path)
+    assert before.keys() == after.keys()
+    assert all(before[name] < after[name] for name in before)
+    assert len(list(tmp_path.glob("sessions/*/*/*/replaced-*.json"))) == 6
+    typed("train.py", "-exp=chain")
+    assert started(tmp_path) == after
+
+
+def test_stages_go_through_dask_one_after_the_other(typed, tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+
+    @contextmanager
+    def in_threads(*_, **__):
+        with distributed.Client(processes=False, n_workers=1, dashboard_address=None) as client:
+            yield DaskExecutor(client)
+
+    monkeypatch.setattr(on_cluster, "dask_cluster", in_threads)
+    assert "chain: 6 models trained and evaluated" in typed("train.py", "-exp=chain", "-mode=dask").out
+    assert len(started(tmp_path)) == 6
+
+
+def started(folder):
+    """When each stored result was begun, by function and key."""
+    store = dj.Store(folder / "sessions")
+    return {
+        (name, record["key"]): record["started"]
+        for name in store.functions()
+        for record in store.records(name)
+    }
+
+
 def test_a_grid_that_reads_results_is_one_sentence():
     stages = [
         Stage("train", lambda _: [], "train"),
@@ -97,10 +147,6 @@ def test_a_grid_that_reads_results_is_one_sentence():
     ],
 )
 def test_stages_that_cannot_be_are_one_sentence(stages, says):
-    class mine:
-        def train_grid(self):
-            return []
-
-    mine.stages = stages
+    mine = type("mine", (), {"stages": stages, "train_grid": lambda self: []})
     with pytest.raises(InputError, match=says):
         stages_of(mine())

@@ -5,6 +5,7 @@ from pathlib import Path
 PARTS = """
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import datajuicer as dj
 from jaxrobust.studies.stages import Stage
@@ -24,7 +25,7 @@ class Method:
 
 @dj.cachable(dependencies=["model:seed", "model:method"], on_code_change="ignore")
 def learn(model):
-    if model["seed"] == 13:
+    if model["seed"] == 13 and not Path("mended").exists():
         raise ValueError("planted")
     return {"weights": [1.0, 2.0, 4.0, 8.0], "size": model["method"].attack.size}
 """
