@@ -41,6 +41,7 @@ def test_own_data(tmp_path, monkeypatch):
     assert {path.suffix for path in names["files"]} == {".png", ".pdf", ".txt", ".md", ".tex", ".csv"}
     assert len(names["points"]) == 4
     assert {point["dataset"].partition("@")[0] for point in names["points"]} == {"series"}
+    assert np.mean(names["points"][0]["accuracies"]) > 0.5  # of three classes
     assert np.mean(names["rows"][0]["accuracies"]) > 0.5  # of seven classes
     assert (tmp_path / "figures" / "images.png").exists()
     assert (tmp_path / "figures" / "series.png").stat().st_size > 10_000
