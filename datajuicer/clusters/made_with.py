@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from datajuicer.running.cachable import Cachable
-from datajuicer.running.schedule import PACKAGES
+from datajuicer.running.circumstances import PACKAGES
 
 MadeWith = dict[str, str]
 

@@ -6,7 +6,6 @@ only say how it went. Failures are recorded too, with their traceback, unless a 
 
 from __future__ import annotations
 
-import inspect
 import shutil
 import tempfile
 import time
@@ -18,10 +17,10 @@ from typing import Any
 from datajuicer.errors import UsageError
 from datajuicer.running.arguments import Copier, is_data
 from datajuicer.running.cachable import JOB, Cachable
+from datajuicer.running.calling import call_batched, check_unchanged, make, takes_job
 from datajuicer.running.code.provenance import check_code
 from datajuicer.running.describe import with_description
-from datajuicer.running.keep import Attempt, Raised, error_line, is_transient, keep, record_failure, tail
-from datajuicer.running.lint import watch
+from datajuicer.running.keep import Attempt, error_line, keep, record_failure, tail
 from datajuicer.running.parent import ParentMissing
 from datajuicer.running.plan import Call
 from datajuicer.running.results import Outcome, Result
@@ -192,26 +191,26 @@ def _compute(task: Task, calls: Sequence[Call], folders: Sequence[Path], link: L
 
 
 def _compute_claimed(task: Task, calls: Sequence[Call], folders: Sequence[Path], link: Link) -> list[Result]:
-    takes_job = JOB in calls[0].kwargs or _takes_job(calls[0].function)
-    scratch = tempfile.mkdtemp() if task.store is None and takes_job else None
+    with_job = JOB in calls[0].kwargs or takes_job(calls[0].function)
+    scratch = tempfile.mkdtemp() if task.store is None and with_job else None
     if scratch is not None:
         folders = [Path(scratch)] * len(calls)
-    elif task.store is not None and takes_job:
+    elif task.store is not None and with_job:
         for folder in folders:
             make_folder(folder, task.store.root)
     jobs = [Job(call.id, folder, link) for call, folder in zip(calls, folders, strict=True)]
     started = time.time()
-    link.started(calls[0].name, tuple(call.id for call in calls), takes_job)
+    link.started(calls[0].name, tuple(call.id for call in calls), with_job)
     try:
         with link.log_to(jobs[0].folder / LOG if task.store is not None else None):
             if len(task.calls) > 1:
-                values, undeclared = _call_batched(calls, jobs, takes_job), ()
+                values, undeclared = call_batched(calls, jobs, with_job), ()
             else:
-                value, undeclared = _call(task, calls[0], jobs[0], takes_job)
+                value, undeclared = make(calls[0], jobs[0], with_job, lint=task.lint)
                 values = [value]
         if values is None:
             return [Result(Outcome.ALONE)] * len(calls)
-        values = [_check_unchanged(call, value) for call, value in zip(calls, values, strict=True)]
+        values = [check_unchanged(call, value) for call, value in zip(calls, values, strict=True)]
         seconds = time.time() - started
         attempts = [
             Attempt(call, job, started, seconds, len(task.calls), task.provenance)
@@ -224,83 +223,6 @@ def _compute_claimed(task: Task, calls: Sequence[Call], folders: Sequence[Path],
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _takes_job(function: Any) -> bool:
-    if isinstance(function, Cachable):
-        return function.takes_job
-    code = getattr(function, "__code__", None)
-    return code is not None and JOB in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-
-
-def _call(task: Task, call: Call, job: Job, takes_job: bool) -> tuple[Any, tuple[str, ...]]:
-    """Make one call; return its value, or `Raised`, and the keys that it read without declaring them."""
-    function = call.function
-    args, kwargs, seen = call.args, call.kwargs, None
-    if takes_job and JOB not in kwargs:
-        args, kwargs = _with_job(function, args, kwargs, job)
-    if task.lint and isinstance(function, Cachable):
-        args, kwargs, seen = watch(function, args, kwargs)
-    called = function.function if isinstance(function, Cachable) else function
-    try:
-        value = called(*args, **kwargs)
-    except BaseException as error:
-        value = Raised(error)
-    return value, tuple(seen.undeclared()) if seen else ()
-
-
-def _check_unchanged(call: Call, value: Any) -> Any:
-    """Return the value; `Raised` if the call changed an object that its key was made of.
-
-    Data is copied before each call. What remains are objects of other classes, which have a key by an encoder
-    or their own `__datajuicer_key__`.
-    """
-    if not isinstance(call.function, Cachable) or all(map(is_data, call.dependencies.values())):
-        return value
-    try:
-        key = call.function.key(call.dependencies)
-    except Exception:
-        key = ""
-    if key == call.key:
-        return value
-    names = [name for name, dependency in call.dependencies.items() if not is_data(dependency)]
-    return Raised(
-        UsageError(
-            f"{call.name} changes its argument {', '.join(names)}, which its other points and the key of its "
-            "result share: change a copy instead (copy.deepcopy)"
-        )
-    )
-
-
-def _with_job(
-    function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], job: Job
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of a call with `job` in its place."""
-    called = function.function if isinstance(function, Cachable) else function
-    place = list(inspect.signature(called).parameters).index(JOB)
-    if place < len(args):
-        return (*args[:place], job, *args[place:]), kwargs
-    return args, {**kwargs, JOB: job}
-
-
-def _call_batched(calls: Sequence[Call], jobs: list[Job], takes_job: bool) -> list[Any] | None:
-    """Make several calls as one; return their values, or None if each has to be tried alone."""
-    function = calls[0].function
-    assert isinstance(function, Cachable)
-    assert function.batched is not None
-    columns: dict[str, Any] = {name: [call.arguments[name] for call in calls] for name in calls[0].arguments}
-    if takes_job:
-        columns[JOB] = jobs
-    try:
-        values = list(function.batched(**columns))
-        if len(values) != len(calls):
-            raise UsageError(
-                f"the batched form of {function.table_name} returned {len(values)} values for {len(calls)} "
-                "points"
-            )
-    except BaseException as error:
-        return [Raised(error)] * len(calls) if is_transient(error) else None
-    return [Raised(value) if isinstance(value, BaseException) else value for value in values]
 
 
 def record_death(task: Task, reason: str) -> Result:

@@ -6,9 +6,6 @@ pass on a request to stop.
 
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
 import sys
 import time
 import traceback
@@ -16,14 +13,13 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from datajuicer import keys
 from datajuicer.errors import Interrupted, WorkerDied
 from datajuicer.running.arguments import Copier, shared_objects
 from datajuicer.running.cachable import Cachable
+from datajuicer.running.circumstances import circumstances
 from datajuicer.running.code.provenance import Code, Codes
 from datajuicer.running.compute import Task, compute, compute_pickled, record_death
 from datajuicer.running.describe import with_description
@@ -42,8 +38,6 @@ from datajuicer.workers.shared import SharedObjects
 MAX_UNSTORABLE = 3  # values of one function that could not be stored, after which it is not called again
 POLL_INTERVAL = 0.2  # seconds between two looks at what another process computes
 MAX_POLL_INTERVAL = 5.0
-
-PACKAGES = ("numpy", "jax", "jaxlib", "flax", "optax", "torch", "scipy")
 
 
 def compute_all(
@@ -132,7 +126,7 @@ class _Schedule:
 
     def results(self) -> Iterator[tuple[int, Result]]:
         pending = deque(batches(self.calls, self.options.batch))
-        provenance = _provenance() if self.keep is not None else {}
+        provenance = circumstances() if self.keep is not None else {}
         while pending or self.running or self.elsewhere:
             if self.stop.count:
                 pending.clear()
@@ -219,7 +213,7 @@ class _Schedule:
         call = replace(self.calls[places[0]], code=self._code(places[0]))
         if self.keep is None or not isinstance(call.function, Cachable):
             return [Result(Outcome.REFUSED, error=f"the worker process {death.reason}")]
-        return [record_death(Task((call,), self.keep, provenance=_provenance()), death.reason)]
+        return [record_death(Task((call,), self.keep, provenance=circumstances()), death.reason)]
 
     def _code(self, place: int) -> Code | None:
         """Return the code that is behind a call here, to be compared where it is made."""
@@ -265,43 +259,3 @@ class _Schedule:
         for place in left:
             self.elsewhere.pop(place, None)
             yield self._finish(place, Result(Outcome.REFUSED, error=self._why_not(place)))
-
-
-def _provenance() -> dict[str, Any]:
-    """What a record says about the circumstances; found out once a run."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    packages = {"python": platform.python_version()}
-    for name in PACKAGES:
-        if name in sys.modules:
-            try:
-                packages[name] = version(name)
-            except PackageNotFoundError:
-                continue
-    facts: dict[str, Any] = {"packages": packages, "platform": platform.platform()}
-    for variable in ("LSB_JOBID", "LSB_JOBINDEX", "SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID"):
-        if variable in os.environ:
-            facts.setdefault("job", {})[variable] = os.environ[variable]
-    return facts | _git(str(Path.cwd()), int(time.monotonic() // 60))
-
-
-@lru_cache(maxsize=1)
-def _git(folder: str, minute: int) -> dict[str, Any]:
-    """The commit of a folder; asked once a minute, for many short runs in a row."""
-
-    def ask(*words: str) -> str:
-        done = subprocess.run(
-            ["git", "--no-optional-locks", *words],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-            cwd=folder,
-        )
-        return done.stdout.strip()
-
-    try:
-        changed = ask("status", "--porcelain", "--untracked-files=no")
-        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(changed)}
-    except (OSError, subprocess.SubprocessError):
-        return {}
