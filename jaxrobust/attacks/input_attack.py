@@ -8,7 +8,7 @@ training method (``climb_inputs``: any loss).
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, Protocol, get_args
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,17 @@ Norm = Literal["inf", "2"]
 Start = Literal["uniform", "clean", "cube"]
 Labels = Literal["true", "predicted"]
 Inputs = Float[Array, "batch ..."]
+
+
+class AttackOnInputs(Protocol):
+    """Any attack that finds inputs with a larger loss: ``InputAttack``, or one of your own."""
+
+    def __call__(
+        self, loss: Callable[[Inputs], Float[Array, ""]], inputs: Inputs, key: Array
+    ) -> Float[Array, "batch ..."]:
+        """Inputs near ``inputs`` with a larger ``loss`` of the whole batch, constant in any gradient."""
+        ...
+
 
 _LOWEST = float(jnp.finfo(jnp.float32).min)
 
@@ -285,7 +296,7 @@ def attack_inputs(
     inputs: Inputs,
     labels: Int[Array, " batch"],
     key: Array,
-    settings: InputAttack,
+    settings: InputAttack | AttackOnInputs,
 ) -> AttackedInputs:
     """Search the ball around every input for one with a wrong answer, or the largest loss.
 
@@ -294,7 +305,7 @@ def attack_inputs(
         inputs: The clean inputs, inside the bounds.
         labels: Their classes; with ``labels="predicted"`` the answers at the clean inputs take their place.
         key: PRNG key of the random starts.
-        settings: The attack.
+        settings: The attack; or one of your own, which gets the mean cross-entropy of the batch.
 
     Raises:
         InputError: The labels are not one class per sample.
@@ -306,9 +317,10 @@ def attack_inputs(
         [True, False]
     """
     nominal = jax.lax.stop_gradient(apply(inputs))
-    targets = jnp.argmax(nominal, axis=-1) if settings.labels == "predicted" else labels
+    is_ours = isinstance(settings, InputAttack)
+    targets = jnp.argmax(nominal, axis=-1) if is_ours and settings.labels == "predicted" else labels
     check_label_form(targets, nominal.shape)
-    loss = logit_loss(settings.loss)
+    loss = logit_loss(settings.loss if is_ours else "cross_entropy")
 
     def value_of(logits: Array) -> Value:
         # -inf masks a class; anything else that is not finite is no answer, whatever the loss makes of it.
@@ -318,7 +330,10 @@ def attack_inputs(
         return Value(values, fooled.astype(values.dtype))
 
     clean, start = jax.lax.stop_gradient(inputs), value_of(nominal)
-    found = climb_inputs(lambda x: value_of(apply(x)), inputs, key, settings)
+    if is_ours:
+        found = climb_inputs(lambda x: value_of(apply(x)), inputs, key, settings)
+    else:
+        found = _found_by(settings, lambda x: jnp.mean(value_of(apply(x)).loss), clean, key)
     point, value = found.point, found.value
     if value is None:
         value = value_of(apply(point))
@@ -337,3 +352,11 @@ def attack_inputs(
             is_finite=found.is_finite,
         )
     )
+
+
+def _found_by(attack: AttackOnInputs, loss: Callable[[Inputs], Array], clean: Inputs, key: Array) -> Ascended:
+    """What an attack of the user's own finds; that it moved stands for its gradient, which is not known."""
+    point = jax.lax.stop_gradient(attack(loss, clean, key))
+    moved = jnp.any((point != clean).reshape(clean.shape[0], -1), axis=-1)
+    is_finite = jnp.all(jnp.isfinite(point).reshape(clean.shape[0], -1), axis=-1)
+    return Ascended(point, None, jnp.zeros((0,)), moved, is_finite)

@@ -32,7 +32,7 @@ def register(name: str, settings: type) -> type:
 
     On parameters it has ``search(loss, parameters, key) -> parameters`` and may take the place of
     ``ParameterAttack`` everywhere; on inputs it has ``__call__(loss, inputs, key) -> inputs``, with
-    ``loss(inputs)`` one number per sample.
+    ``loss(inputs)`` one number for the whole batch.
 
     Raises:
         InputError: It has neither, cannot be imported by worker processes, or the name exists.

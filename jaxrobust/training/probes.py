@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int, Shaped
 
+from jaxrobust.attacks.input_attack import AttackOnInputs
 from jaxrobust.attacks.parameter_attack import ParameterAttack, static
 from jaxrobust.criteria import Criterion, CrossEntropy, Score
 from jaxrobust.errors import InputError
@@ -19,7 +20,7 @@ from jaxrobust.measures.mismatch import accuracy, perturbed_accuracies
 from jaxrobust.measures.worst_case import worst_case
 from jaxrobust.networks.network import Network, Statistics
 from jaxrobust.perturbations.perturbation import Perturbation
-from jaxrobust.training.methods.adversarial_training import AttackLabels, AttackOnInputs
+from jaxrobust.training.methods.adversarial_training import AttackLabels
 from jaxrobust.training.program import Mapping as ModelMapping
 from jaxrobust.training.program import mapped
 from jaxrobust.trees import Parameters, settings_tree

@@ -11,6 +11,7 @@ import pytest
 
 import datajuicer as dj
 from jaxrobust import attacks, criteria, data, perturbations
+from jaxrobust.attacks.input_attack import attack_inputs, fgsm
 from jaxrobust.attacks.parameter_attack import ParameterAttack, attack
 from jaxrobust.attacks.registry import ATTACKS
 from jaxrobust.cli import console
@@ -72,6 +73,14 @@ class Doubling:
 
     def search(self, loss, parameters, key):
         return jax.tree.map(lambda leaf: self.factor * leaf, parameters)
+
+
+@dataclass(frozen=True)
+class Uphill:
+    size: float = 0.1
+
+    def __call__(self, loss, inputs, key):
+        return jnp.clip(inputs + self.size * jnp.sign(jax.grad(loss)(inputs)), 0, 1)
 
 
 @dataclass
@@ -157,6 +166,23 @@ def test_an_attack_of_ones_own_takes_the_place_of_the_librarys():
     assert bool(found.moved)
     assert bool(found.is_finite)
     assert isinstance(ATTACKS.find("parameters"), ParameterAttack)
+
+
+def test_an_attack_on_inputs_of_ones_own_is_measured_like_the_librarys():
+    inputs, labels = jnp.array([[0.4], [0.9], [0.5]]), jnp.array([0, 1, 0])
+
+    @jax.jit
+    def found(attack):
+        return attack_inputs(
+            lambda x: jnp.concatenate([0.5 - x, x - 0.5], -1), inputs, labels, jax.random.key(0), attack
+        )
+
+    attacks.register("uphill", Uphill)
+    mine, ours = found(Uphill(0.2)), found(fgsm(0.2, keep="last"))
+    np.testing.assert_allclose(mine.inputs, ours.inputs, atol=1e-6)
+    assert mine.fooled.tolist() == ours.fooled.tolist() == [True, False, True]
+    np.testing.assert_allclose(mine.losses, ours.losses, rtol=1e-6)
+    assert mine.has_gradient.tolist() == mine.moved.tolist() == [True, True, True]
 
 
 def test_what_keeps_no_contract_is_refused():

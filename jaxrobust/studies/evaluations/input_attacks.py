@@ -9,15 +9,16 @@ import jax.numpy as jnp
 from jax import Array
 
 import datajuicer as dj
-from jaxrobust.attacks.input_attack import InputAttack, attack_inputs
+from jaxrobust.attacks.input_attack import AttackOnInputs, attack_inputs
 from jaxrobust.criteria import is_hit
 from jaxrobust.measures.full_set import in_chunks
+from jaxrobust.registry import ensure_trees
 from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import BATCH_SIZE, apply_of, load_trained
 
 
 @partial(jax.jit, static_argnames="network")
-def _attacked(network, variables, inputs, labels, key: Array, attack: InputAttack) -> dict[str, Array]:
+def _attacked(network, variables, inputs, labels, key: Array, attack: AttackOnInputs) -> dict[str, Array]:
     apply = apply_of(network, variables)
     chunks, is_real = in_chunks((inputs, labels), BATCH_SIZE)
 
@@ -47,7 +48,7 @@ def _attacked(network, variables, inputs, labels, key: Array, attack: InputAttac
     table_name="attacked_accuracy",
 )
 def attacked_accuracy(
-    model: dict[str, Any], attack: InputAttack, seed: int = 0, n_samples: int = 0
+    model: dict[str, Any], attack: AttackOnInputs, seed: int = 0, n_samples: int = 0
 ) -> dict[str, float]:
     """Test accuracy on attacked inputs.
 
@@ -62,13 +63,14 @@ def attacked_accuracy(
         ``without_gradient``, those for which every gradient of the attack was zero, which may only look
         robust; ``not_finite``, those with a loss that was not finite on the way.
     """
+    ensure_trees(attack, "attack")
     numbers = jax.tree.map(jnp.float32, attack)
     measured = _attacked(*load_trained(model, n_samples=n_samples), jax.random.key(seed), numbers)
     return {name: float(value) for name, value in measured.items()}
 
 
 def attack_sweep(
-    grid: Sequence[dict[str, Any]], attacks: Mapping[str, InputAttack], **how: Any
+    grid: Sequence[dict[str, Any]], attacks: Mapping[str, AttackOnInputs], **how: Any
 ) -> list[dict[str, Any]]:
     """Attack trained points: a point for each, with ``attack_name``, ``attack`` and its ``attacked``.
 

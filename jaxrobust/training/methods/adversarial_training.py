@@ -1,30 +1,20 @@
 """Adversarial training: the same loss on attacked inputs."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, get_args
+from typing import ClassVar, Literal, get_args
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 
+from jaxrobust.attacks.input_attack import AttackOnInputs
 from jaxrobust.criteria import Criterion
 from jaxrobust.errors import InputError
 from jaxrobust.training.methods.objective import Loss, Method, Objective, keys_of
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree, static
 
 AttackLabels = Literal["true", "predicted"]
-
-
-class AttackOnInputs(Protocol):
-    """Any attack that finds inputs with a larger loss."""
-
-    def __call__(
-        self, loss: Callable[[Array], Array], inputs: Float[Array, "batch ..."], key: Array
-    ) -> Float[Array, "batch ..."]:
-        """Inputs near ``inputs`` with a larger ``loss``, constant in any gradient."""
-        ...
 
 
 @settings_tree

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import jax
 from jax import Array
 
+from jaxrobust.attacks.input_attack import AttackOnInputs
 from jaxrobust.errors import InputError
-from jaxrobust.training.methods.adversarial_training import AttackOnInputs
 from jaxrobust.training.methods.objective import Loss, Method, Objective, keys_of
 from jaxrobust.trees import Parameters, settings_tree, static
 

@@ -6,8 +6,8 @@ from typing import ClassVar
 import jax
 from jax import Array
 
+from jaxrobust.attacks.input_attack import AttackOnInputs
 from jaxrobust.losses import kl
-from jaxrobust.training.methods.adversarial_training import AttackOnInputs
 from jaxrobust.training.methods.objective import Loss, Method, Objective, keys_of
 from jaxrobust.training.methods.standard import Standard
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree
