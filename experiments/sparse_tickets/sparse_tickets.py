@@ -87,9 +87,9 @@ class sparse_tickets:
         return [
             *grid,
             *measured.published_accuracy(grid, **how),
-            *measured.attack_matrix([p for p in original if p.get("round", 0) in (0, 8, 18)], 1000, **how),
-            *measured.size_curves([p for p in fgsm if p.get("round", 0) in (0, 8, 18)], 1000, **how),
-            *measured.on_hardware(tickets_and_dense, 1000, **how),
+            *measured.attack_matrix([p for p in original if p.get("round", 0) in (0, 8, 18)], 500, **how),
+            *measured.size_curves([p for p in fgsm if p.get("round", 0) in (0, 8, 18)], 500, **how),
+            *measured.on_hardware(tickets_and_dense, 500, **how),
             *measured.overlaps(tickets, **how),
             *measured.weights(starts, **how),
         ]
