@@ -1,13 +1,16 @@
-"""Rows of the sparse tickets on MNIST: one short one, the others slow."""
+"""Rows of the sparse tickets on MNIST: one short one, the others slow; and what the shipped records show."""
 
 import os
 import time
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import datajuicer as dj
 from jaxrobust import data
+from jaxrobust.cli.experiments import grid_of, load_experiments, plan_experiment
 from jaxrobust.studies.evaluations.input_attacks import attack_sweep
 from jaxrobust.studies.sparse_tickets.measured import labeled, published_accuracy
 from jaxrobust.studies.sparse_tickets.protocol import (
@@ -18,6 +21,8 @@ from jaxrobust.studies.sparse_tickets.protocol import (
 )
 from jaxrobust.studies.sparse_tickets.rounds import round_stages
 from jaxrobust.studies.stages import PlannedStage, Stage, finished, plan_stages
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -129,3 +134,28 @@ def check_control(attacked):
     assert max(p["attacked"]["accuracy"] for p in attacked) <= 0.10
     clean = [mean(attacked, name, 18, "clean_accuracy") for name in ("original", "random")]
     assert clean[0] >= clean[1] + 0.02
+
+
+@cache
+def shipped():
+    """What the records in sessions/ say, without computing anything."""
+    experiment = load_experiments(["sparse_tickets"], ROOT / "experiments")["sparse_tickets"]
+    store = ROOT / "sessions"
+    stages = plan_experiment(experiment, grid_of(experiment, "published", {}), {}, str(store))
+    how = {"cache_dir": store, "run_mode": "load"}
+    grid = labeled(finished(stages, **how))
+    return published_accuracy(grid, **how), [p for p in grid if p.get("round", 0) in (0, 8, 18)], how
+
+
+@pytest.mark.filterwarnings("ignore::datajuicer.errors.StoreWarning")
+def test_the_shipped_records_hold_the_claim_and_its_controls():
+    attacked, some, how = shipped()
+    check_claim([p for p in attacked if p["training"] == "fgsm"])
+    check_control([p for p in attacked if p["training"] == "natural"])
+    assert {p["n_steps"] for p in attacked if p["training"] == "dense control"} == {19 * 2000}
+    rewound = [p for p in some if p["training"] == "fgsm" and p["strategy_name"] in ("dense", "original")]
+    matrix = attack_sweep([{**p, "n_samples": 500} for p in rewound], ATTACKS, **how)
+    by_attack = {name: [p for p in matrix if p["attack_name"] == name] for name in ATTACKS}
+    for one_step, *others in zip(*by_attack.values(), strict=True):
+        for other in others:
+            assert other["attacked"]["accuracy"] <= one_step["attacked"]["accuracy"] + 0.005

@@ -70,11 +70,19 @@ def _values(value: float | Sequence[float]) -> list[float]:
     return [float(value)] if isinstance(value, int | float) else [float(one) for one in value]
 
 
-def describe(points: Points) -> str:
-    """Data, samples, steps, networks and seeds behind a figure, in one sentence."""
+def describe(points: Points, *, is_validation: bool = False) -> str:
+    """Data, samples, steps, networks and seeds behind a figure, in one sentence.
+
+    Args:
+        points: What is drawn.
+        is_validation: Whether it is what probes measured, on samples of the validation set.
+    """
     first = points[0]
     n_all, n_used = first["n_test_samples"], first.get("n_samples", 0)
     samples = f"{n_used} of {n_all} test samples" if 0 < n_used < n_all else f"{n_all} test samples"
+    if is_validation:
+        n_probed = getattr(first.get("probes"), "n_samples", 0)
+        samples = f"{n_probed} validation samples" if n_probed else "validation samples"
     synthetic = " (synthetic data)" if first["data_is_synthetic"] else ""
     steps = {point["n_steps"] for point in points if point["training"] != "dense control"}
     networks, seeds = {point["trained"] for point in points}, {point["seed"] for point in points}

@@ -19,7 +19,7 @@ from jaxrobust.figures.sparse_tickets.lines import (
     draw_over_density,
     with_dense,
 )
-from jaxrobust.figures.style import accuracy_axis, light_grid, shades
+from jaxrobust.figures.style import accuracy_axis, shades
 from jaxrobust.figures.tables import Numbers
 from jaxrobust.studies.sparse_tickets.protocol import REPORTED
 
@@ -51,7 +51,7 @@ def draw_training(points: Points, folder: Path, name: str) -> list[Path]:
                     lines[f"{share} %"] = (mean, styles[f"{share} %"].colour)
             draw_history(axes, shown[0]["history"]["step"], lines)
             axes.set_xlabel("Step")
-            light_grid(axes)
+            accuracy_axis(axes)
 
         rows = [
             Row(partial(draw, column=column), "Clean" if column == "clean" else f"Under {column}")
@@ -61,7 +61,9 @@ def draw_training(points: Points, folder: Path, name: str) -> list[Path]:
             panels, rows, width=2.8, height=0.9 + 2.3 * len(rows), legend=Legend("Kept weights", 6)
         )
         caption = f"Validation accuracy over steps, {title}, one column per start of the kept weights; means."
-        paths += figure.write(folder, f"{name}_{training}", f"{caption} {describe(reported)}")
+        paths += figure.write(
+            folder, f"{name}_{training}", f"{caption} {describe(reported, is_validation=True)}"
+        )
     return paths
 
 
@@ -125,7 +127,7 @@ def draw_early_stopping(points: Points, folder: Path, name: str) -> list[Path]:
 
     rows = [Row(partial(draw, quantity=q, finish=finish), label) for q, label, finish in quantities]
     figure = Composition(panels, rows, width=3.6, height=7.2, legend=Legend("Start of the kept weights", 4))
-    note = describe(stopped)
+    note = describe(stopped, is_validation=True)
     tables = [
         LineTable(
             f"{title}, {label.lower()}",
