@@ -147,6 +147,7 @@ def shipped():
     return published_accuracy(grid, **how), [p for p in grid if p.get("round", 0) in (0, 8, 18)], how
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::datajuicer.errors.StoreWarning")
 def test_the_shipped_records_hold_the_claim_and_its_controls():
     attacked, some, how = shipped()
