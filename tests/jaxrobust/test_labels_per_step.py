@@ -40,21 +40,31 @@ SIGNAL = (0.3 * RANDOM.normal(size=(2, 6, 3)) + 0.1).astype(np.float32)
     ids=lambda value: type(value).__name__,
 )
 def test_criteria_are_means_over_the_steps_that_have_a_label(criterion, labels):
-    loss, gradient = jax.value_and_grad(criterion.loss)(OUTPUTS, jnp.asarray(labels))
-    np.testing.assert_allclose(loss, criterion.loss(OUTPUTS[VALID], labels[VALID]), rtol=1e-6)
-    assert not np.any(gradient[~VALID])
+    @jax.jit
+    def padded(outputs, labels):
+        return *jax.value_and_grad(criterion.loss)(outputs, labels), criterion.score(outputs, labels)
+
+    @jax.jit
+    def without(outputs, labels):
+        return criterion.loss(outputs, labels), criterion.score(outputs, labels).astype(jnp.float32)
+
+    loss, gradient, scores = padded(OUTPUTS, labels)
+    expected, of_steps = without(np.asarray(OUTPUTS)[VALID], labels[VALID])
+    np.testing.assert_allclose(loss, expected, rtol=1e-6)
+    assert not np.any(np.asarray(gradient)[~VALID])
     assert np.isfinite(gradient).all()
-    scores = criterion.score(OUTPUTS, jnp.asarray(labels))
-    each = [jnp.mean(criterion.score(OUTPUTS[i, :n], labels[i, :n])) for i, n in enumerate(LENGTHS)]
-    np.testing.assert_allclose(scores, jnp.stack(each), rtol=1e-6)
+    each = np.split(np.asarray(of_steps), LENGTHS[:1])
+    np.testing.assert_allclose(scores, [np.mean(one) for one in each], rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", DIVERGENCES)
 def test_divergences_are_means_over_the_steps_that_count(name):
-    divergence, other = DIVERGENCES[name], OUTPUTS[..., ::-1]
-    padded = jax.value_and_grad(divergence)(OUTPUTS, other, jnp.asarray(VALID))
-    np.testing.assert_allclose(padded[0], divergence(OUTPUTS[VALID], other[VALID], None), rtol=1e-6)
-    assert not np.any(padded[1][~VALID])
+    divergence, outputs = DIVERGENCES[name], np.asarray(OUTPUTS)
+    other = outputs[..., ::-1]
+    value, gradient = jax.jit(jax.value_and_grad(divergence))(outputs, other, VALID)
+    expected = jax.jit(divergence)(outputs[VALID], other[VALID])
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+    assert not np.any(np.asarray(gradient)[~VALID])
 
 
 def objective_of(n_steps: int) -> Objective:
@@ -67,6 +77,7 @@ def objective_of(n_steps: int) -> Objective:
     return Objective(NETWORK, {}, Batch(jnp.asarray(inputs), jnp.asarray(labels)))
 
 
+@pytest.mark.slow
 def test_the_robust_loss_and_its_gradient_do_not_depend_on_padding():
     method = ParameterAttackTraining(Standard(), 0.5, ParameterAttack(relative_size=0.2, n_steps=2))
 
@@ -78,26 +89,42 @@ def test_the_robust_loss_and_its_gradient_do_not_depend_on_padding():
     one, other = (both(*objective_of(n).batch) for n in (6, 8))
     assert one[0] > jnp.float32(0)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), one, other)
-    alone = LSNN(3, 3, n_hidden=5, readout="each_step").forward(PARAMETERS, {}, jnp.asarray(SIGNAL[:1, :4]))
-    padded = NETWORK.forward(PARAMETERS, {}, objective_of(8).inputs)
+
+
+def test_logits_and_rates_are_those_of_the_sequence_without_padding():
+    plain = LSNN(3, 3, n_hidden=5, readout="each_step")
+    alone = jax.jit(plain.forward)(PARAMETERS, {}, jnp.asarray(SIGNAL[:1, :4]))
+    padded = jax.jit(NETWORK.forward)(PARAMETERS, {}, objective_of(8).inputs)
     np.testing.assert_allclose(padded.logits[0, :4], alone.logits[0], atol=1e-6)
     np.testing.assert_allclose(padded.activations["rates"][0], alone.activations["rates"][0], atol=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [None, 1])
 def test_measures_over_a_data_set_leave_padding_out(batch_size):
-    labels, other = jnp.asarray(CLASSES), {"scale": jnp.float32(2.0)}
-
     def apply(parameters, inputs):
-        return parameters["scale"] * inputs
+        return parameters * inputs
 
-    found = cross_entropy(apply, OUTPUTS, labels, batch_size=batch_size)({"scale": jnp.float32(1.0)})
-    each = [CrossEntropy().loss(OUTPUTS[i, :n], labels[i, :n]) for i, n in enumerate(LENGTHS)]
-    np.testing.assert_allclose(found, np.mean(each), rtol=1e-6)
-    assert logits_of(apply, other, OUTPUTS, batch_size=batch_size).shape == (2, 6, 3)
-    away = divergence_from(apply, {"scale": jnp.float32(1.0)}, OUTPUTS, labels=labels, batch_size=batch_size)
-    each = [DIVERGENCES["kl"](OUTPUTS[i, :n], 2 * OUTPUTS[i, :n], None) for i, n in enumerate(LENGTHS)]
-    np.testing.assert_allclose(away(other), np.mean(each), rtol=1e-6)
+    @jax.jit
+    def measured(scale):
+        task = cross_entropy(apply, OUTPUTS, jnp.asarray(CLASSES), batch_size=batch_size)
+        away = divergence_from(
+            apply, jnp.float32(1.0), OUTPUTS, labels=jnp.asarray(CLASSES), batch_size=batch_size
+        )
+        return task(jnp.float32(1.0)), away(scale), logits_of(apply, scale, OUTPUTS, batch_size=batch_size)
+
+    log_p, log_q = (log_softmax(scale * np.float64(OUTPUTS)) for scale in (1, 2))
+    picked = np.take_along_axis(log_p, np.maximum(CLASSES, 0)[..., None], axis=-1)[..., 0]
+    kl = np.sum(np.exp(log_p) * (log_p - log_q), axis=-1)
+    task, away, logits = measured(jnp.float32(2.0))
+    np.testing.assert_allclose(
+        task, np.mean([-picked[i, :n].mean() for i, n in enumerate(LENGTHS)]), rtol=1e-5
+    )
+    np.testing.assert_allclose(away, np.mean([kl[i, :n].mean() for i, n in enumerate(LENGTHS)]), rtol=1e-5)
+    np.testing.assert_allclose(logits, 2 * OUTPUTS, rtol=1e-6)
+
+
+def log_softmax(x):
+    return x - np.log(np.sum(np.exp(x), axis=-1, keepdims=True))
 
 
 def test_a_target_that_is_missing_in_part_is_refused():
