@@ -176,7 +176,9 @@ def large_store(root: Path, count: int) -> list[list[str]]:
 
 def array_key(megabytes: int) -> list[list[str]]:
     array = np.random.default_rng(0).random(megabytes * 125_000)
-    ours = min(seconds(lambda: digest(array)) for _ in range(3))
+    # views: an array that is hashed again and again is compared with a copy instead
+    views = [array.view() for _ in range(3)]
+    ours = min(seconds(lambda view=view: digest(view)) for view in views)
     sha = min(seconds(lambda: hashlib.sha256(array.data).digest()) for _ in range(3))
     theirs = min(seconds(lambda: joblib.hash(array)) for _ in range(3))
     return [
