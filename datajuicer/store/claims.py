@@ -30,6 +30,7 @@ from datajuicer.store.store import Store
 
 HEARTBEAT = 3.0  # seconds between two touches
 STALE = 300.0  # seconds without a touch after which an owner that cannot be seen from here counts as dead
+UNWRITTEN = 10.0  # the same, for a claim that says nothing of its owner: it was killed before it could
 
 _held: dict[str, tuple[int, Claim]] = {}  # by token: the claims of this process and the thread of each
 _hearts: dict[int, threading.Thread] = {}  # by process: the thread that touches its claims
@@ -68,19 +69,21 @@ def claim(store: Store, function: str, key: str, stale: float = STALE) -> Claim 
         number = newest + 1
     path = shelf / f"{key}.claim.{number}"
     make_folder(shelf, store.root)
+    made = Claim(path, number, uuid.uuid4().hex)
+    # made before the file: a process that is killed in between leaves a claim without an owner
+    owner = json.dumps({**_process(os.getpid()), "token": made.token}).encode()
     try:
         file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE)
     except FileExistsError:
         return None  # a contender was faster
-    made = Claim(path, number, uuid.uuid4().hex)
     _held[made.token] = threading.get_ident(), made
-    _start_heart()
     try:
         with os.fdopen(file, "wb", buffering=0) as content:
-            content.write(json.dumps({**_process(os.getpid()), "token": made.token}).encode())
+            content.write(owner)
     except OSError:
         made.release()
         raise
+    _start_heart()
     return made
 
 
@@ -130,6 +133,8 @@ def is_alive(path: Path, stale: float = STALE) -> bool:
         stale: seconds without a touch that are allowed where the process itself cannot be seen.
     """
     owner = _owner(path)
+    if not owner:
+        stale = min(stale, UNWRITTEN)
     if same_machine(owner.get("machine", "")) and isinstance(owner.get("pid"), int):
         if not may_live(owner["pid"], owner.get("started")):
             return False

@@ -107,6 +107,14 @@ def test_a_heartbeat_keeps_a_claim_alive_and_ends_with_the_work(store, monkeypat
     assert not list(store.root.rglob("*.claim.*"))
 
 
+def test_a_claim_whose_owner_was_killed_before_it_wrote_is_soon_taken_over(store):
+    first = claimed(store)
+    first.path.write_text("")
+    age(first, claims.UNWRITTEN + 1)
+    assert not is_claimed(store, "f", KEY)
+    assert claimed(store).number == 1
+
+
 def test_a_stale_claim_is_taken_over_by_exactly_one(store):
     for attempt in range(20):
         key = f"{attempt:02x}" * 20
