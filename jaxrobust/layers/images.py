@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 
 from jaxrobust.errors import InputError
 
-Images = Float[Array, "batch height width channels"]
+# Layers change height, width and channels: axes with an underscore are not compared between arguments.
+Images = Float[Array, "batch _height _width _channels"]
 Kernel = Float[Array, "kernel_height kernel_width channels out_channels"]
 Padding = tuple[tuple[int, int], tuple[int, int]]
 

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Shaped
 
 from jaxrobust.errors import InputError
 from jaxrobust.layers.dropout import DropoutMask, check_dropout, dropout
@@ -125,7 +125,7 @@ class CNN(PlainKernels):
         self,
         parameters: Parameters,
         statistics: Statistics,
-        inputs: Float[Array, "batch height width channels"],
+        inputs: Shaped[Array, "batch height width channels"],
         *,
         key: Array | None = None,
         training: bool = False,

@@ -11,7 +11,7 @@ from flax import errors as flax_errors
 from flax import linen as nn
 from flax.core.tracers import current_trace
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Shaped
 
 from jaxrobust.errors import InputError
 from jaxrobust.layers.linen import KERNELS
@@ -89,7 +89,7 @@ class LinenNetwork:
         self,
         parameters: Parameters,
         statistics: Statistics,
-        inputs: Float[Array, "batch ..."],
+        inputs: Shaped[Array, "batch ..."],
         *,
         key: Array | None = None,
         training: bool = False,

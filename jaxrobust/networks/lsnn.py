@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from jaxrobust.errors import InputError
 from jaxrobust.layers.adaptive_neurons import (
@@ -184,7 +184,7 @@ class LSNN(PlainKernels):
         self,
         parameters: Parameters,
         statistics: Statistics,
-        inputs: Float[Array, "batch time features"],
+        inputs: Shaped[Array, "batch time features"],
         *,
         key: Array | None = None,
         training: bool = False,
@@ -228,7 +228,7 @@ class LSNN(PlainKernels):
         return tap("traces", jnp.swapaxes(traces(spikes, math.exp(-self.dt / self.tau)), 0, 1))
 
     def trajectories(
-        self, parameters: Parameters, inputs: Float[Array, "batch time features"]
+        self, parameters: Parameters, inputs: Shaped[Array, "batch time features"]
     ) -> tuple[Float[Array, "batch time units"], Float[Array, "batch time units"]]:
         """Spikes and membrane potentials of every unit at every time step."""
         spikes, potentials = trajectories(
@@ -239,7 +239,7 @@ class LSNN(PlainKernels):
         return jnp.swapaxes(spikes, 0, 1), jnp.swapaxes(potentials, 0, 1)
 
     def _input_currents(
-        self, parameters: Parameters, inputs: Float[Array, "batch time features"]
+        self, parameters: Parameters, inputs: Shaped[Array, "batch time features"]
     ) -> Float[Array, "time batch units"]:
         if inputs.ndim != 3 or inputs.shape[-1] != self.n_in or not inputs.shape[1]:
             raise InputError(

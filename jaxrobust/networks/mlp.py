@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from jaxrobust.errors import InputError
 from jaxrobust.layers.dropout import DropoutMask, check_dropout, dropout
@@ -108,7 +108,7 @@ class MLP(PlainKernels):
         self,
         parameters: Parameters,
         statistics: Statistics,
-        inputs: Float[Array, "batch ..."],
+        inputs: Shaped[Array, "batch ..."],
         *,
         key: Array | None = None,
         training: bool = False,

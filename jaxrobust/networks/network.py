@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from jaxrobust.networks.taps import NO_TAPS, Statistics, Taps
 from jaxrobust.trees import Parameters
@@ -94,7 +94,7 @@ class Network(Protocol):
         self,
         parameters: Parameters,
         statistics: Statistics,
-        inputs: Float[Array, "batch ..."],
+        inputs: Shaped[Array, "batch ..."],
         *,
         key: Array | None = None,
         training: bool = False,
@@ -105,7 +105,7 @@ class Network(Protocol):
         Args:
             parameters: As ``init`` or ``bake`` gives them.
             statistics: As ``init`` or an earlier forward gives them.
-            inputs: One batch.
+            inputs: One batch: numbers, or events as bool or integers.
             key: PRNG key of dropout and perturbations.
             training: Whether this is a step of training.
             tap: What is recorded, perturbed and replaced inside the network.

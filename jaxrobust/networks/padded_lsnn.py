@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Shaped
 
 from jaxrobust.errors import InputError
 from jaxrobust.layers.adaptive_neurons import traces
@@ -47,7 +47,7 @@ class PaddedLSNN(LSNN):
         self,
         parameters: Parameters,
         statistics: Statistics,
-        inputs: Float[Array, "batch time features"],
+        inputs: Shaped[Array, "batch time features"],
         *,
         key: Array | None = None,
         training: bool = False,

@@ -14,12 +14,12 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxrobust.errors import InputError
+from jaxrobust.layers.images import Images
 from jaxrobust.layers.linen import Convolution, Normalization
 from jaxrobust.layers.normalization import BatchNorm
 from jaxrobust.networks.linen import LinenNetwork
 from jaxrobust.networks.taps import Tap
 
-Images = Float[Array, "batch height width channels"]
 Activation = Literal["swish", "relu"]
 NORM = BatchNorm(variance="unbiased")
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)

@@ -8,12 +8,12 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxrobust.errors import InputError
+from jaxrobust.layers.images import Images
 from jaxrobust.layers.linen import Convolution, Normalization
 from jaxrobust.layers.normalization import BatchNorm
 from jaxrobust.networks.linen import LinenNetwork
 from jaxrobust.networks.taps import Tap
 
-Images = Float[Array, "batch height width channels"]
 Block = Literal["basic", "bottleneck"]
 # Running variances as PyTorch remembers them, so that its weights can be imported.
 NORM = BatchNorm(variance="unbiased")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Shaped
 
 from jaxrobust.layers.images import Images, check_image_batch, convolve
 from jaxrobust.layers.normalization import BatchNorm, Moments
@@ -100,7 +100,7 @@ class ResNet(PlainKernels):
         self,
         parameters: Parameters,
         statistics: Statistics,
-        inputs: Float[Array, "batch height width channels"],
+        inputs: Shaped[Array, "batch height width channels"],
         *,
         key: Array | None = None,
         training: bool = False,

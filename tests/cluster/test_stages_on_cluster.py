@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import toys
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "studies"))
-import toys  # noqa: E402 - it lies in another folder of tests
 
 JOB = ["-cores=1", "-memory=500MB", "-time=0:05", "-warning=0:01"]
 

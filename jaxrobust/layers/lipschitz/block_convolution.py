@@ -16,7 +16,8 @@ from jaxtyping import Float
 
 from jaxrobust.layers.lipschitz.polar import at_least_float32, orthogonalize, product, transpose
 
-Taps = Float[Array, "height width channels_in channels_out"]
+# The convolution of two kernels is larger than both: axes with an underscore are not compared.
+Taps = Float[Array, "_height _width _channels_in _channels_out"]
 
 
 def block_convolve(first: Taps, second: Taps) -> Taps:

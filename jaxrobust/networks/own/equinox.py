@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Shaped
 
 from jaxrobust.errors import InputError
 from jaxrobust.networks.network import Outputs, PlainKernels, Shape, Variables
@@ -60,7 +60,7 @@ class EquinoxNetwork(PlainKernels):
         self,
         parameters: Parameters,
         statistics: Statistics,
-        inputs: Float[Array, "batch ..."],
+        inputs: Shaped[Array, "batch ..."],
         *,
         key: Array | None = None,
         training: bool = False,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Shaped
 
 from jaxrobust.networks.network import Outputs, PlainKernels, Shape, Variables
 from jaxrobust.networks.own.arguments import Settings, call, offered, shown
@@ -54,7 +54,7 @@ class FunctionNetwork(PlainKernels):
         self,
         parameters: Parameters,
         statistics: Statistics,
-        inputs: Float[Array, "batch ..."],
+        inputs: Shaped[Array, "batch ..."],
         *,
         key: Array | None = None,
         training: bool = False,
