@@ -292,11 +292,12 @@ def test_replacing_by_what_is_recorded_changes_nothing_downstream(name):
 def test_zero_noise_changes_nothing_and_every_position_matters(name):
     network = CASES[name].network
     amounts = dict.fromkeys(network.positions, 0.0)
+    values = prepared(name)  # kept for other tests, so not made while tracing
 
     @jax.jit
     def pushed(amounts):
         tap = Taps(perturb={position: Push(amount) for position, amount in amounts.items()})
-        logits = network.forward(*prepared(name), key=KEY, training=True, tap=tap).logits
+        logits = network.forward(*values, key=KEY, training=True, tap=tap).logits
         return jnp.sum(logits * jnp.arange(1, logits.size + 1).reshape(logits.shape)), logits
 
     (_, logits), slopes = jax.value_and_grad(pushed, has_aux=True)(amounts)
