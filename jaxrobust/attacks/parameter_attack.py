@@ -222,7 +222,8 @@ def _radius(theta: Float[Array, " size"], box: _Box) -> Float[Array, " size"]:
 def _displace(
     theta: Float[Array, " size"], box: _Box, directions: Float[Array, " size"], settings: ParameterAttack
 ) -> Float[Array, " size"]:
-    magnitude, radius = absolute(theta), _radius(theta, box)
+    magnitude = absolute(theta)  # once: taken again for the radius, XLA rounds the sum differently
+    radius = box.relative_size * magnitude + box.absolute_size
     shift = magnitude * box.start_relative + box.start_absolute + radius * (directions / settings.n_steps)
     if settings.project:
         shift = jnp.clip(shift, -radius, radius)
