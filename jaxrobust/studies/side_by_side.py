@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import jax
@@ -61,30 +62,27 @@ def train_as_jobs(
     Models of one program train side by side, several programs one after the other.
     """
     keep_freed_memory()
-    for job in jobs:
-        job.note(
-            data_source=dataset.source,
-            data_split=dataset.split,
-            data_fingerprint=dataset.fingerprint,
-            device=jax.devices()[0].device_kind,
-            models_in_program=len(jobs),
-        )
-
-    def progress(done: int, total: int, text: str) -> None:
-        for job in jobs:
-            job.progress(done, total, text)
 
     def stop_requested() -> bool:
         return any(job.stop_requested() for job in jobs)
 
     results: dict[int, Trained | TrainingDiverged] = {}
     for program in programs_of(trainings, join_methods=jax.default_backend() != "cpu"):
+        of_program = [jobs[index] for index in program]
+        for job in of_program:
+            job.note(
+                data_source=dataset.source,
+                data_split=dataset.split,
+                data_fingerprint=dataset.fingerprint,
+                device=jax.devices()[0].device_kind,
+                models_in_program=len(program),
+            )
         try:
             trained = train(
                 list(program.values()),
                 dataset.train,
                 dataset.validation,
-                progress=progress,
+                progress=partial(_report, of_program),
                 stop_requested=stop_requested,
             )
         except TrainingStopped as stopped:
@@ -95,6 +93,11 @@ def train_as_jobs(
         if isinstance(result, Trained):
             (job.folder / CHECKPOINT).unlink(missing_ok=True)
     return ordered
+
+
+def _report(jobs: Sequence[dj.Job], done: int, total: int, text: str) -> None:
+    for job in jobs:
+        job.progress(done, total, text)
 
 
 def programs_of(trainings: Sequence[Training], *, join_methods: bool) -> list[dict[int, Training]]:
