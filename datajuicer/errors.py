@@ -1,4 +1,4 @@
-"""What can go wrong, and whose it is to mend."""
+"""Exceptions, grouped by who can fix them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class UsageError(ValueError):
-    """A mistake that the user can mend; the message says what, where and how. Command lines exit with status
+    """A mistake that the user can fix; the message says what, where and how. Command lines exit with status
     2.
     """
 

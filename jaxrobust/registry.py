@@ -108,7 +108,7 @@ def ensure_tree(settings: type, example: Any = None) -> None:
 
 
 def is_tree(value: Any) -> bool:
-    """Whether JAX takes a value apart, in place of taking it as a leaf."""
+    """Whether JAX flattens a value; other values are leaves."""
     return jax.tree.structure(value) != jax.tree.structure(0)
 
 

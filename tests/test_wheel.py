@@ -1,4 +1,4 @@
-"""The wheel in an environment of its own, outside the repository: the console script from start to figure."""
+"""The wheel in a fresh environment, outside the repository: the console script from start to figure."""
 
 import os
 import subprocess

@@ -83,7 +83,7 @@ def read_site(file: Path | None = None, profile: str = "", changes: Mapping[str,
         changes: settings by name; None leaves one as it is.
 
     Raises:
-        UsageError: a file, profile or setting is wrong; says which and how to mend it.
+        UsageError: a file, profile or setting is wrong; says which and how to fix it.
     """
     path = Path(FILE) if file is None else file
     content: dict[str, Any] = {}

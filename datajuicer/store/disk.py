@@ -119,7 +119,7 @@ def is_full(error: BaseException) -> TypeGuard[OSError]:
 def cannot_write(path: Path, need: int | None, error: OSError) -> StoreFull:
     """The error for a write that failed: where, how much room it needs, what to do."""
     size = f" ({need} bytes are needed)" if need is not None else ""
-    remedy = "make room" if is_full(error) else "mend that"
+    remedy = "make room" if is_full(error) else "fix that"
     return StoreFull(
         f"{path} cannot be written{size}: {error.strerror or error}. Nothing that was finished is lost; "
         f"{remedy} or name another store, and run the same command again"

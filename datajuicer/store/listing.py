@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from datajuicer.errors import UsageError
 from datajuicer.store.quarantine import QUARANTINE
+from datajuicer.store.reading import cannot_read
 
 CAMPAIGNS = "campaigns"  # what was sent to clusters; see clusters/campaign.py
 NO_FUNCTIONS = (QUARANTINE, CAMPAIGNS)
@@ -32,9 +32,7 @@ def file_names(root: Path, function: str) -> Iterator[str]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise UsageError(
-            f"the store {root} cannot be read: {error}; mend its permissions or name another"
-        ) from error
+        raise cannot_read(root / function, error) from error
     for shelf in sorted(shelves):
         yield from os.listdir(shelf)
 

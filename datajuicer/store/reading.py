@@ -56,7 +56,7 @@ def cannot_read(path: str | Path, error: OSError) -> UsageError:
             f"{path} cannot be read now: {error.strerror or error}. It was left as it is; run the same "
             "command again, or check the file system"
         )
-    return UsageError(f"{path} cannot be read: {error}; mend its permissions or name another store")
+    return UsageError(f"{path} cannot be read: {error}; fix its permissions or name another store")
 
 
 def read_start(path: str | Path) -> bytes:

@@ -245,7 +245,7 @@ class Store:
         except OSError as error:
             probe.unlink(missing_ok=True) if self.root.is_dir() else None
             raise UsageError(
-                f"the store {self.root} cannot be written: {error}; mend that or name another"
+                f"the store {self.root} cannot be written: {error}; fix that or name another"
             ) from error
 
     def write(self, record: Record, *, replace: bool = False) -> str:

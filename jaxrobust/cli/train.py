@@ -254,7 +254,7 @@ def _explained(compute: Callable[[], object]) -> int:
     """Run something; each failed point is explained in a line, and the others are kept.
 
     Gives 1 for failures of the computation, which are recorded, and 2 if all that stood in the way was
-    something that the user can mend, such as a full disk.
+    something that the user can fix, such as a full disk.
     """
     try:
         compute()

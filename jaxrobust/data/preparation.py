@@ -156,7 +156,7 @@ def _check_parts(name: str, parts: Parts) -> None:
         lowest = 0 if examples.labels.ndim == 1 else -1  # the padding of labels per time step
         if len(counts) > len(parts.classes) or (counts and len(examples) and examples.labels.min() < lowest):
             raise InputError(
-                f"{name} has labels outside 0..{len(parts.classes) - 1} in {part}: mend the labels."
+                f"{name} has labels outside 0..{len(parts.classes) - 1} in {part}: fix the labels."
             )
         if parts.needs_every_class and 0 in counts:
             raise InputError(

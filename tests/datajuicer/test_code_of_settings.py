@@ -1,4 +1,4 @@
-"""Functions, classes and instances among the settings: an edit of their code is told, or computed again."""
+"""Functions, classes and instances among the settings: an edit of their code is reported, or recomputed."""
 
 import sys
 import types

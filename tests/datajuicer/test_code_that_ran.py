@@ -63,9 +63,9 @@ def test_a_failure_of_earlier_code_is_tried_again_or_told_as_old(tmp_path, load)
     with pytest.raises(RunError) as ignored:
         run(make("1 / (n + 1)", "ignore"))
     assert "earlier code" not in str(ignored.value)
-    mended = make("1 / (n + 1)", "recompute")
-    assert dj.status({}, mended, tmp_path / "s")(0).missing
-    assert run(mended) == [1.0]
+    fixed = make("1 / (n + 1)", "recompute")
+    assert dj.status({}, fixed, tmp_path / "s")(0).missing
+    assert run(fixed) == [1.0]
 
 
 def test_a_recomputation_that_failed_is_told_not_repeated_and_the_old_result_stays(tmp_path, load):
@@ -94,12 +94,12 @@ def test_a_recomputation_that_failed_is_told_not_repeated_and_the_old_result_sta
     with pytest.raises(RunError, match="ZeroDivisionError"):
         run(broken, "retry")
     assert calls.read_text() == "xx"
-    mended = make("n + 8")  # the twins: other code is tried, and the old code is a hit still
-    assert dj.status({}, mended, tmp_path / "s")(0).missing
+    fixed = make("n + 8")  # the twins: other code is tried, and the old code is a hit still
+    assert dj.status({}, fixed, tmp_path / "s")(0).missing
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert run(make("n + 7  # again")) == [7]
-        assert run(mended) == [8]
+        assert run(fixed) == [8]
 
 
 # -- what ran

@@ -39,7 +39,7 @@ def evaluation(**arguments):
 
 
 def changes_after(function, arguments, patch):
-    """What a result that is stored now is told to differ in after an edit."""
+    """What the report of an edit names for a result that is stored now."""
     record = Codes().of(function, arguments).fields
     assert Codes().changes(function, arguments, record) == ()
     patch()

@@ -88,7 +88,7 @@ def point(network=None, **settings):
 
 
 def told(function, arguments, monkeypatch, owner, name):
-    """Whether a result that is stored now is told to differ after an edit."""
+    """Whether an edit is reported for a result that is stored now."""
     record = Codes().of(function, arguments).fields
     assert Codes().changes(function, arguments, record) == ()
     if isinstance(owner, type):

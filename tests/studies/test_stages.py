@@ -81,8 +81,8 @@ def test_retry_computes_what_failed_and_what_waited_for_it(typed, tmp_path):
     typed("train.py", "-exp=chain", seeds="[0, 13]", status=1)
     before = started(tmp_path)
     assert len(before) == 3
-    (tmp_path / "mended").touch()
-    typed("train.py", "-exp=chain", status=1)  # a recorded failure is told, not computed again
+    (tmp_path / "fixed").touch()
+    typed("train.py", "-exp=chain", status=1)  # a recorded failure is reported, not recomputed
     assert started(tmp_path) == before
     assert "chain: 6 models trained and evaluated" in typed("train.py", "-exp=chain", "-retry").out
     assert len(started(tmp_path)) == 6

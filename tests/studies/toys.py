@@ -25,7 +25,7 @@ class Method:
 
 @dj.cachable(dependencies=["model:seed", "model:method"], on_code_change="ignore")
 def learn(model):
-    if model["seed"] == 13 and not Path("mended").exists():
+    if model["seed"] == 13 and not Path("fixed").exists():
         raise ValueError("planted")
     return {"weights": [1.0, 2.0, 4.0, 8.0], "size": model["method"].attack.size}
 """
