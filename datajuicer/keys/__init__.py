@@ -2,7 +2,7 @@
 
 from datajuicer.keys.arrays import as_array
 from datajuicer.keys.encoding import Encoder, Encoders, digest, identity, key_and_omitted, result_key
-from datajuicer.keys.names import function_name, lasting_name, leads_back, module_name, vars_of
+from datajuicer.keys.names import function_name, lasting_name, leads_back, module_name, vars_of, wrapped_in
 from datajuicer.keys.once import MANY, encoding_once
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "module_name",
     "result_key",
     "vars_of",
+    "wrapped_in",
 ]

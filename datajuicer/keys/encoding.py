@@ -43,7 +43,7 @@ from datajuicer.errors import UsageError
 from datajuicer.keys.arrays import PrngKey, array_content, as_array
 from datajuicer.keys.canonical import canonical
 from datajuicer.keys.kept import DIGEST_SIZE
-from datajuicer.keys.names import lasting_name, leads_back
+from datajuicer.keys.names import lasting_name, leads_back, wrapped_in
 from datajuicer.keys.once import ENCODED, MANY
 from datajuicer.keys.state import state_beyond
 from datajuicer.template import Literal
@@ -248,7 +248,7 @@ class Encoder:
             return self._with_state(b"D", value, fields, fields, where)
         if isinstance(value, tuple) and hasattr(kind, "_fields"):
             return self._with_state(b"D", value, tuple(value), {}, where)
-        if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)) or _is_wrapper(value):
+        if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)) or wrapped_in(value):
             name = lasting_name(value)
             if name is not None and (isinstance(value, types.BuiltinFunctionType) or _is_named(value)):
                 return self._tagged(b"Q", name, where=where)
@@ -288,11 +288,6 @@ class Encoder:
         assert self.omitted is not None
         Encoder(self.encoders, self.fallback)(state, where)  # only what can be keyed can be told apart
         self.omitted.setdefault(f"state of {where}", []).append(state)
-
-
-def _is_wrapper(value: Any) -> bool:
-    """Whether a value is what a decorator made of a function and left under its name: `jax.nn.relu`."""
-    return callable(value) and not isinstance(value, dict) and hasattr(value, "__wrapped__")
 
 
 def _is_named(value: Any) -> bool:

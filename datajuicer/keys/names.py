@@ -7,6 +7,7 @@ which one the name means now.
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import types
@@ -65,6 +66,20 @@ def _declared_name(kind: type) -> str:
             "not be told apart; change one of the two"
         )
     return name
+
+
+def wrapped_in(value: Any) -> Any:
+    """The function that a decorator wrapped (`jax.jit`, `functools.cache`, `cachable`); None if nothing is.
+
+    No `__getattr__` is asked: that of a dict with attributes may answer to every name, even by growing.
+
+    Example:
+        >>> wrapped_in(functools.cache(len))
+        <built-in function len>
+    """
+    if not callable(value) or inspect.getattr_static(value, "__wrapped__", None) is None:
+        return None
+    return getattr(value, "__wrapped__", None)
 
 
 def leads_back(value: Any) -> bool:

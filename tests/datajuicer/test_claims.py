@@ -31,12 +31,18 @@ def claimed(store, key=KEY):
     return found
 
 
+def stop_touching(one):
+    claims._held.pop(one.token, None)
+
+
 def age(one, seconds):
+    stop_touching(one)
     then = time.time() - seconds
     os.utime(one.path, (then, then))
 
 
 def of_another_machine(one):
+    stop_touching(one)
     one.path.write_text(json.dumps({"machine": "elsewhere", "pid": 1}))
 
 
@@ -97,8 +103,8 @@ def test_a_heartbeat_keeps_a_claim_alive_and_ends_with_the_work(store, monkeypat
     monkeypatch.setattr(claims, "HEARTBEAT", 0.01)
     monkeypatch.setattr(claims, "_hearts", {})  # the one of this process may sleep for seconds
     first = claimed(store)
-    of_another_machine(first)
-    age(first, 1000)
+    first.path.write_text(json.dumps({"machine": "elsewhere", "pid": 1}))
+    os.utime(first.path, (0, 0))
     with holding([first]):
         deadline = time.monotonic() + 10
         while not is_claimed(store, "f", KEY):

@@ -323,16 +323,17 @@ class Copied(dict):
 
 @pytest.mark.parametrize("kind", [Attributes, Growing, Absent, Mirrored, Copied])
 def test_attribute_dicts_are_keyed_as_dicts_and_never_written_to(kind, tmp_path):
+    value, beside = kind(x=1), kind(y=2)
+
     @dj.cachable(table_name="reads")
     def reads(c):
-        return c["x"]
+        return c["x"] * beside["y"] // 2
 
-    value = kind(x=1)
     assert dj.run([{"c": value}], reads, cache_dir=tmp_path)("{c}") == [1]
     assert dict(value) == {"x": 1}
     assert digest(value) == digest({"x": 1}) != digest(kind(x=2))
     assert dj.Grid([{"c": value}])._repr_html_()
-    assert dict(value) == {"x": 1}
+    assert (dict(value), dict(beside)) == ({"x": 1}, {"y": 2})
 
 
 def test_identity_tells_redefined_functions_apart_that_keys_refuse():

@@ -9,11 +9,13 @@ import types
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from datajuicer.keys import wrapped_in
+
 
 def unwrapped(found: Any) -> Any:
     """The function inside of jax.jit, functools.cache or cachable; wrappers that are functions stay."""
-    while not isinstance(found, type | types.FunctionType) and hasattr(found, "__wrapped__"):
-        found = found.__wrapped__
+    while not isinstance(found, type | types.FunctionType) and (inner := wrapped_in(found)) is not None:
+        found = inner
     return found
 
 

@@ -31,9 +31,9 @@ def home_of(found: Any) -> set[str]:
             modules.add(found.__globals__.get("__name__") or "")
         owner = found if hasattr(found, "__qualname__") else type(found)
         modules.add(getattr(owner, "__module__", None) or "")
-        if not hasattr(found, "__wrapped__"):
+        if (inner := keys.wrapped_in(found)) is None:
             return {top(name) for name in modules} - {"builtins", "functools"}
-        found = getattr(found, "__wrapped__", None)
+        found = inner
 
 
 @lru_cache(maxsize=4096)

@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
+from datajuicer import keys
 from datajuicer.errors import UsageError
 from datajuicer.running.cachable import Cachable
 from datajuicer.running.code.digests import Digest, combined, legacy_digest
@@ -249,7 +250,7 @@ def _code_in(value: Any) -> Iterator[Any]:
     """A function, class or module; or the classes and functions that make up a value."""
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
         return
-    if isinstance(value, type | FunctionType | ModuleType) or hasattr(value, "__wrapped__"):
+    if isinstance(value, type | FunctionType | ModuleType) or keys.wrapped_in(value):
         yield value
     else:
         yield type(value)

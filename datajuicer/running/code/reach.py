@@ -180,8 +180,8 @@ class _Walk:
         """A text that tells values apart and whether the value may change in place; None for our own code."""
         told = _Telling(self)
         text = told(value)
-        while hasattr(value, "__wrapped__") and id(value) not in self.met:
-            value = getattr(value, "__wrapped__", None)
+        while id(value) not in self.met and (inner := keys.wrapped_in(value)) is not None:
+            value = inner
         is_code = isinstance(value, type | types.FunctionType)
         if is_code and (id(value) in self.met or top(getattr(value, "__module__", None) or "") in self.apart):
             return None, told.is_mutable
@@ -305,8 +305,7 @@ class _Telling:
         if _is_array(value):
             self.is_mutable |= kind.__name__ == "ndarray"
             return keys.digest(value) if value.nbytes <= _MAX_ARRAY else f"{value.dtype}{value.shape}"
-        inner = getattr(value, "__wrapped__", None) if callable(value) else None
-        if inner is not None:  # jax.jit, functools.cache, cachable
+        if (inner := keys.wrapped_in(value)) is not None:  # jax.jit, functools.cache, cachable
             return f"{_name(kind)} of {self(inner, depth + 1)}"
         if isinstance(value, types.BuiltinFunctionType) or hasattr(value, "__qualname__"):
             return _name(value)
