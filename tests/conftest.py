@@ -1,18 +1,38 @@
-"""Options of the test suite, and scripts in processes of their own."""
+"""Options of the test suite, and its fixtures: scripts, commands, real data, the engine, clusters."""
 
+import functools
 import os
+import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jaxtyping import install_import_hook
 
-ROOT = Path(__file__).resolve().parent.parent
+import datajuicer as dj
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+# Read before any test clears it.
+DATA = Path(os.environ.get("JAXROBUST_DATA", ROOT.parent / "shared" / "data"))
 
 # Most programs of the tests run once on tiny arrays, so that compiling them is all that takes time. Processes
 # that tests start inherit it; XLA_FLAGS= (empty) tests programs as users compile them.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
+# Arrays of these rooms are checked against their annotations at every call, traced ones too.
+# What users call with labels and settings of their own checks these itself: verification, training, measures.
+ROOMS = ["numerics", "losses", "layers", "networks", "perturbations", "attacks", "stitching"]
+BOUNDS = ["intervals", "lipschitz", "lsnn_intervals", "margins", "propagation"]
+ROOMS += [f"certificates.{module}" for module in BOUNDS]
+install_import_hook([f"jaxrobust.{room}" for room in ROOMS], "typechecking.check")
+
+
+# --- scripts, and commands as they are typed ---
 
 
 @pytest.fixture
@@ -81,6 +101,142 @@ def typed(tmp_path, monkeypatch, capsys):
 def _forget_experiments() -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "experiments"]:
         del sys.modules[name]
+
+
+# --- data ---
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder with the real data sets; skips the test where there is none."""
+    if not DATA.is_dir():
+        pytest.skip(f"no real data sets in {DATA}: name their folder in JAXROBUST_DATA")
+    return DATA
+
+
+@pytest.fixture
+def mnist(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MNIST by its name, here and in processes that are started from here; skips the test without."""
+    from jaxrobust import data
+
+    if not data.available("mnist", real_data):
+        pytest.skip(f"MNIST is not in {real_data}: name the folder of the data in JAXROBUST_DATA")
+    monkeypatch.setenv("JAXROBUST_DATA", str(real_data))
+
+
+@pytest.fixture(autouse=True)
+def _no_places(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of loading find what they name, and nothing else."""
+    if request.path.parent == HERE / "data":
+        for name in ("JAXROBUST_DATA", "SCRATCH"):
+            monkeypatch.delenv(name, raising=False)
+
+
+# --- the engine: code that a test edits, in a new process and in this one ---
+
+HEAD = "import functools\nimport datajuicer as dj\n"
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Any warning is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+@pytest.fixture
+def in_new_process() -> Callable[..., tuple[str, str]]:
+    """Imports source in a new process and runs a line; gives what that prints, and its warnings."""
+
+    def run(folder: Path, source: str, line: str, name: str = "mod") -> tuple[str, str]:
+        (folder / f"{name}.py").write_text(HEAD + source)
+        code = f"import sys; sys.path.insert(0, '.')\nimport datajuicer as dj\nfrom {name} import *\n{line}"
+        done = subprocess.run(
+            [sys.executable, "-B", "-W", "always", "-c", code],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip(), done.stderr
+
+    return run
+
+
+@pytest.fixture
+def load() -> Callable[..., dict[str, Any]]:
+    """Runs source as a module of this process; the same name again replaces it."""
+
+    def run(folder: Path, source: str, name: str) -> dict[str, Any]:
+        path = folder / f"{name}.py"
+        path.write_text(source)
+        space = {"__name__": name, "__file__": str(path), "functools": functools, "dj": dj}
+        exec(compile(source, str(path), "exec"), space)
+        return space
+
+    return run
+
+
+@pytest.fixture
+def result() -> Callable[..., Any]:
+    """Runs the function `f` of a module for 1, with the store in a folder."""
+    return lambda space, folder, **how: dj.run({}, space["f"], cache_dir=folder / "s", **how)(1)
+
+
+# --- clusters: the stand-in for LSF, and SLURM if it runs here ---
+
+CLUSTER = HERE / "cluster"
+
+
+@pytest.fixture
+def lsf(tmp_path, monkeypatch) -> Path:
+    """The folder of an LSF stand-in whose commands are on PATH."""
+    folder = tmp_path / "lsf"
+    (folder / "faults").mkdir(parents=True)
+    monkeypatch.setenv("LSF_STAND_IN", str(folder))
+    monkeypatch.setenv("LSF_STAND_IN_PYTHON", sys.executable)
+    monkeypatch.setenv("PATH", f"{CLUSTER / 'lsf'}{os.pathsep}{os.environ['PATH']}")
+    yield folder
+    (folder / "closed").touch()
+    for job in (folder / "jobs").glob("*"):
+        (job / "killed").touch()
+
+
+@pytest.fixture
+def slurm() -> None:
+    """A SLURM that answers; skips without."""
+    if (
+        not shutil.which("sinfo")
+        or subprocess.run(["sinfo", "-h"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("no SLURM answers here: make test-cluster installs and starts one")
+
+
+@pytest.fixture
+def starts(tmp_path, monkeypatch):
+    """How often each point was started."""
+    path = tmp_path / "starts"
+    path.touch()
+    monkeypatch.setenv("STARTS", str(path))
+
+    def counts() -> dict[int, int]:
+        numbers = [int(line) for line in path.read_text().split()]
+        return {n: numbers.count(n) for n in numbers}
+
+    return counts
+
+
+@pytest.fixture
+def importable(monkeypatch) -> None:
+    """`import points` works here and in every process that is started from here."""
+    path = os.pathsep.join([str(CLUSTER), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.syspath_prepend(str(CLUSTER))
+
+
+# --- options ---
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -123,11 +123,8 @@ def test_results_hold_their_data_source(train, tmp_path):
 
 
 @pytest.fixture
-def heartbeats() -> str:
-    folder = Path(os.environ.get("JAXROBUST_DATA", ROOT.parent / "shared" / "data")) / "mitdb" / "flac"
-    if not folder.is_dir():
-        pytest.skip(f"no MIT-BIH records in {folder}: name the folder of the data in JAXROBUST_DATA")
-    return f"-data_folder={folder}"
+def heartbeats(real_data) -> str:
+    return f"-data_folder={real_data / 'mitdb' / 'flac'}"
 
 
 @pytest.mark.data

@@ -1,6 +1,5 @@
 """The examples of docs/using_networks.md, run as they stand, on the networks that ship."""
 
-import os
 import re
 from pathlib import Path
 
@@ -45,11 +44,8 @@ def test_networks_are_taken_out_without_data(tmp_path, printed):
 
 
 @pytest.mark.data
-def test_networks_are_measured_on_heartbeats(tmp_path, printed):
-    data = Path(os.environ.get("JAXROBUST_DATA", ROOT.parent / "shared" / "data"))
-    if not (data / "mitdb").is_dir():
-        pytest.skip(f"no MIT-BIH records in {data}: name the folder of the data in JAXROBUST_DATA")
-    lines = printed(PAGE.read_text(), JAXROBUST_DATA=str(data))
+def test_networks_are_measured_on_heartbeats(tmp_path, printed, real_data):
+    lines = printed(PAGE.read_text(), JAXROBUST_DATA=str(real_data))
     on_validation_data = number_in(lines, "ecg_lsnn     Forward noise + beta")
     assert number_in(lines, "accuracy:") == pytest.approx(on_validation_data, abs=0.03)
     assert {number_in(lines, f"Standard               {level}") > 0.8 for level in ("0.0", "0.3")} == {True}

@@ -17,6 +17,7 @@ from datajuicer.running.messages import shorten
 from datajuicer.running.plan import Call
 from datajuicer.running.results import Outcome, Result
 from datajuicer.store import values
+from datajuicer.store.arrays import arrays_to_bytes
 from datajuicer.store.artifacts import write_arrays, write_files
 from datajuicer.store.disk import StoreFull, cannot_write, is_full
 from datajuicer.store.pickled import save_pickle
@@ -73,7 +74,7 @@ def _keep_value(store: Store, attempt: Attempt, value: Any) -> str:
     tree, arrays = values.encode(value)
     record["value"] = tree
     if arrays:
-        record["arrays"] = write_arrays(store.root, attempt.job.folder, values.arrays_to_bytes(arrays))
+        record["arrays"] = write_arrays(store.root, attempt.job.folder, arrays_to_bytes(arrays))
     return store.write(record, replace="folder" in record)
 
 

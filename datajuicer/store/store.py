@@ -29,6 +29,7 @@ from typing import Any
 
 from datajuicer.errors import UsageError
 from datajuicer.store import listing, values
+from datajuicer.store.arrays import arrays_from_bytes
 from datajuicer.store.disk import cannot_write, make_folder, sync_folders, unique, write_file
 from datajuicer.store.quarantine import quarantine
 from datajuicer.store.reading import (
@@ -173,7 +174,7 @@ class Store:
             data = read_checked(self.folder_of(record) / name, size, sha256, self._is_young(record))
             if data is None:
                 return self._instead(record, f"its arrays in {name} are missing or corrupt", loader)
-            arrays = values.arrays_from_bytes(data)
+            arrays = arrays_from_bytes(data)
         return values.decode(content, arrays, partial(self._artifact, record))
 
     def _artifact(self, record: Record, filename: str, sha256: str, size: int) -> values.Artifact:

@@ -23,6 +23,7 @@ from datajuicer.errors import UsageError
 from datajuicer.keys import as_array, digest, lasting_name
 from datajuicer.keys.canonical import canonical
 from datajuicer.store import codecs
+from datajuicer.store.arrays import dtype_of, encode_array
 from datajuicer.store.reading import exists, holds, is_young
 from datajuicer.template import Literal
 
@@ -30,10 +31,6 @@ SMALL_ARRAY = 32  # elements that a description of an array still lists
 Known = Mapping[str, type]  # classes by their lasting names, besides those that are found by them
 NONE_KNOWN: Known = MappingProxyType({})
 READ_BACK = 50_000  # characters of a value that is read back before it is stored
-
-_NATIVE = {"bool", "float16", "float32", "float64"} | {
-    f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64)
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,70 +139,12 @@ def _encode(value: Any, parts: _Parts, where: str) -> Any:  # noqa: PLR0911, PLR
     if isinstance(value, PurePath):
         return {"$path": str(value)}
     if (array := as_array(value, where)) is not None and hasattr(array, "dtype"):
-        return _encode_array(array, parts.arrays, where)
+        return encode_array(array, parts.arrays, where)
     raise UsageError(
         f"{where} is of type {kind.__module__}.{kind.__qualname__}, which has no place in a record. Return "
         "plain values, arrays and dicts of them, or give cachable(saver=…, loader=…) (saver='pickle', "
         "loader='pickle' takes anything)"
     )
-
-
-def _encode_array(array: Any, arrays: dict[str, Any], where: str) -> Any:
-    import numpy as np
-
-    if array.dtype.hasobject or array.dtype.fields is not None:
-        raise UsageError(
-            f"{where} is an array of dtype {array.dtype}, which cannot be stored; give it a numeric dtype"
-        )
-    array = _without_padding(array)
-    if isinstance(array, np.generic):
-        readable = array.item() if array.dtype.kind in "biuf" else None
-        readable = readable if isinstance(readable, bool | int | float | None) else str(readable)
-        readable = readable if not isinstance(readable, float) or isfinite(readable) else repr(readable)
-        return {"$scalar": [_dtype_name(array.dtype), array.tobytes().hex(), readable]}
-    # safetensors writes the buffer as it lies in memory, whatever the strides say, so it must be C-contiguous
-    array = np.ascontiguousarray(array).reshape(array.shape)
-    if array.dtype.byteorder == ">":
-        array = array.astype(array.dtype.newbyteorder("<"))
-    name = str(len(arrays))
-    raw = array if array.dtype.name in _NATIVE else array.reshape(-1).view(np.uint8)
-    arrays[name] = raw
-    return {"$array": [name, _dtype_name(array.dtype), list(array.shape)]}
-
-
-def _without_padding(array: Any) -> Any:
-    """Extended precision with zeros in the bytes that hold nothing: equal numbers have equal bytes."""
-    import numpy as np
-
-    if array.dtype.type not in (np.longdouble, np.clongdouble) or np.finfo(np.longdouble).nmant != 63:
-        return array
-    clean = np.array(array)
-    item = np.dtype(np.longdouble).itemsize
-    clean.reshape(-1).view(np.uint8).reshape(-1, item)[:, 10:] = 0
-    return clean[()] if isinstance(array, np.generic) else clean
-
-
-def _dtype_name(dtype: Any) -> str:
-    import numpy as np
-
-    # text, dates and raw bytes carry their width or unit in .str; bfloat16 and its like are known by name
-    return dtype.name if dtype.kind in "biufcV" and dtype.type is not np.void else dtype.str
-
-
-def _dtype(name: str) -> Any:
-    import numpy as np
-
-    try:
-        return np.dtype(name)
-    except TypeError:
-        import ml_dtypes  # bfloat16 and its like have their names from there
-
-        if hasattr(ml_dtypes, name):
-            return np.dtype(getattr(ml_dtypes, name))
-        raise UsageError(
-            f"a stored array is of dtype {name}, which this machine does not have; read it on a machine like "
-            "the one that computed it, and convert it"
-        ) from None
 
 
 def decode(
@@ -248,13 +187,13 @@ def _decode_tagged(  # noqa: PLR0911, PLR0912 - one line a type
         case "$scalar":
             import numpy as np
 
-            dtype = _dtype(content[0])
+            dtype = dtype_of(content[0])
             if not dtype.itemsize:  # empty text
                 return np.zeros((), dtype)[()]
             return np.frombuffer(bytes.fromhex(content[1]), dtype)[0]
         case "$array":
             name, dtype, shape = content
-            return arrays[name].view(_dtype(dtype)).reshape(shape)
+            return arrays[name].view(dtype_of(dtype)).reshape(shape)
         case "$value":
             return codecs.from_plain(content[0], decode(content[1], arrays, artifact, known), known)
         case "$enum" | "$function" | "$unknown":
@@ -325,17 +264,3 @@ def describe(value: Any) -> Any:  # noqa: PLR0911, PLR0912 - one line a type
     if array.size <= SMALL_ARRAY and array.dtype.kind in "biuf":
         return {"$dataclass": [f"{array.dtype.name}{list(array.shape)}", describe(array.tolist())]}
     return {"$arraydigest": [array.dtype.name, list(array.shape), digest(array)]}
-
-
-def arrays_to_bytes(arrays: dict[str, Any]) -> bytes:
-    """One safetensors file with all arrays."""
-    from safetensors.numpy import save
-
-    return save(arrays)
-
-
-def arrays_from_bytes(data: bytes) -> dict[str, Any]:
-    """The arrays of a safetensors file, writable."""
-    from safetensors.numpy import load
-
-    return {name: array if array.flags.writeable else array.copy() for name, array in load(data).items()}

@@ -19,7 +19,8 @@ import pytest
 import datajuicer as dj
 from datajuicer import Artifact, RunError, UsageError
 from datajuicer.store import codecs
-from datajuicer.store.values import arrays_from_bytes, arrays_to_bytes, decode, encode
+from datajuicer.store.arrays import arrays_from_bytes, arrays_to_bytes
+from datajuicer.store.values import decode, encode
 
 
 def there_and_back(value):

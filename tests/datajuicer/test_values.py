@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from datajuicer import Artifact, Literal, UsageError
 from datajuicer.keys import digest
-from datajuicer.store.values import arrays_from_bytes, arrays_to_bytes, decode, describe, encode
+from datajuicer.store.arrays import arrays_from_bytes, arrays_to_bytes
+from datajuicer.store.values import decode, describe, encode
 
 
 def there_and_back(value):

@@ -1,6 +1,5 @@
 """Rows of the sparse tickets on MNIST: one short one, the others slow; and what the shipped records show."""
 
-import os
 import time
 from functools import cache
 from pathlib import Path
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 
 import datajuicer as dj
-from jaxrobust import data
 from jaxrobust.cli.experiments import grid_of, load_experiments, plan_experiment
 from jaxrobust.studies.evaluations.input_attacks import attack_sweep
 from jaxrobust.studies.sparse_tickets.measured import labeled, published_accuracy
@@ -23,12 +21,6 @@ from jaxrobust.studies.sparse_tickets.rounds import round_stages
 from jaxrobust.studies.stages import PlannedStage, Stage, finished, plan_stages
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def mnist():
-    if not data.available("mnist", os.environ.get("JAXROBUST_DATA")):
-        pytest.skip("MNIST is not here; set JAXROBUST_DATA to the folder with its files")
 
 
 def dense(method, n_steps, seeds=(0,)):

@@ -1,7 +1,5 @@
 """The study of walking noise: grids without data, sweeps, figures; and one real row on MNIST."""
 
-import os
-
 import jax
 import numpy as np
 import pytest
@@ -177,10 +175,9 @@ def test_other_figures_are_drawn(tmp_path):
 
 
 @pytest.mark.data
+@pytest.mark.usefixtures("mnist")
 def test_one_row_on_mnist(tmp_path):
     """Two epochs, 2,000 test images: the published order of the layers' midpoints is there already."""
-    if not data.available("mnist", os.environ.get("JAXROBUST_DATA")):
-        pytest.skip("MNIST is not here; set JAXROBUST_DATA to the folder with its files")
     mnist = data.load("mnist")
     network = PublishedNetwork("mlp").build((28, 28, 1), 10)
     training = Training(

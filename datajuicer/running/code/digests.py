@@ -21,11 +21,11 @@ from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+from datajuicer.running.code.normalized import Function, normalized, strip_docstring
+
 _BYTECODE = f"b{sys.version_info.major}.{sys.version_info.minor}:"
 _SOURCE = "s:"
 _LENGTH = 6  # bytes; two digests are compared, not millions
-
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Digest(NamedTuple):
@@ -105,7 +105,7 @@ def facts_of(function: FunctionType) -> Facts:
     if known is None or known[0] is not code:
         bytecode = _bytecode(code)
         node = _node(code, bytecode)
-        source = None if node is None else _SOURCE + _hash(_normalized(node))
+        source = None if node is None else _SOURCE + _hash(normalized(node))
         known = _known[function] = code, Facts(Digest(source, _BYTECODE + bytecode), *_names(code))
     return known[1]
 
@@ -123,16 +123,16 @@ def legacy_digest(function: Any) -> str | None:
     tree: ast.AST | None = None
     if isinstance(inner, FunctionType):
         found = _node(inner.__code__, _bytecode(inner.__code__))
-        tree = ast.parse(ast.unparse(found)) if isinstance(found, _Function) else None
+        tree = ast.parse(ast.unparse(found)) if isinstance(found, Function) else None
     if tree is None:
         try:
             tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
         except (OSError, TypeError, SyntaxError):
             return None
     for node in ast.walk(tree):
-        if isinstance(node, _Function | ast.ClassDef):
+        if isinstance(node, Function | ast.ClassDef):
             node.decorator_list = []
-            _strip_docstring(node)
+            strip_docstring(node)
     return blake2b(ast.unparse(tree).encode(), digest_size=10).hexdigest()
 
 
@@ -222,7 +222,7 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
 # -- source
 
 
-def _node(code: CodeType, bytecode: str) -> _Function | ast.Lambda | None:
+def _node(code: CodeType, bytecode: str) -> Function | ast.Lambda | None:
     """The syntax tree of running code, if the source is there and has not changed since."""
     for text in _texts(code.co_filename):
         found = _index(code.co_filename, text).get((code.co_qualname, bytecode))
@@ -246,7 +246,7 @@ def _texts(filename: str) -> Iterator[str]:
 
 
 @lru_cache(maxsize=256)
-def _index(filename: str, text: str) -> dict[tuple[str, str], _Function | ast.Lambda]:
+def _index(filename: str, text: str) -> dict[tuple[str, str], Function | ast.Lambda]:
     """Qualified name and bytecode of every function in a source text, with its syntax tree."""
     try:
         tree = ast.parse(text)
@@ -254,9 +254,9 @@ def _index(filename: str, text: str) -> dict[tuple[str, str], _Function | ast.La
         whole = compile(tree, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError):
         return {}
-    nodes: dict[tuple[str, int], _Function | ast.Lambda] = {}
+    nodes: dict[tuple[str, int], Function | ast.Lambda] = {}
     for node in ast.walk(tree):
-        if isinstance(node, _Function):
+        if isinstance(node, Function):
             nodes[node.name, min([node.lineno, *(d.lineno for d in node.decorator_list)])] = node
         elif isinstance(node, ast.Lambda):
             nodes["<lambda>", node.lineno] = node
@@ -266,60 +266,3 @@ def _index(filename: str, text: str) -> dict[tuple[str, str], _Function | ast.La
         if node is not None:
             found[code.co_qualname, _bytecode(code)] = node
     return found
-
-
-def _normalized(node: _Function | ast.Lambda) -> str:
-    """The source of a function without its name, docstrings, type hints, and the mark `@cachable`."""
-    node = _Normalize().visit(node)
-    if isinstance(node, ast.Lambda):
-        return ast.unparse(node)
-    name, node.name = node.name, "f"
-    text = ast.unparse(ast.fix_missing_locations(node))
-    node.name = name
-    return text
-
-
-class _Normalize(ast.NodeTransformer):
-    """Remove what changes nothing; doing it twice is as good as once."""
-
-    in_class = False  # where a hint may make a field
-
-    def visit_FunctionDef(self, node: Any) -> Any:
-        node.decorator_list = [d for d in node.decorator_list if not _is_mark(d)]
-        node.returns = None
-        _strip_docstring(node)
-        return self._inside(node, in_class=False)
-
-    visit_AsyncFunctionDef = visit_FunctionDef
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
-        _strip_docstring(node)
-        return self._inside(node, in_class=True)
-
-    def _inside(self, node: ast.AST, *, in_class: bool) -> ast.AST:
-        outside, self.in_class = self.in_class, in_class
-        self.generic_visit(node)
-        self.in_class = outside
-        return node
-
-    def visit_arg(self, node: ast.arg) -> Any:
-        node.annotation = None
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
-        self.generic_visit(node)
-        if self.in_class:
-            return node
-        if node.value is None:
-            return ast.copy_location(ast.Pass(), node)
-        return ast.copy_location(ast.Assign([node.target], node.value), node)
-
-
-def _is_mark(decorator: ast.expr) -> bool:
-    inner = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return getattr(inner, "attr", getattr(inner, "id", "")) == "cachable"
-
-
-def _strip_docstring(node: _Function | ast.ClassDef) -> None:
-    if ast.get_docstring(node, clean=False) is not None:
-        node.body = node.body[1:] or [ast.Pass()]

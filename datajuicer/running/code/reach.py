@@ -6,9 +6,6 @@ other libraries define is told by its name; their versions stand in each record 
 
 from __future__ import annotations
 
-import dataclasses
-import enum
-import functools
 import importlib.util
 import types
 from collections import OrderedDict
@@ -19,14 +16,10 @@ from datajuicer import keys
 from datajuicer.running.code.digests import Digest, combined, facts_of, of_text
 from datajuicer.running.code.members import content_of, defaults_of, functions_of, is_generated, unwrapped
 from datajuicer.running.code.packages import is_loose, top
+from datajuicer.running.code.telling import CONTAINERS, Telling, is_array, short
 
-_MAX_ARRAY = 1 << 24  # bytes; a larger array is told by dtype and shape
-_MAX_ITEMS = 10_000  # a larger container is told by its length
-_MAX_DEPTH = 8
 _MUTATORS = {"add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem"}
 _MUTATORS |= {"popleft", "remove", "setdefault", "update"}
-_LEAVES = (bool, int, float, complex, str, bytes, type(None))
-_CONTAINERS = (list, tuple, dict, set, frozenset, types.MappingProxyType)
 ITSELF = "itself"
 
 
@@ -151,11 +144,11 @@ class _Walk:
         known = _first_seen.get(variable) if variable is not None else None
         if known is not None and known[0] is not value:
             known = None
-        if isinstance(value, _CONTAINERS) and not value:  # filled later, such as a memo
+        if isinstance(value, CONTAINERS) and not value:  # filled later, such as a memo
             if known is None and variable is not None:
                 self.remember(variable, value, None)
             return
-        if known is not None and (known[1] is None or _is_array(value)):
+        if known is not None and (known[1] is None or is_array(value)):
             if known[1] is not None and self.mutable:
                 self.parts.append((name, Part(known[1], True), variable))
             return
@@ -178,7 +171,7 @@ class _Walk:
 
     def token(self, value: Any) -> tuple[str | None, bool]:
         """A text that tells values apart and whether the value may change in place; None for our own code."""
-        told = _Telling(self)
+        told = Telling(self)
         text = told(value)
         while id(value) not in self.met and (inner := keys.wrapped_in(value)) is not None:
             value = inner
@@ -188,13 +181,13 @@ class _Walk:
         return text, told.is_mutable
 
     def look_at_function(self, function: types.FunctionType) -> None:
-        name = ITSELF if function is self.itself else _short(function.__code__.co_qualname)
+        name = ITSELF if function is self.itself else short(function.__code__.co_qualname)
         self.parts.append((name, Part(self.digest(function)), None))
 
     def digest(self, function: types.FunctionType) -> Digest:
         """The digest of one of our functions; what it reads is taken in."""
         facts = facts_of(function)
-        where = _short(function.__code__.co_qualname)
+        where = short(function.__code__.co_qualname)
         namespace = function.__globals__
         cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
         for name in facts.assigns:
@@ -247,7 +240,7 @@ class _Walk:
             self.follow(vars(module), (attribute,))
 
     def look_at_class(self, found: type) -> None:
-        pieces, name = [], _short(found.__qualname__)
+        pieces, name = [], short(found.__qualname__)
         for base in found.__mro__[1:]:
             if self.is_ours(base.__module__) or top(base.__module__) == top(found.__module__):
                 self.enqueue(base)
@@ -279,105 +272,6 @@ class _Walk:
         return [] if text is None or is_mutable else [of_text(f"{attribute} {text}")]
 
 
-class _Telling:
-    """Tells a value in a text, and takes in the code that it holds."""
-
-    def __init__(self, walk: _Walk):
-        self.walk = walk
-        self.is_mutable = False
-
-    def __call__(self, value: Any, depth: int = 0) -> str:  # noqa: PLR0911 - one line a kind
-        kind = type(value)
-        if kind in _LEAVES:
-            return keys.digest(value)
-        if depth > _MAX_DEPTH:
-            return "…"
-        if isinstance(value, type | types.FunctionType):
-            return self.code(value, depth)
-        if isinstance(value, types.MethodType):
-            return f"method {self(value.__func__, depth + 1)} of {self(value.__self__, depth + 1)}"
-        if isinstance(value, functools.partial):
-            return f"partial {self((value.func, value.args, value.keywords), depth + 1)}"
-        if isinstance(value, enum.Enum):
-            return f"{self(kind, depth + 1)}.{value.name}"
-        if isinstance(value, _CONTAINERS):
-            return self.container(value, depth)
-        if _is_array(value):
-            self.is_mutable |= kind.__name__ == "ndarray"
-            return keys.digest(value) if value.nbytes <= _MAX_ARRAY else f"{value.dtype}{value.shape}"
-        if (inner := keys.wrapped_in(value)) is not None:  # jax.jit, functools.cache, cachable
-            return f"{_name(kind)} of {self(inner, depth + 1)}"
-        if isinstance(value, types.BuiltinFunctionType) or hasattr(value, "__qualname__"):
-            return _name(value)
-        return self.instance(value, depth)
-
-    def code(self, value: Any, depth: int) -> str:
-        module = value.__module__ if isinstance(value, type) else value.__globals__.get("__name__", "")
-        if self.walk.is_ours(module or ""):
-            self.walk.enqueue(value)
-            return _short(value.__qualname__)
-        if isinstance(value, types.FunctionType):  # of a library; it may be a decorator around ours
-            for content in map(content_of, value.__closure__ or ()):
-                if isinstance(content, type | types.FunctionType) and id(content) not in self.walk.met:
-                    module = getattr(content, "__module__", None) or ""
-                    if self.walk.is_ours(module):
-                        self(content, depth + 1)
-        return _name(value)
-
-    def container(self, value: Any, depth: int) -> str:
-        self.is_mutable |= not isinstance(value, tuple | frozenset)
-        kind = self(type(value), depth + 1)
-        if len(value) > _MAX_ITEMS:
-            return f"{kind} of {len(value)}"
-        if isinstance(value, dict | types.MappingProxyType):
-            items = [f"{self(k, depth + 1)}: {self(v, depth + 1)}" for k, v in value.items()]
-            return f"{kind} {sorted(items)}"
-        items = [self(item, depth + 1) for item in value]
-        if isinstance(value, set | frozenset):
-            items.sort()
-        return f"{kind} {items}"
-
-    def instance(self, value: Any, depth: int) -> str:
-        kind = type(value)
-        if not self.walk.is_ours(kind.__module__):
-            return _name(kind)
-        name = self(kind, depth + 1)
-        if dataclasses.is_dataclass(value):
-            state = {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}
-            frozen = value.__dataclass_params__.frozen  # type: ignore[attr-defined]
-            self.is_mutable |= not frozen
-        else:
-            state = vars(value) if _has_state(value) else {}
-            self.is_mutable = True
-        items = [f"{key}={self(content, depth + 1)}" for key, content in sorted(state.items())]
-        return f"{name}({', '.join(items)})"
-
-
 def _space(namespace: Mapping[str, Any]) -> Any:
     """What tells the variables of one module from those of another; a function sent here has its own dict."""
     return namespace.get("__name__") or id(namespace)
-
-
-def _has_state(value: Any) -> bool:
-    return isinstance(getattr(value, "__dict__", None), dict)
-
-
-def _is_array(value: Any) -> bool:
-    """Whether a value is an array or a number of numpy or jax that can be told by its content."""
-    if not hasattr(type(value), "nbytes"):
-        return False
-    try:
-        array = keys.as_array(value)
-    except Exception:
-        return False  # traced
-    dtype = getattr(array, "dtype", None)
-    return dtype is not None and not dtype.hasobject and dtype.fields is None
-
-
-def _name(value: Any) -> str:
-    module = getattr(value, "__module__", None) or ""
-    return f"{top(module)}:{getattr(value, '__qualname__', None) or getattr(value, '__name__', '?')}"
-
-
-def _short(qualname: str) -> str:
-    return qualname.replace("<locals>.", "")
