@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from jaxrobust.errors import InputError
 from jaxrobust.figures.captions import counted
+from jaxrobust.figures.chance import mark_chance
 from jaxrobust.figures.composer import Composition, Legend, Row
 from jaxrobust.figures.kinds.curves import draw_curves
 from jaxrobust.figures.series import Points, Series
@@ -66,6 +67,7 @@ def draw_over_levels(
         axes.set_xlabel(x_label)
         if are_fractions:
             in_percent(axes.yaxis)
+            mark_chance(axes, points)
 
     row = Row(draw, y_label or ("Accuracy" if are_fractions else "Score"))
     figure = Composition({"": lines}, [row], width=4.4, height=3.4, legend=Legend(n_columns=3))

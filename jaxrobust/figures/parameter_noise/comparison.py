@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 
 from jaxrobust.figures.captions import describe
+from jaxrobust.figures.chance import mark_chance
 from jaxrobust.figures.composer import Composition, Row
 from jaxrobust.figures.kinds.violins import split_violins
 from jaxrobust.figures.parameter_noise.differences import (
@@ -58,6 +59,7 @@ def draw_two_methods(axes: Axes, points: Points, left: str, right: str) -> None:
         colours=(METHOD_COLOURS[left], METHOD_COLOURS[right]),
         labels=(left, right),
     )
+    mark_chance(axes, points)
 
 
 def caption_of(panels: Panels) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from jaxrobust.figures.captions import describe
+from jaxrobust.figures.chance import mark_chance
 from jaxrobust.figures.composer import Composition, Row
 from jaxrobust.figures.kinds.curves import draw_curves
 from jaxrobust.figures.line_tables import LineTable, line_numbers
@@ -51,6 +52,7 @@ def draw_accuracy(
         draw_curves(axes, lines, styles, categorical=True)
         axes.set_xlabel(x_label)
         accuracy_axis(axes)
+        mark_chance(axes, points)
         axes.legend(title=legend_title, fontsize=8, title_fontsize=8, frameon=False)
 
     figure = Composition({"": lines}, [Row(draw, "Test accuracy")], width=5.4, height=3.8)

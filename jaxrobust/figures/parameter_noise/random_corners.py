@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from jaxrobust.figures.captions import describe
+from jaxrobust.figures.chance import mark_chance
 from jaxrobust.figures.composer import Composition, Row
 from jaxrobust.figures.kinds.curves import draw_curves, draw_history
 from jaxrobust.figures.line_tables import LineTable, line_numbers
@@ -39,6 +40,7 @@ def draw_attack_against_random(points: Points, folder: Path, name: str) -> list[
         }
         draw_history(axes, history["step"], lines)
         accuracy_axis(axes)
+        mark_chance(axes, of_network)
         axes.set_xlabel("Training step")
         if of_network is first:
             axes.legend(fontsize=7, frameon=False, loc="lower right")
@@ -46,6 +48,7 @@ def draw_attack_against_random(points: Points, folder: Path, name: str) -> list[
     def draw_box(axes: Axes, of_network: Points) -> None:
         draw_curves(axes, _lines(of_network), STYLES, categorical=True)
         accuracy_axis(axes)
+        mark_chance(axes, of_network)
         axes.set_xlabel("Size of the box ζ")
         if of_network is first:
             axes.legend(fontsize=7, frameon=False, loc="best")

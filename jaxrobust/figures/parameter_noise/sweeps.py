@@ -4,6 +4,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
+from jaxrobust.figures.chance import mark_chance
 from jaxrobust.figures.composer import Composition, Row
 from jaxrobust.figures.kinds.error_bars import draw_error_bars
 from jaxrobust.figures.parameter_noise.comparison import caption_of
@@ -39,6 +40,7 @@ def draw_mismatch_sweep(
 
     def draw(axes: Axes, of_network: Points) -> None:
         draw_error_bars(axes, accuracies_by(of_network, "line"))
+        mark_chance(axes, of_network)
         axes.set_xlabel("Mismatch level ζ")
         axes.legend(title=called, fontsize=8, title_fontsize=8, frameon=False, loc="lower left")
 

@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from jaxrobust.figures.captions import describe
+from jaxrobust.figures.chance import mark_chance
 from jaxrobust.figures.composer import Composition, Legend, Row, draw_each
 from jaxrobust.figures.kinds.curves import draw_curves
 from jaxrobust.figures.line_tables import LineTable, line_numbers
@@ -87,12 +88,14 @@ def draw_training_and(
         axes.set_xlabel("Epoch")
         axes.set_ylabel("Validation accuracy")
         accuracy_axis(axes)
+        mark_chance(axes, points)
 
     def draw_measured(axes: Axes) -> None:
         draw_curves(axes, lines, styles, categorical=True)
         axes.set_xlabel(measured.x_label)
         axes.set_ylabel(measured.y_label)
         accuracy_axis(axes)
+        mark_chance(axes, points)
 
     figure = Composition(
         {"a  Training": draw_training, "b  Robustness": draw_measured},
