@@ -36,4 +36,4 @@ def _chance(points: Points) -> float | None:
         dataset = data.blank(name)
     except InputError:
         return None
-    return None if dataset.is_regression else 1 / dataset.n_classes
+    return None if dataset.is_regression else 1 / dataset.n_outputs
