@@ -10,13 +10,14 @@ from textwrap import fill
 from typing import Any
 
 import datajuicer as dj
+from jaxrobust.cli.chosen_points import only
 from jaxrobust.errors import InputError
 from jaxrobust.settings import nearest
 from jaxrobust.studies import typed_words
 from jaxrobust.studies.own_points import identified
 from jaxrobust.studies.parameter_noise import flat_words
 from jaxrobust.studies.parameter_noise.protocols import PUBLISHED, Protocol
-from jaxrobust.studies.stages import PlannedStage, Stage, plan_stages, stages_of
+from jaxrobust.studies.stages import PlannedStage, Stage, finished, n_unfinished, plan_stages, stages_of
 
 FOLDER = Path("experiments")  # in the working directory, unless a script names the one beside it
 
@@ -33,7 +34,8 @@ class Experiment(typing.Protocol):
     * ``stages``, an ordered list of names or `Stage`; ``("train",)`` if it has none;
     * ``evaluate(grid, **how)``, which takes the points of all stages with their results and options of
       `datajuicer.run`, and returns evaluated points; without it ``visualize`` gets the points as they are;
-    * ``short``, a protocol for machines that cannot run the published one.
+    * ``short``, a protocol for machines that cannot run the published one, and others under names of their
+      own: attributes that hold a `Protocol`.
     """
 
     def train_grid(self) -> list[dict[str, Any]]:
@@ -59,23 +61,38 @@ def draws_alone(experiment: Experiment) -> bool:
 def protocols_of(experiment: Experiment) -> dict[str, Protocol]:
     """The protocols under which an experiment can be run, the published one first.
 
-    An experiment that names no ``short`` protocol is short as it is.
+    ``full`` is the published one on real data, if need be others than the published. An experiment that names
+    no ``short`` protocol is short as it is.
     """
-    short = getattr(experiment, "short", None)
-    return {"published": PUBLISHED} | ({"short": short} if short else {})
+    own = {
+        name: value
+        for kind in reversed(type(experiment).__mro__)
+        for name, value in vars(kind).items()
+        if isinstance(value, Protocol)
+    }
+    return {"published": PUBLISHED, "full": PUBLISHED} | own
 
 
-def grid_of(experiment: Experiment, protocol: str, settings: Mapping[str, str]) -> list[dict[str, Any]]:
+def grid_of(
+    experiment: Experiment, protocol: str, settings: Mapping[str, str], kept: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """The points of an experiment's first stage under a protocol and the typed settings.
 
+    Args:
+        experiment: The experiment.
+        protocol: The name of one of its protocols.
+        settings: The typed settings.
+        kept: Of the points, those that these words of ``-only`` name; all if there are none.
+
     Raises:
-        InputError: There is no such protocol or setting, or a value is of the wrong type.
+        InputError: There is no such protocol or setting, a value is of the wrong type, or no point is kept.
         BrokenExperiment: Its grid is empty.
     """
-    known = ("published", "short")
+    known = [*dict.fromkeys(("published", "full", "short", *protocols_of(experiment)))]
     if protocol not in known:
         raise InputError(
-            f"There is no protocol {protocol!r}; there are {' and '.join(known)}.{nearest(protocol, known)}"
+            f"{type(experiment).__name__} has no protocol {protocol!r}; there are {', '.join(known)}."
+            f"{nearest(protocol, known)}"
         )
     stages = stages_of(experiment)
     grid = [identified(point) for point in stages[0].grid({})]
@@ -86,7 +103,7 @@ def grid_of(experiment: Experiment, protocol: str, settings: Mapping[str, str]) 
         raise BrokenExperiment(
             f"{name} has no models: its {stages[0].name}_grid is empty under -protocol={protocol}."
         )
-    return configured(grid, _by_stage(stages, settings)[stages[0].name])
+    return only(configured(grid, _by_stage(stages, settings)[stages[0].name]), kept)
 
 
 def plan_experiment(
@@ -106,6 +123,20 @@ def plan_experiment(
     stages = stages_of(experiment)
     words = _by_stage(stages, settings)
     return plan_stages(stages, first, lambda name, grid: configured(grid, words[name]), sessions)
+
+
+def is_done(stages: list[PlannedStage], experiment: Experiment | None, sessions: str) -> bool:
+    """Whether all stages are computed and, if an experiment is given, evaluated."""
+    if n_unfinished(stages, sessions):
+        return False
+    if experiment is None:
+        return True
+    how: dict[str, Any] = {"run_mode": "load", "cache_dir": sessions}
+    try:
+        evaluate(experiment, finished(stages, **how), **how)
+    except (dj.MissingResults, dj.RunError):
+        return False
+    return True
 
 
 def _by_stage(stages: Sequence[Stage], settings: Mapping[str, str]) -> dict[str, dict[str, str]]:

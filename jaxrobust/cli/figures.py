@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import datajuicer as dj
+from jaxrobust import data
 from jaxrobust.cli.experiments import (
     FOLDER,
     BrokenExperiment,
@@ -16,6 +17,7 @@ from jaxrobust.cli.experiments import (
     evaluate,
     experiment_files,
     grid_of,
+    is_done,
     load_experiments,
     plan_experiment,
     protocols_of,
@@ -24,11 +26,14 @@ from jaxrobust.cli.imports import import_files
 from jaxrobust.cli.words import Option, Words, as_invoked, describe_options, read_words
 from jaxrobust.errors import InputError
 from jaxrobust.studies.availability import on_stand_ins
-from jaxrobust.studies.stages import PlannedStage, finished, n_unfinished
+from jaxrobust.studies.stages import PlannedStage, finished, n_unfinished, stages_of
 
 OPTIONS = {
     "exp": Option((), "experiments to draw, by name; all if not given"),
-    "protocol": Option("", "published or short; if not given, the first of them that has all its results"),
+    "protocol": Option(
+        "", "published, short or another; if not given, for each network the first that has all its results"
+    ),
+    "only": Option((), "the models with these settings: -only=architecture=cnn,method=Beta"),
     "import": Option((), "your files, which register networks, data or methods: -import=mine.py"),
     "experiments": Option("", "folder of the experiments; experiments/ if not given"),
     "sessions": Option("sessions", "folder of the results"),
@@ -96,6 +101,7 @@ def _ready(name: str, words: Words, folder: Path) -> Ready | None:
         _say_broken(name)
         return None
     changed = {} if protocol == "published" else {"protocol": protocol}
+    changed |= {"only": ",".join(words.options["only"])} if words.options["only"] else {}
     if words.options["sessions"] != OPTIONS["sessions"].default:
         changed["sessions"] = words.options["sessions"]
     changed |= {name: words.options[name] for name in ("experiments",) if words.options[name]}
@@ -113,11 +119,12 @@ def _protocol_with_results(
 ) -> tuple[str, list[PlannedStage]]:
     """The protocol asked for or, if none is, the first whose stages are all computed; and its stages.
 
-    On real data before the built-in stand-ins; if nothing is complete, the one with the smallest part to go.
+    Networks that do not depend on each other may each have another protocol. On real data before the built-in
+    stand-ins; if nothing is complete, the one with the smallest part to go.
     """
-    names = [options["protocol"]] if options["protocol"] else list(protocols_of(experiment))
-    grids = [(name, grid_of(experiment, name, settings)) for name in names]
-    grids += [(name, on_stand_ins(grid)) for name, grid in grids if all("architecture" in p for p in grid)]
+    grids = _candidates(experiment, options, settings)
+    if not options["protocol"] and (best := _best_of_each_network(experiment, grids, settings, options)):
+        return "published", best
     missing: list[float] = []
     plans: list[tuple[str, list[PlannedStage]]] = []
     for name, grid in grids:
@@ -129,6 +136,44 @@ def _protocol_with_results(
         if not missing[-1]:
             break
     return plans[missing.index(min(missing))]
+
+
+def _candidates(
+    experiment: Experiment, options: dict[str, Any], settings: Mapping[str, str]
+) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Protocols with their grids, best first; on stand-ins after all others."""
+    names = [options["protocol"]] if options["protocol"] else list(protocols_of(experiment))
+    grids = [(name, grid_of(experiment, name, settings, options["only"])) for name in names]
+    if not all("architecture" in point for _, grid in grids for point in grid):
+        return grids
+    built_in = [(name, on_stand_ins(grid)) for name, grid in grids]
+    real = [
+        (name, on_stand_ins(grid, data.REAL_STAND_INS) if name == "full" else grid) for name, grid in grids
+    ]
+    return real + built_in
+
+
+def _best_of_each_network(
+    experiment: Experiment,
+    grids: list[tuple[str, list[dict[str, Any]]]],
+    settings: Mapping[str, str],
+    options: dict[str, Any],
+) -> list[PlannedStage] | None:
+    """For each architecture of an experiment the first grid that is done; None unless all have one."""
+    names = list(dict.fromkeys(point.get("architecture") for _, grid in grids for point in grid))
+    if len(names) < 2 or None in names or len(stages_of(experiment)) > 1:
+        return None
+    chosen: list[dict[str, Any]] = []
+    for name in names:
+        for _, grid in grids:
+            part = [point for point in grid if point["architecture"] == name]
+            stages = plan_experiment(experiment, part, settings, options["sessions"]) if part else []
+            if part and is_done(stages, experiment, options["sessions"]):
+                chosen += part
+                break
+        else:
+            return None
+    return plan_experiment(experiment, chosen, settings, options["sessions"])
 
 
 def _draw(name: str, ready: Ready, folder: Path) -> bool:

@@ -16,15 +16,17 @@ os.environ.setdefault(
 
 
 import datajuicer as dj
+from jaxrobust import data
 from jaxrobust.cli import on_cluster
+from jaxrobust.cli.computing import compute_and_evaluate
 from jaxrobust.cli.experiments import (
     FOLDER,
     Experiment,
     chosen_folder,
     configured,
-    evaluate,
     experiment_files,
     grid_of,
+    is_done,
     load_experiments,
     plan_experiment,
 )
@@ -41,7 +43,7 @@ from jaxrobust.studies.own_points import (
 )
 from jaxrobust.studies.parameter_noise.catalogue import FAMILIES, family_named
 from jaxrobust.studies.parameter_noise.flat_words import settings_of
-from jaxrobust.studies.stages import PlannedStage, finished, n_unfinished, side_by_side
+from jaxrobust.studies.stages import PlannedStage, side_by_side
 from jaxrobust.training.malloc import keep_freed_memory
 
 OPTIONS = {
@@ -52,7 +54,13 @@ OPTIONS = {
     "import": Option((), "your files, which register networks, data or methods: -import=mine.py"),
     "experiments": Option("", "folder of the experiments; experiments/ if not given"),
     "protocol": Option(
-        "published", "published, or short: less data, fewer epochs and networks, for two cores"
+        "published",
+        "published; full: the same on real data only; short: less data, fewer epochs and networks, for two "
+        "cores; or another that an experiment names",
+    ),
+    "only": Option((), "the models with these settings: -only=architecture=cnn,method=Beta"),
+    "stop_after": Option(
+        0, "seconds after which what runs writes its checkpoint and the command ends; 0: never"
     ),
     "n_threads": Option(1, "worker processes"),
     "models_per_job": Option(1, "models trained side by side in one program; more pay on a GPU"),
@@ -70,6 +78,7 @@ python train.py -exp=quickstart -n_threads=2        one experiment, two workers
 python train.py -exp=ecg_experiment -protocol=short what two cores can train
 python train.py -exp=ecg_experiment -n_epochs=30,10 a setting changed for all its models
 python train.py -exp=quickstart -status             what is done and what is missing
+python train.py -exp=worst_case_experiment -protocol=full -only=architecture=cnn,method=Beta -stop_after=500
 python train.py -exp=ecg_experiment -data_folder=…  with data from this folder
 python train.py -arch=ecg_lsnn -beta_robustness=0.25 -seed=1
 python train.py -exp=ecg_experiment -mode=bsub      one array job on an LSF cluster; also -mode=slurm
@@ -90,12 +99,6 @@ def main(argv: Sequence[str], folder: Path = FOLDER) -> int:
             print(_describe(options["arch"], words.settings) if options["arch"] else _help(folder))
             return 0
         _check(options)
-        how = {
-            "n_threads": options["n_threads"],
-            "run_mode": "force" if options["force"] else "retry" if options["retry"] else "normal",
-            "cache_dir": options["sessions"],
-            "progress": True,
-        }
         on_cluster.check(options)
         experiments: dict[str, Experiment] = {}
         if options["arch"]:
@@ -103,7 +106,7 @@ def main(argv: Sequence[str], folder: Path = FOLDER) -> int:
         else:
             experiments = load_experiments(options["exp"], folder)
             grids = {
-                name: grid_of(experiment, options["protocol"], words.settings)
+                name: grid_of(experiment, options["protocol"], words.settings, options["only"])
                 for name, experiment in experiments.items()
             }
 
@@ -113,7 +116,7 @@ def main(argv: Sequence[str], folder: Path = FOLDER) -> int:
             )
 
         needs_data = _needing_data(grids, experiments, planned, options)
-        grids = _with_data(grids, needs_data, download=not _is_looking(options))
+        grids = _with_data(grids, needs_data, options)
         plans = {name: planned(name, grid) for name, grid in grids.items()}
         stages = side_by_side(plans.values())
         if options["status"] or options["cancel"]:
@@ -123,14 +126,7 @@ def main(argv: Sequence[str], folder: Path = FOLDER) -> int:
             return on_cluster.send(stages, label, options)
         if gpu := unused_gpu():
             _notice(gpu)
-        with on_cluster.executor(options) as executor:
-            how["executor"] = executor
-            failed = 0
-            for stage in stages:
-                failed = _compute(stage, how, options) or failed
-            for name, experiment in experiments.items():
-                failed = _evaluate(name, experiment, plans[name], how) or failed
-        return failed
+        return compute_and_evaluate(stages, experiments, plans, options)
     except (InputError, dj.UsageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -155,11 +151,17 @@ def _check(options: dict[str, Any]) -> None:
         ("status", "cancel", "to look or to end"),
         ("status", "force", "to look or to compute"),
         ("status", "retry", "to look or to compute"),
+        ("arch", "only", "one model or some of an experiment's"),
+        ("status", "stop_after", "to look or to compute"),
     ):
         if options[one] and options[other]:
             raise InputError(f"Give either -{one} or -{other}, not both: {why}.")
     if not options["sessions"]:
         raise InputError("-sessions needs the name of a folder, as in -sessions=sessions.")
+    if options["stop_after"] < 0:
+        raise InputError(f"-stop_after={options['stop_after']} must be seconds, or 0 for never.")
+    if options["stop_after"] and options["mode"] in on_cluster.ARRAYS:
+        raise InputError("-stop_after ends this command; jobs of a cluster end by -time and -warning.")
     if options["models_per_job"] < 1:
         raise InputError(f"-models_per_job={options['models_per_job']} must be at least 1.")
 
@@ -194,74 +196,20 @@ def _needing_data(
     return {
         name
         for name, grid in grids.items()
-        if not _is_done(planned(name, grid), evaluated.get(name), options["sessions"])
+        if not is_done(planned(name, grid), evaluated.get(name), options["sessions"])
     }
 
 
 def _with_data(
-    grids: dict[str, list[dict[str, Any]]], needs_data: set[str], *, download: bool
+    grids: dict[str, list[dict[str, Any]]], needs_data: set[str], options: dict[str, Any]
 ) -> dict[str, list[dict[str, Any]]]:
     """The grids with their data, or the stand-ins for these where they cannot be had."""
+    stand_ins = data.REAL_STAND_INS if options["protocol"] == "full" else data.STAND_INS
+    download = not _is_looking(options)
     trained = [name for name in grids if name in needs_data and all("dataset" in p for p in grids[name])]
     points = [point for name in trained for point in grids[name]]
-    found = iter(with_available_data(points, notice=_notice, download=download))
+    found = iter(with_available_data(points, notice=_notice, download=download, stand_ins=stand_ins))
     return {name: [next(found) for _ in grid] if name in trained else grid for name, grid in grids.items()}
-
-
-def _is_done(stages: list[PlannedStage], experiment: Experiment | None, sessions: str) -> bool:
-    """Whether all stages are computed and, if an experiment is given, evaluated."""
-    if n_unfinished(stages, sessions):
-        return False
-    if experiment is None:
-        return True
-    how: dict[str, Any] = {"run_mode": "load", "cache_dir": sessions}
-    try:
-        evaluate(experiment, finished(stages, **how), **how)
-    except (dj.MissingResults, dj.RunError):
-        return False
-    return True
-
-
-def _compute(planned: PlannedStage, how: dict[str, Any], options: dict[str, Any]) -> int:
-    """Compute a stage; 0 if all went well."""
-    stage, grid = planned.stage, planned.grid
-    states = dj.status(grid, stage.compute, options["sessions"])("{*}")
-    waiting = states.waiting
-    if waiting:
-        grid = [*states.done, *states.failed, *states.running, *states.missing]
-        print(
-            f"waiting: {len(waiting)} points of stage {stage.name!r} need earlier results, which failed",
-            file=sys.stderr,
-        )
-    failed = _explained(lambda: dj.run(grid, stage.compute, batch=options["models_per_job"], **how)("{*}"))
-    return failed or (1 if waiting else 0)
-
-
-def _evaluate(name: str, experiment: Experiment, stages: list[PlannedStage], how: dict[str, Any]) -> int:
-    """Evaluate what of an experiment is computed; 0 if all went well."""
-    points = finished(stages, run_mode="load_any", cache_dir=how["cache_dir"])
-    if not points:
-        return 0
-    failed = _explained(lambda: evaluate(experiment, points, **how))
-    n_all = sum(len(planned.grid) for planned in stages)
-    if not failed and len(points) == n_all:
-        done = "trained and evaluated" if hasattr(experiment, "evaluate") else "trained"
-        print(as_invoked(f"{name}: {n_all} models {done}; draw them with make_figures.py -exp={name}"))
-    return failed
-
-
-def _explained(compute: Callable[[], object]) -> int:
-    """Run something; each failed point is explained in a line, and the others are kept.
-
-    Gives 1 for failures of the computation, which are recorded, and 2 if all that stood in the way was
-    something that the user can fix, such as a full disk.
-    """
-    try:
-        compute()
-    except dj.RunError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1 if any(failure.recorded for failure in error.failures) else 2
-    return 0
 
 
 def _notice(text: str) -> None:

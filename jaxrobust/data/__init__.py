@@ -27,6 +27,7 @@ from jaxrobust.errors import InputError, naming_extras
 
 __all__ = [
     "DATASETS",
+    "REAL_STAND_INS",
     "STAND_INS",
     "DataNotFound",
     "Dataset",
@@ -70,6 +71,9 @@ STAND_INS: Mapping[str, str] = MappingProxyType(
     }
 )
 """What serves in place of a data set that cannot be had: built in, of the same shape, with its own splits."""
+
+REAL_STAND_INS: Mapping[str, str] = MappingProxyType({"speech_commands": "arabic_speech"})
+"""Recordings of the same kind that serve in place of a data set that cannot be had."""
 
 
 def load(

@@ -1,0 +1,92 @@
+"""Compute the stages of experiments one after the other, then evaluate; failures do not stop the others."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import datajuicer as dj
+from jaxrobust.cli import on_cluster
+from jaxrobust.cli.experiments import Experiment, evaluate
+from jaxrobust.cli.time_limit import EXIT_STATUS, TimeIsUp, stopping_after
+from jaxrobust.cli.words import as_invoked
+from jaxrobust.studies.stages import PlannedStage, finished, n_unfinished
+
+
+def compute_and_evaluate(
+    stages: list[PlannedStage],
+    experiments: dict[str, Experiment],
+    plans: dict[str, list[PlannedStage]],
+    options: dict[str, Any],
+) -> int:
+    """Compute all stages and evaluate all experiments; the exit status."""
+    how = {
+        "n_threads": options["n_threads"],
+        "run_mode": "force" if options["force"] else "retry" if options["retry"] else "normal",
+        "cache_dir": options["sessions"],
+        "progress": True,
+    }
+    failed = 0
+    try:
+        with stopping_after(options["stop_after"]), on_cluster.executor(options) as executor:
+            how["executor"] = executor
+            for stage in stages:
+                failed = _compute(stage, how, options) or failed
+            for name, experiment in experiments.items():
+                failed = _evaluate(name, experiment, plans[name], how) or failed
+    except TimeIsUp:
+        return _left(stages, options)
+    return failed
+
+
+def _left(stages: list[PlannedStage], options: dict[str, Any]) -> int:
+    """Say what -stop_after left; gives the status of a command whose time was up."""
+    n_all = sum(len(planned.grid) for planned in stages)
+    n_left = n_unfinished(stages, options["sessions"])
+    left = f"{n_left} of {n_all} models are left" if n_left else "all models are there, evaluations are left"
+    print(
+        f"Stopped after {options['stop_after']} s: {left}; the same command goes on from the checkpoints.",
+        file=sys.stderr,
+    )
+    return EXIT_STATUS
+
+
+def _compute(planned: PlannedStage, how: dict[str, Any], options: dict[str, Any]) -> int:
+    """Compute a stage; 0 if all went well."""
+    stage, grid = planned.stage, planned.grid
+    states = dj.status(grid, stage.compute, options["sessions"])("{*}")
+    waiting = states.waiting
+    if waiting:
+        grid = [*states.done, *states.failed, *states.running, *states.missing]
+        print(
+            f"waiting: {len(waiting)} points of stage {stage.name!r} need earlier results, which failed",
+            file=sys.stderr,
+        )
+    failed = _explained(lambda: dj.run(grid, stage.compute, batch=options["models_per_job"], **how)("{*}"))
+    return failed or (1 if waiting else 0)
+
+
+def _evaluate(name: str, experiment: Experiment, stages: list[PlannedStage], how: dict[str, Any]) -> int:
+    """Evaluate what of an experiment is computed; 0 if all went well."""
+    points = finished(stages, run_mode="load_any", cache_dir=how["cache_dir"])
+    if not points:
+        return 0
+    failed = _explained(lambda: evaluate(experiment, points, **how))
+    n_all = sum(len(planned.grid) for planned in stages)
+    if not failed and len(points) == n_all:
+        done = "trained and evaluated" if hasattr(experiment, "evaluate") else "trained"
+        print(as_invoked(f"{name}: {n_all} models {done}; draw them with make_figures.py -exp={name}"))
+    return failed
+
+
+def _explained(compute: Callable[[], object]) -> int:
+    """Run something; each failed point is explained in a line, and the others are kept.
+
+    Gives 1 for failures of the computation, which are recorded, and 2 if all that stood in the way was
+    something that the user can fix, such as a full disk.
+    """
+    try:
+        compute()
+    except dj.RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1 if any(failure.recorded for failure in error.failures) else 2
+    return 0
