@@ -176,6 +176,11 @@ def standard_sweep(
         how: Options of ``datajuicer.run``.
     """
     points = dj.split([{"n_samples": 0, **point} for point in grid], "size", list(sizes))
+    return with_suite(points, **how)
+
+
+def with_suite(points: Sequence[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
+    """Attack trained points, each at its ``size``, with the suite ``standard``: what it finds under ``suite``."""
     return dj.run(points, standard_worst_case_accuracy, store_key="suite", **how)(
         "{*}", "{size}", n_samples="{n_samples}"
     )
