@@ -49,7 +49,7 @@ def draw_attack_suites(points: Points, folder: Path, name: str) -> list[Path]:
         Row(lambda axes, panel: draw(axes, panel.points, panel.suite), "Suite standard"),
     ]
     caption = (
-        "Test accuracy at the worst parameters found in a box of relative size ζ. Top: ten sign steps from one "
+        "Test accuracy at the worst parameters found in a box of relative size ζ. Top: ten sign steps, one "
         "start, uphill on the cross-entropy (published). Bottom: the lowest of three losses with two starts "
         "each, 20 random corners and the network itself; smaller is closer to the true worst case.\n"
         + "\n".join(f"{title.strip()}: {describe(panel.points)}" for title, panel in panels.items())

@@ -180,7 +180,7 @@ def standard_sweep(
 
 
 def with_suite(points: Sequence[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
-    """Attack trained points, each at its ``size``, with the suite ``standard``: what it finds under ``suite``."""
+    """Attack trained points, each at its ``size``, with the suite ``standard``: a ``suite`` each."""
     return dj.run(points, standard_worst_case_accuracy, store_key="suite", **how)(
         "{*}", "{size}", n_samples="{n_samples}"
     )
