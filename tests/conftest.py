@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jaxtyping import install_import_hook
 
 import datajuicer as dj
 
@@ -23,13 +22,6 @@ DATA = Path(os.environ.get("JAXROBUST_DATA", ROOT.parent / "shared" / "data"))
 # Most programs of the tests run once on tiny arrays, so that compiling them is all that takes time. Processes
 # that tests start inherit it; XLA_FLAGS= (empty) tests programs as users compile them.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-
-# Arrays of these rooms are checked against their annotations at every call, traced ones too.
-# What users call with labels and settings of their own checks these itself: verification, training, measures.
-ROOMS = ["numerics", "losses", "layers", "networks", "perturbations", "attacks", "stitching"]
-BOUNDS = ["intervals", "lipschitz", "lsnn_intervals", "margins", "propagation"]
-ROOMS += [f"certificates.{module}" for module in BOUNDS]
-install_import_hook([f"jaxrobust.{room}" for room in ROOMS], "typechecking.check")
 
 
 # --- scripts, and commands as they are typed ---

@@ -38,16 +38,7 @@ def draw_attack_suites(points: Points, folder: Path, name: str) -> list[Path]:
     """
     panels = {title: _panel(of) for title, of in panels_by_network(points).items()}
 
-    def draw(axes: Axes, points: Points, lines: Series) -> None:
-        draw_curves(axes, lines, METHOD_STYLES, categorical=True)
-        accuracy_axis(axes)
-        mark_chance(axes, points)
-        axes.set_xlabel("Attack size ζ (relative to each parameter)")
-
-    rows = [
-        Row(lambda axes, panel: draw(axes, panel.points, panel.published), "Published protocol"),
-        Row(lambda axes, panel: draw(axes, panel.points, panel.suite), "Suite standard"),
-    ]
+    rows = [Row(_draw_published, "Published protocol"), Row(_draw_suite, "Suite standard")]
     caption = (
         "Test accuracy at the worst parameters found in a box of relative size ζ. Top: ten sign steps, one "
         "start, uphill on the cross-entropy (published). Bottom: the lowest of three losses with two starts "
@@ -59,6 +50,21 @@ def draw_attack_suites(points: Points, folder: Path, name: str) -> list[Path]:
     return figure.write(
         folder, name, caption, line_numbers("Test accuracy in %: mean over networks.", tables)
     )
+
+
+def _draw_published(axes: Axes, panel: Panel) -> None:
+    _draw(axes, panel.points, panel.published)
+
+
+def _draw_suite(axes: Axes, panel: Panel) -> None:
+    _draw(axes, panel.points, panel.suite)
+    axes.set_xlabel("Attack size ζ (relative to each parameter)")
+
+
+def _draw(axes: Axes, points: Points, lines: Series) -> None:
+    draw_curves(axes, lines, METHOD_STYLES, categorical=True)
+    accuracy_axis(axes)
+    mark_chance(axes, points)
 
 
 def _panel(points: Points) -> Panel:
