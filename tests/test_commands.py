@@ -30,7 +30,7 @@ def run(*words: str, cwd: Path, status: int = 0, **environment: str) -> subproce
     return done
 
 
-@pytest.mark.parametrize("words", ["train.py -status -protocol=short", "train.py -arch=ecg_lsnn -help"])
+@pytest.mark.parametrize("words", ["train.py -exp=mismatch_experiment -status", "train.py -arch=ecg_lsnn -help"])
 def test_a_reader_who_has_seen_enough_is_no_error(words, tmp_path):
     command = [sys.executable, str(ROOT / words.split()[0]), *words.split()[1:]]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -75,7 +75,7 @@ def test_status_computes_nothing(train, tmp_path):
 
 
 def test_an_experiment_trains_evaluates_and_draws_from_numbers_alone(train, tmp_path):
-    words = ["-exp=quickstart", "-n_epochs=1,1", "-n_attack_steps=1", "-batch_size=200"]
+    words = ["-exp=quickstart", "-only=architecture=digits_mlp", "-n_epochs=1,1", "-n_attack_steps=1"]
     train(*words, "-n_threads=2", XLA_FLAGS="")  # this one computes more than it compiles
     # Figures need no weights and no data: both are gone now.
     for weights in (tmp_path / "sessions").rglob("*.safetensors"):
@@ -270,7 +270,7 @@ def test_a_diverging_training_names_step_and_settings_and_keeps_its_neighbour(tr
 
 def test_ctrl_c_keeps_a_checkpoint_and_the_same_command_goes_on(tmp_path):
     words = [sys.executable, str(ROOT / "train.py"), "-arch=ecg_lsnn", "-dataset=generated_ecg"]
-    words += ["-n_hidden=16", "-n_epochs=4,1", "-eval_step_interval=20", "-n_attack_steps=2"]
+    words += ["-n_hidden=8", "-n_epochs=2,1", "-eval_step_interval=10", "-n_attack_steps=1"]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     process = subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     metrics = wait_for(tmp_path, "metrics.jsonl", lambda path: path.read_text().count("\n") >= 1)

@@ -36,6 +36,7 @@ def run_page(name: str, tmp_path: Path, monkeypatch) -> dict:
     return names
 
 
+@pytest.mark.slow
 def test_own_data(tmp_path, monkeypatch):
     names = run_page("own_data.md", tmp_path, monkeypatch)
     assert {path.suffix for path in names["files"]} == {".png", ".pdf", ".txt", ".md", ".tex", ".csv"}

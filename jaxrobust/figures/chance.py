@@ -18,11 +18,11 @@ def mark_chance(axes: Axes, points: Points) -> None:
     axes.axhline(chance, color="0.55", linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=0.5)
     axes.annotate(
         "chance",
-        (1, chance),
+        (0, chance),
         xycoords=("axes fraction", "data"),
-        xytext=(-3, 2),
+        xytext=(3, 2),
         textcoords="offset points",
-        ha="right",
+        ha="left",
         fontsize=6.5,
         color="0.45",
     )
