@@ -40,7 +40,7 @@ def split_violins(
     accuracy_axis(axes)
     light_grid(axes, axis="y", color="0.85")
     handles = [Patch(color=colour, label=label) for colour, label in zip(colours, labels, strict=True)]
-    axes.legend(handles=handles, loc="lower left", fontsize=8, frameon=False)
+    axes.legend(handles=handles, loc="center left", fontsize=8, frameon=False)
 
 
 def _half(axes: Axes, values: np.ndarray, position: float, *, side: int, colour: str) -> None:
