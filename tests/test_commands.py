@@ -30,7 +30,7 @@ def run(*words: str, cwd: Path, status: int = 0, **environment: str) -> subproce
     return done
 
 
-@pytest.mark.parametrize("words", ["train.py -exp=mismatch_experiment -status", "train.py -arch=ecg_lsnn -help"])
+@pytest.mark.parametrize("words", ["train.py -exp=ecg_experiment -status", "train.py -arch=ecg_lsnn -help"])
 def test_a_reader_who_has_seen_enough_is_no_error(words, tmp_path):
     command = [sys.executable, str(ROOT / words.split()[0]), *words.split()[1:]]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
