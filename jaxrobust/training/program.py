@@ -201,12 +201,13 @@ def train_block(
         )
 
     steps = mapped(step, mapping)
-    state = jax.lax.fori_loop(
-        0,
-        n_steps,
-        lambda i, state: steps(state, hyperparameters, block.indices[i], block.learning_rates[i]),
-        state,
-    )
+
+    def take(i: Array, state: TrainState) -> TrainState:
+        taken = steps(state, hyperparameters, block.indices[i], block.learning_rates[i])
+        # With JAX_ENABLE_X64 settings are float64, which must not spread to sums and scores.
+        return jax.tree.map(lambda after, before: after.astype(before.dtype), taken, state)
+
+    state = jax.lax.fori_loop(0, n_steps, take, state)
     # Outside of the loop, where it costs next to nothing and leaves the compiled steps as they are.
     return mapped(_with_parameters_checked, mapping)(state)
 
