@@ -24,6 +24,18 @@ DATA = Path(os.environ.get("JAXROBUST_DATA", ROOT.parent / "shared" / "data"))
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
+MANY_MAPPINGS = 20_000  # a third of what Linux lets a process have
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_compiled_programs() -> Iterator[None]:
+    """Let go of compiled programs between modules: each maps memory, and who maps too much is aborted."""
+    yield
+    mappings = Path("/proc/self/maps")
+    if "jax" in sys.modules and mappings.exists() and mappings.read_bytes().count(b"\n") > MANY_MAPPINGS:
+        sys.modules["jax"].clear_caches()
+
+
 # --- scripts, and commands as they are typed ---
 
 
