@@ -28,6 +28,7 @@ from datajuicer.store import claims
 from datajuicer.store.disk import make_folder
 from datajuicer.store.replacing import folder_for
 from datajuicer.store.store import LOG, Store
+from datajuicer.workers import progress_file
 from datajuicer.workers.job import LINK, Job, Link
 from datajuicer.workers.shared import loads
 
@@ -216,10 +217,14 @@ def _compute_claimed(task: Task, calls: Sequence[Call], folders: Sequence[Path],
             Attempt(call, job, started, seconds, len(task.calls), task.provenance)
             for call, job in zip(calls, jobs, strict=True)
         ]
-        return [
+        results = [
             replace(keep(task.store, attempt, value), undeclared=undeclared)
             for attempt, value in zip(attempts, values, strict=True)
         ]
+        for job, result in zip(jobs, results, strict=True):
+            if with_job and result.outcome in (Outcome.DONE, Outcome.FAILED):
+                progress_file.remove(job.folder)
+        return results
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)

@@ -31,6 +31,55 @@ def distinguishing_keys(points: Sequence[Mapping[Any, Any]]) -> tuple[Any, ...]:
     return tuple(sorted(different, key=lambda key: (key not in names, -len(seen[key]))))
 
 
+def identifying_keys(points: Sequence[Mapping[Any, Any]], names: Sequence[str]) -> tuple[Any, ...]:
+    """Return few keys whose values, after a name for each point, tell the points apart.
+
+    Texts and objects come first, then the numbers with the most values; a key that tells no more points
+    apart than those before it is left out, and a constant is never among them. `a.b` is an entry of a point
+    in `a`.
+    """
+    points = [_flat(point) for point in points]
+    values: dict[Any, set[str]] = {}
+    words: set[Any] = set()
+    for point in points:
+        for key, value in point.items():
+            text = _shown(value)
+            if isinstance(value, str) or text == type(value).__name__:
+                words.add(key)
+            if key in words or len(text) <= MAX_TYPED:
+                values.setdefault(key, set()).add(text)
+    different = [key for key, texts in reversed(values.items()) if len(texts) > 1]
+    chosen: list[Any] = []
+    labels: list[tuple[str, ...]] = [(name,) for name in names]
+    for key in sorted(different, key=lambda key: (key not in words, -len(values[key]))):
+        longer = [(*label, _shown(point.get(key))) for label, point in zip(labels, points, strict=True)]
+        if len(set(longer)) > len(set(labels)):
+            labels = longer
+            chosen.append(key)
+    return tuple(chosen)
+
+
+def identifying_label(point: Mapping[Any, Any], keys: Sequence[Any], limit: int = 80) -> str:
+    """Return a point's values under `identifying_keys` in one short line; nothing if there are no keys."""
+    point = _flat(point)
+    text = ", ".join(f"{key}={_shown(point[key])}" for key in keys if key in point)
+    return text if len(text) <= limit else text[:limit].rpartition(",")[0] + ", …"
+
+
+def _flat(point: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return a point with the entries of points that it holds, such as its parents."""
+    flat: dict[Any, Any] = {}
+    for key, value in point.items():
+        flat |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, Mapping) else {key: value}
+    return flat
+
+
+def _shown(value: Any) -> str:
+    """Return a plain value as text, anything else by its type."""
+    text = _plain_text(value)
+    return type(value).__name__ if text is None else text
+
+
 def short_label(point: Mapping[Any, Any], limit: int = 100, keys: Sequence[Any] = ()) -> str:
     """Return a point in one short line: its plain values, or only those under `keys` if it has any.
 

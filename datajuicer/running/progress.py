@@ -1,17 +1,19 @@
-"""What a person sees while a run computes: live lines on a terminal, plain lines elsewhere, or nothing."""
+"""What a person sees of a run: a bar in a notebook, live lines on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import threading
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from datajuicer.running.board import Board, duration
 
 PLAIN_EVERY = 30.0  # seconds before the first line about points that take long; twice as many before the next
 PLAIN_LINES = 20  # lines of a run about points that are through
 PLAIN_FAILED = 10  # and further ones about points that are not done, such as failed ones
+NOTEBOOK_EVERY = 0.5  # seconds between two drawings in a notebook
 
 
 class Progress(Protocol):
@@ -42,71 +44,6 @@ class Silent:
         """Nothing to end."""
 
 
-@dataclass
-class _Line:
-    """What one worker does."""
-
-    since: float
-    what: str = ""
-    keys: set[str] = field(default_factory=set)  # what is not through yet
-    done: int = 0
-    total: int = 0
-    text: str = ""
-
-    def left(self) -> str:
-        if not self.done or not self.total:
-            return ""
-        return duration((time.monotonic() - self.since) * (self.total - self.done) / self.done)
-
-
-class Board:
-    """The state of a run: one line a worker, and totals."""
-
-    def __init__(self, total: int, names: dict[str, str]):
-        self.total = total
-        self.names = names
-        self.lines: dict[int, _Line] = {}
-        self.counts: dict[str, int] = {}
-        self.start = time.monotonic()
-        self.lock = threading.Lock()
-
-    def event(self, worker: int, kind: str, *content: Any) -> _Line:
-        """Take in what a worker said."""
-        now = time.monotonic()
-        with self.lock:
-            if kind == "started":
-                name, keys = str(content[0]), content[1]
-                what = (
-                    self.names.get(keys[0], name) if len(keys) == 1 else f"{name}, {len(keys)} points at once"
-                )
-                self.lines[worker] = _Line(now, what, set(keys))
-            line = self.lines.setdefault(worker, _Line(now))
-            if kind == "progress":
-                _, line.done, line.total, line.text = content
-            return line
-
-    def finished(self, key: str, status: str) -> None:
-        """Count a point that is through; a worker with nothing left has no line."""
-        with self.lock:
-            for worker, line in list(self.lines.items()):
-                line.keys.discard(key)
-                if not line.keys:
-                    del self.lines[worker]
-            self.counts[status] = self.counts.get(status, 0) + 1
-
-    def summary(self) -> str:
-        """The totals in one line."""
-        through = sum(self.counts.values())
-        said = ", ".join(
-            f"{count} {status}" for status, count in sorted(self.counts.items()) if status != "done"
-        )
-        spent = time.monotonic() - self.start
-        left = (
-            f", {duration(spent * (self.total - through) / through)} left" if 0 < through < self.total else ""
-        )
-        return f"{through}/{self.total}{' (' + said + ')' if said else ''} in {duration(spent)}{left}"
-
-
 class Plain:
     """At most `PLAIN_LINES` lines about points that are through, `PLAIN_FAILED` more about those that failed.
 
@@ -133,7 +70,7 @@ class Plain:
     def finished(self, key: str, what: str, status: str) -> None:
         """Say that a point is through, if it is one of those that are told."""
         self.board.finished(key, status)
-        through, total = sum(self.board.counts.values()), self.board.total
+        through, total = self.board.through, self.board.total
         is_told = through == total or through * PLAIN_LINES // total > self.told * PLAIN_LINES // total
         if status != "done" and not is_told:
             self.failed += 1
@@ -205,23 +142,83 @@ class Live:
             self.live.console.print(self.board.summary(), highlight=False)
 
 
-def make_progress(wanted: bool | None, points: Iterable[tuple[str, str]]) -> Progress:
+class Notebook:
+    """One bar below the cell, drawn over again; it stays when the run is over."""
+
+    def __init__(self, board: Board):
+        self.board = board
+        self.handle: Any = None
+        self.drawn = time.monotonic()
+        self.lock = threading.Lock()
+
+    def event(self, worker: int, kind: str, *content: Any) -> None:
+        """Draw the bar, now and then."""
+        self.board.event(worker, kind, *content)
+        self._draw_sometimes()
+
+    def finished(self, key: str, what: str, status: str) -> None:
+        """Count it."""
+        self.board.finished(key, status)
+        self._draw_sometimes()
+
+    def close(self) -> None:
+        """Draw the bar as it stays."""
+        if self.handle is not None:
+            self._draw()
+
+    def _draw_sometimes(self) -> None:
+        if time.monotonic() - self.drawn > NOTEBOOK_EVERY:
+            self._draw()
+
+    def _draw(self) -> None:
+        from IPython.display import HTML, display  # pyright: ignore[reportMissingImports]
+
+        with self.lock:
+            self.drawn = time.monotonic()
+            bar = HTML(self.html())
+            if self.handle is None:
+                self.handle = display(bar, display_id=True)
+            else:
+                self.handle.update(bar)
+
+    def html(self) -> str:
+        """The bar and the totals, and what a lone worker does."""
+        from html import escape
+
+        with self.board.lock:
+            lines = [f"{line.what} {line.text}".strip() for line in self.board.lines.values()]
+            text = " · ".join([self.board.summary(), *lines[:1]])
+            value = self.board.through + sum(line.share() for line in self.board.lines.values())
+        return (
+            f'<progress value="{value:.3f}" max="{self.board.total}" style="width: 20em"></progress> '
+            f"{escape(text)}"
+        )
+
+
+class Told(NamedTuple):
+    """A point as the display shows it: its key, its label, and the kind that shares its duration."""
+
+    key: str
+    label: str
+    kind: str
+
+
+def make_progress(wanted: bool | None, points: Sequence[Told], n_workers: int = 1) -> Progress:
     """The display that fits: `wanted` False is silent, None and True choose by whether a person watches."""
-    names = dict(points)
-    if wanted is False or not names:
+    if wanted is False or not points:
         return Silent()
-    board = Board(len(names), names)
+    names = {point.key: point.label for point in points}
+    board = Board(len(names), names, {point.key: point.kind for point in points}, n_workers)
+    if in_notebook():
+        return Notebook(board)
     return Live(board) if sys.stderr.isatty() else Plain(board)
 
 
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    seconds = round(seconds)
-    if seconds < 100:
-        return f"{seconds} s"
-    if seconds < 5400:
-        return f"{seconds // 60} min {seconds % 60:02d} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
 
 
 def _say(line: str) -> None:

@@ -23,10 +23,10 @@ from datajuicer.running.circumstances import circumstances
 from datajuicer.running.code.provenance import Code, Codes
 from datajuicer.running.compute import Task, compute, compute_pickled, record_death
 from datajuicer.running.describe import with_description
-from datajuicer.running.messages import distinguishing_keys, short_label
+from datajuicer.running.messages import identifying_keys, identifying_label
 from datajuicer.running.options import RunOptions
 from datajuicer.running.plan import Call, batches
-from datajuicer.running.progress import Progress, make_progress
+from datajuicer.running.progress import Progress, Silent, Told, in_notebook, make_progress
 from datajuicer.running.results import Outcome, Result
 from datajuicer.running.stop import Stop
 from datajuicer.store import claims
@@ -53,9 +53,11 @@ def compute_all(
         for name in {call.name for call in calls if getattr(call.function, "loader", None) == "pickle"}:
             check_ours(keep.root, keep.root)
             check_ours(keep.root / name, keep.root)
-    names = distinguishing_keys([call.point for call in calls])
-    labels = [f"{call.name} {short_label(call.point, 80, names)}".strip() for call in calls]
-    display = make_progress(_shows_progress(options), zip([c.id for c in calls], labels, strict=True))
+    names = [call.name for call in calls]
+    points = [call.point for call in calls]
+    keys_shown = identifying_keys(points, names)
+    labels = [f"{call.name} {identifying_label(call.point, keys_shown)}".strip() for call in calls]
+    display = _display(calls, labels, options)
     stop = Stop()
     executor = options.executor or _make_executor(len(calls), options, display, stop)
     schedule = _Schedule(keep, calls, labels, options, executor, display, stop)
@@ -76,9 +78,27 @@ def compute_all(
         raise schedule.interrupted()
 
 
+def _display(calls: Sequence[Call], labels: Sequence[str], options: RunOptions) -> Progress:
+    wanted = _shows_progress(options)
+    if wanted is False:
+        return Silent()
+    told = [Told(call.id, label, _kind(call)) for call, label in zip(calls, labels, strict=True)]
+    # how many workers another executor has is not known: its points are seen as they come
+    return make_progress(wanted, told, 1 if options.executor is not None else options.n_threads)
+
+
+def _kind(call: Call) -> str:
+    """What calls have in common whose times say something of each other: function and program."""
+    try:
+        return call.batch_id() or call.name
+    except Exception:  # raised again, and reported, where the call is made
+        return call.name
+
+
 def _shows_progress(options: RunOptions) -> bool | None:
     """In one process and without a terminal the functions' own output is progress enough."""
-    is_watched = sys.stderr.isatty() or options.executor is not None or options.n_threads > 1
+    is_watched = sys.stderr.isatty() or in_notebook()
+    is_watched = is_watched or options.executor is not None or options.n_threads > 1
     return options.progress if is_watched or options.progress else False
 
 

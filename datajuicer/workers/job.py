@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
@@ -13,6 +15,7 @@ from datajuicer.errors import UsageError
 from datajuicer.store.disk import sync_file, sync_folder
 from datajuicer.store.reading import file_digest
 from datajuicer.store.values import Artifact
+from datajuicer.workers import progress_file
 
 
 def _silent(key: str, done: int, total: int, text: str) -> None:
@@ -58,6 +61,8 @@ class Job:
     folder: Path
     link: Link = field(default=Link(), repr=False)
     facts: dict[str, Any] = field(default_factory=dict, repr=False)
+    # when progress was last written into the folder
+    _written: list[float] = field(default_factory=lambda: [time.monotonic()], repr=False, compare=False)
 
     @classmethod
     def local(cls, folder: str | Path, key: str = "local") -> Job:
@@ -66,11 +71,15 @@ class Job:
         """
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        return cls(key, path)
+        return cls(key, path, _written=[math.inf])
 
     def progress(self, done: int, total: int, text: str = "") -> None:
         """Report that `done` of `total` steps are behind us; cheap enough for every step."""
         self.link.progress(self.key, done, total, text)
+        now = time.monotonic()
+        if now - self._written[0] > progress_file.EVERY:
+            self._written[0] = now
+            progress_file.write(self.folder, progress_file.Progress(done, total, text))
 
     def stop_requested(self) -> bool:
         """Whether to write a checkpoint and raise `Interrupted` now: after the first Ctrl-C or SIGTERM."""

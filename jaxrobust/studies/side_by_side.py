@@ -77,6 +77,7 @@ def train_as_jobs(
                 device=jax.devices()[0].device_kind,
                 models_in_program=len(program),
             )
+        _report(of_program, 0, 0, "compiling …")
         try:
             trained = train(
                 list(program.values()),
@@ -93,6 +94,11 @@ def train_as_jobs(
         if isinstance(result, Trained):
             (job.folder / CHECKPOINT).unlink(missing_ok=True)
     return ordered
+
+
+def preparing(jobs: Sequence[dj.Job]) -> None:
+    """Report that jobs wait for their data, which may be downloaded and prepared now."""
+    _report(jobs, 0, 0, "preparing data …")
 
 
 def _report(jobs: Sequence[dj.Job], done: int, total: int, text: str) -> None:

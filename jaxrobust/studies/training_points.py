@@ -26,7 +26,15 @@ from jaxrobust.data.dataset import Dataset
 from jaxrobust.errors import InputError
 from jaxrobust.networks.network import Network, Variables
 from jaxrobust.registry import ensure_trees
-from jaxrobust.studies.side_by_side import KEPT, OPTIMIZER, PARAMETERS, dataset_of, only, train_side_by_side
+from jaxrobust.studies.side_by_side import (
+    KEPT,
+    OPTIMIZER,
+    PARAMETERS,
+    dataset_of,
+    only,
+    preparing,
+    train_side_by_side,
+)
 from jaxrobust.studies.sources import LOOP, WITHIN, reader_of
 from jaxrobust.training.augmentation import Augmentation
 from jaxrobust.training.checkpoints import load_tree
@@ -229,6 +237,7 @@ def train_together(model: list[dict[str, Any]], job: list[dj.Job]) -> list[dict[
     """Train typed points of one program side by side; see ``train``."""
     for point in model:
         check_point(point)
+    preparing(job)
     dataset = dataset_of(model[0])
     network = network_of(model[0], dataset)
     trainings = [

@@ -10,9 +10,10 @@ import time
 import pytest
 
 import datajuicer as dj
+from datajuicer.running.board import Board
 from datajuicer.running.keep import MAX_ERROR, MAX_TRACEBACK
 from datajuicer.running.messages import short_label
-from datajuicer.running.progress import PLAIN_FAILED, PLAIN_LINES, Board, Plain
+from datajuicer.running.progress import PLAIN_FAILED, PLAIN_LINES, Plain
 
 
 def fit(width, lam, seed):

@@ -20,7 +20,7 @@ from jaxrobust.studies.parameter_noise.recipes import (
     optimizer_of,
     schedule_of,
 )
-from jaxrobust.studies.side_by_side import dataset_of, only, train_side_by_side
+from jaxrobust.studies.side_by_side import dataset_of, only, preparing, train_side_by_side
 from jaxrobust.studies.sources import WITHIN, training_code
 from jaxrobust.training.augmentation import augmentation_named
 from jaxrobust.training.training import Training, program_structure
@@ -146,6 +146,7 @@ class NetworkFamily:
         """
         for point in model:
             self.check(point)
+        preparing(job)
         dataset = dataset_of(model[0])
         network = self.network(model[0], dataset)
         trainings = [
