@@ -4,13 +4,21 @@ BIN := .venv/bin
 
 .PHONY: demo docs test test-slow test-cluster lint clean benchmarks
 
-.venv/installed: pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+# What running needs, for `make demo`; pip says what it fetches.
+.venv/demo: pyproject.toml
+	@echo "installing into .venv (a minute or two) …"
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[demo]'
 	touch $@
 
-demo: .venv/installed
+# The tools and libraries of the tests as well.
+.venv/installed: pyproject.toml
+	@echo "installing into .venv, with the tools of the tests (a few minutes) …"
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+demo: .venv/demo
 	$(BIN)/python train.py -exp=quickstart -n_threads=2
 	$(BIN)/python make_figures.py -exp=quickstart
 
