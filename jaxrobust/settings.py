@@ -75,12 +75,20 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def check_names(given: Iterable[str], known: Iterable[str], of: str) -> None:
-    """Raise ``InputError`` for a setting that ``of`` does not have."""
+def no_such(kind: str, name: object, names: Iterable[str]) -> str:
+    """The sentences for a name that does not exist: what is close to it, or all names if nothing is."""
+    names = list(names)
+    if hint := nearest(str(name), names):
+        return f"There is no {kind} {name!r}.{hint}"
+    return f"There is no {kind} {name!r}; there are {', '.join(names) or 'none'}."
+
+
+def check_names(given: Iterable[str], known: Iterable[str], of: str, near: Iterable[str] = ()) -> None:
+    """Raise ``InputError`` for a setting that ``of`` does not have; ``near`` are other names for the hint."""
     known = list(known)
     for name in given:
         if name not in known:
-            raise InputError(f"{of} has no setting {name!r}.{nearest(name, known)}")
+            raise InputError(f"{of} has no setting {name!r}.{nearest(name, [*known, *near])}")
 
 
 def check_spelling(given: Iterable[str], known: Iterable[str], of: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxrobust.cli import figures, train
+from jaxrobust.cli import drawing, figures, train
 from jaxrobust.cli.experiments import load_experiments
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +33,8 @@ def test_a_broken_experiment_does_not_stop_the_others(step, monkeypatch, tmp_pat
             raise SyntaxError("a bug")
         return {"broken": broken(step)}
 
-    monkeypatch.setattr(figures, "load_experiments", load)
+    monkeypatch.setattr(drawing, "load_experiments", load)
+    monkeypatch.setattr(figures, "check_experiments", lambda names, folder: names)
     assert figures.main(["-exp=broken,ecg_experiment", SHIPPED, f"-figures={tmp_path}"], EXPERIMENTS) == 1
     said = capsys.readouterr()
     assert "error: broken: this is a bug of the experiment" in said.err
@@ -53,6 +54,17 @@ def test_what_is_missing_is_one_line_with_the_command_that_computes_it(tmp_path,
     assert [line.split(":")[1].strip() for line in lines] == ["mismatch_experiment", "quickstart"]
     assert all(line.startswith("missing: ") for line in lines)
     assert lines[0].endswith(f"python train.py -exp=mismatch_experiment -sessions={tmp_path}")
+
+
+def test_what_has_no_results_yet_is_no_failure_if_nobody_asked_for_it(monkeypatch, tmp_path, capsys):
+    """As in a fresh clone, where some experiments ship without results."""
+    some = {name: EXPERIMENTS / "parameter_noise" / f"{name}.py" for name in ("ecg_experiment", "quickstart")}
+    monkeypatch.setattr(figures, "check_experiments", lambda names, folder: some)
+    assert figures.main([SHIPPED, f"-figures={tmp_path}"], EXPERIMENTS) == 0
+    said = capsys.readouterr()
+    assert "without all their results yet: quickstart; python train.py -exp=quickstart" in said.out
+    assert "1 of 2 experiments drawn" in said.out
+    assert said.err == ""
 
 
 def test_the_command_names_the_protocol_that_was_begun(tmp_path, capsys):

@@ -2,15 +2,26 @@
 
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
+from jaxrobust.attacks.parameter_attack import Norm
+from jaxrobust.attacks.robust_loss import BOUNDARY_LOSSES
 from jaxrobust.errors import InputError
+from jaxrobust.layers.dropout import DropoutMask
+from jaxrobust.networks.cnn import Normalization
+from jaxrobust.networks.lsnn import NEURON_PARAMETERS, Precision
+from jaxrobust.networks.mlp import Start
+from jaxrobust.perturbations.mismatch import NOISE_MODES
 from jaxrobust.settings import Finite, OneOf, Setting, check_values
 from jaxrobust.studies.parameter_noise.catalogue import FAMILIES, digits_mlp, ecg_lsnn, family_named
+from jaxrobust.studies.parameter_noise.family_words import FAMILY_WORDS
 from jaxrobust.studies.parameter_noise.flat_words import configured
 from jaxrobust.studies.parameter_noise.recipes import method_of
+from jaxrobust.training.augmentation import AUGMENTATIONS
 from jaxrobust.training.methods import AdversarialWeights, FiringRates, GradientDifference
+from jaxrobust.training.optimizers import OPTIMIZERS
 
 
 @pytest.fixture(autouse=True)
@@ -158,3 +169,27 @@ def test_limits_and_choices_read_as_a_sentence():
     assert 1.0 not in Finite(above=0, below=1)
     assert str(OneOf(("a", "b"))) == "one of a, b"
     assert str(OneOf((0,), ", as there is nothing else")) == "0, as there is nothing else"
+
+
+def test_words_are_spelt_out_as_the_library_has_them():
+    """The settings import no JAX, so they repeat the names of losses, optimizers, noises and so on."""
+    known = {
+        "optimizer": OPTIMIZERS,
+        "boundary_loss": BOUNDARY_LOSSES,
+        "p_norm": get_args(Norm),
+        "augmentation": AUGMENTATIONS,
+        "noisy_forward_mode": NOISE_MODES,
+        "dropout_mask": get_args(DropoutMask),
+        "neuron_parameters": NEURON_PARAMETERS,
+        "precision": get_args(Precision),
+        "start": get_args(Start),
+        "normalisation": get_args(Normalization),
+    }
+    seen = set()
+    for family in FAMILIES.values():
+        for name, setting in family.settings.items():
+            if isinstance(setting.allowed, OneOf) and name != "dropout_prob":
+                assert setting.allowed.values == tuple(known[name]), name
+                seen.add(name)
+    assert seen == set(known)
+    assert list(FAMILY_WORDS) == list(FAMILIES)

@@ -36,9 +36,9 @@ def test_new_train_and_figures_outside_of_the_repository(tmp_path):
     (packages / "libraries.pth").write_text("\n".join(there))
     assert str(packages) in run("own/bin/python", "-c", "import jaxrobust; print(jaxrobust.__file__)")
     assert "jaxrobust train -exp=mine" in run("own/bin/jaxrobust", "new", "mine")
-    assert "2 models trained and evaluated; draw them with jaxrobust figures -exp=mine" in run(
-        "own/bin/jaxrobust", "train", "-exp=mine", "-n_threads=2", "-schedule.n_epochs=2"
-    )
+    said = run("own/bin/jaxrobust", "train", "-exp=mine", "-n_threads=2", "-schedule.n_epochs=2")
+    assert "mine: 2 models trained and evaluated" in said
+    assert "next: jaxrobust figures -exp=mine -schedule.n_epochs=2" in said
     said = run("own/bin/jaxrobust", "figures", "-exp=mine", "-schedule.n_epochs=2")
     assert "1 of 1 experiments drawn" in said
     assert (tmp_path / "figures" / "mine.png").stat().st_size > 10_000

@@ -7,8 +7,9 @@ from typing import Any
 import datajuicer as dj
 from jaxrobust.cli import on_cluster
 from jaxrobust.cli.experiments import Experiment, evaluate
+from jaxrobust.cli.outcome import say_outcome
 from jaxrobust.cli.time_limit import EXIT_STATUS, TimeIsUp, stopping_after
-from jaxrobust.cli.words import as_invoked
+from jaxrobust.cli.words import Words
 from jaxrobust.studies.stages import PlannedStage, finished, n_unfinished
 
 
@@ -16,9 +17,10 @@ def compute_and_evaluate(
     stages: list[PlannedStage],
     experiments: dict[str, Experiment],
     plans: dict[str, list[PlannedStage]],
-    options: dict[str, Any],
+    words: Words,
 ) -> int:
-    """Compute all stages and evaluate all experiments; the exit status."""
+    """Compute all stages, evaluate all experiments and say what came of them; the exit status."""
+    options = words.options
     how = {
         "n_threads": options["n_threads"],
         "run_mode": "force" if options["force"] else "retry" if options["retry"] else "normal",
@@ -31,8 +33,8 @@ def compute_and_evaluate(
             how["executor"] = executor
             for stage in stages:
                 failed = _compute(stage, how, options) or failed
-            for name, experiment in experiments.items():
-                failed = _evaluate(name, experiment, plans[name], how) or failed
+            for name, its_stages in plans.items():
+                failed = _evaluate(name, experiments.get(name), its_stages, how, words) or failed
     except TimeIsUp:
         return _left(stages, options)
     return failed
@@ -65,16 +67,21 @@ def _compute(planned: PlannedStage, how: dict[str, Any], options: dict[str, Any]
     return failed or (1 if waiting else 0)
 
 
-def _evaluate(name: str, experiment: Experiment, stages: list[PlannedStage], how: dict[str, Any]) -> int:
-    """Evaluate what of an experiment is computed; 0 if all went well."""
+def _evaluate(
+    name: str,
+    experiment: Experiment | None,
+    stages: list[PlannedStage],
+    how: dict[str, Any],
+    words: Words,
+) -> int:
+    """Evaluate what of an experiment is computed, and say what came of it; 0 if all went well."""
     points = finished(stages, run_mode="load_any", cache_dir=how["cache_dir"])
     if not points:
         return 0
-    failed = _explained(lambda: evaluate(experiment, points, **how))
+    failed = 0 if experiment is None else _explained(lambda: evaluate(experiment, points, **how))
     n_all = sum(len(planned.grid) for planned in stages)
     if not failed and len(points) == n_all:
-        done = "trained and evaluated" if hasattr(experiment, "evaluate") else "trained"
-        print(as_invoked(f"{name}: {n_all} models {done}; draw them with make_figures.py -exp={name}"))
+        say_outcome(name, experiment, points, words)
     return failed
 
 

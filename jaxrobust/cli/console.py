@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jaxrobust.cli.words import Option, columns, exit_with, read_words
 from jaxrobust.errors import InputError
+from jaxrobust.settings import no_such
 
 USAGE = """\
 jaxrobust train …      train what is missing: experiments, or one model with -arch=name
@@ -15,6 +16,7 @@ jaxrobust new name     write an experiment to start from
 jaxrobust list         experiments, networks, data sets, methods
 jaxrobust train --help shows the options of a command
 """
+COMMANDS = ("train", "figures", "new", "list", "completion")
 NEW = {
     "experiments": Option("experiments", "folder of the experiments"),
     "help": Option(False, "this text"),
@@ -82,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
     if command in ("-h", "-help", "--help", "help"):
         print(f"{__doc__}\n\n{USAGE}", end="")
         return 0
-    print(f"error: There is no command {command!r}; there are train, figures, new and list.", file=sys.stderr)
+    print(f"error: {no_such('command', command, COMMANDS)}", file=sys.stderr)
     return 2
 
 
@@ -117,7 +119,7 @@ def show(words: Sequence[str]) -> int:
         InputError: A word that is no option, or a file that cannot be imported.
     """
     from jaxrobust import data
-    from jaxrobust.cli.experiments import experiment_files
+    from jaxrobust.cli.folder import experiment_files
     from jaxrobust.cli.imports import import_files
     from jaxrobust.data.own import registry
     from jaxrobust.networks.own.registry import registered

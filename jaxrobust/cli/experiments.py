@@ -11,6 +11,7 @@ from typing import Any
 
 import datajuicer as dj
 from jaxrobust.cli.chosen_points import only
+from jaxrobust.cli.folder import FOLDER, check_experiments
 from jaxrobust.errors import InputError
 from jaxrobust.settings import nearest
 from jaxrobust.studies import typed_words
@@ -18,8 +19,6 @@ from jaxrobust.studies.own_points import identified
 from jaxrobust.studies.parameter_noise import flat_words
 from jaxrobust.studies.parameter_noise.protocols import PUBLISHED, Protocol
 from jaxrobust.studies.stages import PlannedStage, Stage, finished, n_unfinished, plan_stages, stages_of
-
-FOLDER = Path("experiments")  # in the working directory, unless a script names the one beside it
 
 
 class BrokenExperiment(InputError):
@@ -162,38 +161,6 @@ def described(point: Mapping[str, Any]) -> str:
     return fill(" ".join(typed_words.words_of(point)), 200, max_lines=1, placeholder=" …")
 
 
-def chosen_folder(options: Mapping[str, Any], folder: Path) -> Path:
-    """The folder of experiments that -experiments names, else the given one.
-
-    Raises:
-        InputError: There is no such folder.
-    """
-    if not options["experiments"]:
-        return folder
-    chosen = Path(options["experiments"]).expanduser()
-    if not chosen.is_dir():
-        raise InputError(f"-experiments={chosen}: there is no such folder.")
-    return chosen
-
-
-def experiment_files(folder: Path = FOLDER) -> dict[str, Path]:
-    """The experiments in a folder and in the folders of studies within it, by name.
-
-    Raises:
-        InputError: Two studies have an experiment of the same name.
-    """
-    found: dict[str, Path] = {}
-    for path in sorted([*folder.glob("*.py"), *folder.glob("*/*.py")], key=lambda path: path.stem):
-        if path.stem.startswith("_"):
-            continue
-        if path.stem in found:
-            raise InputError(
-                f"{found[path.stem]} and {path} have the same name, by which experiments are found."
-            )
-        found[path.stem] = path
-    return found
-
-
 def load_experiments(names: Sequence[str], folder: Path = FOLDER) -> dict[str, Experiment]:
     """Import the named experiments, or all.
 
@@ -202,17 +169,13 @@ def load_experiments(names: Sequence[str], folder: Path = FOLDER) -> dict[str, E
         BrokenExperiment: Its file cannot be imported, or holds no class of its name.
     """
     folder = folder.absolute()
-    files = experiment_files(folder)
-    for name in names:
-        if name not in files:
-            there = ", ".join(files) or f"none in {folder}"
-            raise InputError(f"There is no experiment {name!r}; there are {there}.{nearest(name, files)}")
+    files = check_experiments(names, folder)
     # Worker processes import experiments by name too, so the folder has to lie on the path they inherit.
     if str(folder.parent) not in sys.path:
         sys.path.insert(0, str(folder.parent))
     experiments = {}
-    for name in names or files:
-        shown = files[name].relative_to(folder.parent)
+    for name, path in files.items():
+        shown = path.relative_to(folder.parent)
         try:
             module = importlib.import_module(".".join(shown.with_suffix("").parts))
         except InputError as error:

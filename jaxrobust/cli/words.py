@@ -13,6 +13,7 @@ from jaxrobust.settings import as_text, from_text
 
 # Other names of words.
 ALIASES = {"data_dir": "data_folder"}
+PROTOCOLS = ("published", "full", "short")  # of every experiment; others are its own
 
 
 class Option(NamedTuple):
@@ -95,6 +96,11 @@ def _options_and_values(argv: Sequence[str]) -> list[tuple[str, list[str]]]:
 def describe_options(options: Mapping[str, Option]) -> str:
     """A line for each option."""
     return columns((_with_default(name, option.default), option.help) for name, option in options.items())
+
+
+def describe_settings(about: str, rows: Iterable[tuple[str, str]]) -> str:
+    """What -arch=name --help prints: the network, and each setting with its meaning."""
+    return f"{about}\n\nSettings and their defaults:\n{columns(rows)}"
 
 
 def _with_default(name: str, default: Any) -> str:

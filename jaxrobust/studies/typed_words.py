@@ -14,7 +14,7 @@ import datajuicer as dj
 from jaxrobust import data
 from jaxrobust.errors import InputError
 from jaxrobust.networks.own.registry import OwnNetwork
-from jaxrobust.settings import as_text, from_text, nearest
+from jaxrobust.settings import as_text, from_text, nearest, no_such
 from jaxrobust.studies.named import named_in_place_of
 
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -64,9 +64,7 @@ def _changed(point: dict[str, Any], word: str, text: str) -> dict[str, Any] | _N
     name, _, rest = word.partition(".")
     if name not in point or isinstance(point[name], dj.Cachable | dj.Parent):
         known = [key for key, value in point.items() if not isinstance(value, dj.Cachable | dj.Parent)]
-        return _NoSuchSetting(
-            f"There is no setting {name!r}; there are {', '.join(known)}.{nearest(name, known)}"
-        )
+        return _NoSuchSetting(no_such("setting", name, known))
     try:
         return {**point, name: _set(point[name], rest, word, text, type(point[name]))}
     except _NoSuchSetting as error:

@@ -31,14 +31,15 @@ def test_the_published_class_trains_and_draws(typed, tmp_path):
     (tmp_path / "experiments" / "published.py").write_text(PUBLISHED)
     (tmp_path / "sessions").mkdir()
     assert "missing: published: 2 of 2 points" in typed("make_figures.py", "-exp=published", status=1).err
-    assert "published: 2 models trained; draw them" in typed("train.py", "-exp=published").out
+    said = typed("train.py", "-exp=published").out
+    assert "published: 2 models trained\n  next: python make_figures.py -exp=published" in said
     assert "1 of 1 experiments drawn" in typed("make_figures.py", "-exp=published").out
     assert (tmp_path / "drawn").read_text() == "2"
 
 
 @pytest.mark.parametrize("chained", [False, True])
 def test_the_page(chained, typed, tmp_path):
-    stitching, rounds = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    _, _, stitching, rounds = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     typed("train.py", "-exp=pairs", "-status")
     code = stitching + (f"{rounds}\nstitching.stages = stages\n" if chained else "")
     (tmp_path / "experiments" / "stitching.py").write_text(code)

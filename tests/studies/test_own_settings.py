@@ -260,7 +260,7 @@ def test_the_console_script(tmp_path, capsys):
     evaluated = [{**point, "level": 0.2, "accuracies": [0.5, 0.6]} for point in first.train_grid()]
     assert first.visualize(evaluated, tmp_path)[0].name == "first.png"
     assert console.main(["trian"]) == 2
-    assert "there are train, figures, new and list" in capsys.readouterr().err
+    assert "There is no command 'trian'. Did you mean 'train'?" in capsys.readouterr().err
     assert console.main(["train", "-experiments=/nowhere", "-status"]) == 2
     assert "there is no such folder" in capsys.readouterr().err
 

@@ -25,7 +25,7 @@ def test_a_chain_is_trained_and_drawn(typed, tmp_path):
 
 def test_points_with_two_parents_are_trained_and_drawn_without_evaluate(typed, tmp_path):
     assert typed("train.py", "-exp=pairs", "-status").out.startswith(f"{COUNTS}, 2 waiting")
-    assert "pairs: 4 models trained;" in typed("train.py", "-exp=pairs").out
+    assert "pairs: 4 models trained\n" in typed("train.py", "-exp=pairs").out
     typed("make_figures.py", "-exp=pairs")
     rows = json.loads((tmp_path / "figures" / "pairs.json").read_text())
     assert rows == [[0, 1, 2, 8], [1, 0, 2, 8]]

@@ -6,7 +6,7 @@ from typing import Any
 import datajuicer as dj
 from jaxrobust import data
 from jaxrobust.settings import as_text, check_names, from_text
-from jaxrobust.studies.parameter_noise.catalogue import family_named, family_of
+from jaxrobust.studies.parameter_noise.catalogue import family_of
 
 
 def configured(grid: list[dict[str, Any]], settings: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -43,14 +43,3 @@ def described(point: Mapping[str, Any]) -> str:
         if point[name] != setting.default
     ]
     return " ".join([f"-arch={family.name}", *changed])
-
-
-def settings_of(name: str) -> tuple[str, list[tuple[str, str]]]:
-    """What a network family is, and each setting as ``(-name=default, meaning)``.
-
-    Raises:
-        InputError: There is no family of that name.
-    """
-    family = family_named(name)
-    rows = [(f"-{key}={as_text(setting.default)}", setting.help) for key, setting in family.settings.items()]
-    return f"{family.name}: {family.about}", rows

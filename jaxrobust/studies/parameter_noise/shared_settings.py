@@ -1,15 +1,10 @@
-"""Settings that many architectures share, with the names and defaults of the published code."""
+"""Settings that many architectures share, with the names and defaults of the published code.
 
-from typing import get_args
+The words that a setting may have are spelt out, so that reading a command line imports no JAX; a test
+compares them with what the library has (tests/test_settings.py).
+"""
 
-from jaxrobust.attacks.parameter_attack import Norm
-from jaxrobust.attacks.robust_loss import BOUNDARY_LOSSES
-from jaxrobust.layers.dropout import DropoutMask
-from jaxrobust.networks.lsnn import NEURON_PARAMETERS, Precision
-from jaxrobust.perturbations.mismatch import NOISE_MODES
 from jaxrobust.settings import Finite, OneOf, Setting
-from jaxrobust.training.augmentation import AUGMENTATIONS
-from jaxrobust.training.optimizers import OPTIMIZERS
 
 COUNT = Finite(at_least=1)
 POSITIVE = Finite(above=0)
@@ -18,18 +13,22 @@ TRAINING = {
     "seed": Setting(0, "seed of the parameters, the order of the data and all random draws"),
     "batch_size": Setting(100, "samples a training step", allowed=COUNT),
     "optimizer": Setting(
-        "adam", "adam, sgd, nesterov, esgd (Entropy-SGD) or abcd", allowed=OneOf(tuple(OPTIMIZERS))
+        "adam",
+        "adam, sgd, nesterov, esgd (Entropy-SGD) or abcd",
+        allowed=OneOf(("adam", "sgd", "nesterov", "esgd", "abcd")),
     ),
     "reg": Setting(0.001, "weight of the firing-rate regulariser"),
     "beta_robustness": Setting(0.125, "weight of the robust term (beta); 0 trains without attack"),
     "boundary_loss": Setting(
-        "kl", "what the attack increases: kl, reverse_kl, js, l2 or madry", allowed=OneOf(BOUNDARY_LOSSES)
+        "kl",
+        "what the attack increases: kl, reverse_kl, js, l2 or madry",
+        allowed=OneOf(("kl", "reverse_kl", "js", "l2", "madry")),
     ),
     "n_attack_steps": Setting(10, "steps of the attack", allowed=COUNT),
     "p_norm": Setting(
         "inf",
         "direction of the attack's steps: inf (sign) or 2 (normalised gradient)",
-        allowed=OneOf(get_args(Norm)),
+        allowed=OneOf(("inf", "2")),
     ),
     "attack_size_mismatch": Setting(0.2, "size of the attack relative to each parameter (zeta)"),
     "attack_size_constant": Setting(0.0, "size of the attack, the same for all parameters"),
@@ -52,13 +51,13 @@ TRAINING = {
         "none",
         "of training data: none, flip_rotate (images) or time_shift",
         True,
-        OneOf(tuple(AUGMENTATIONS)),
+        OneOf(("none", "flip_rotate", "time_shift", "flip", "crop", "crop_flip")),
     ),
     "noisy_forward_mode": Setting(
         "ind",
         "forward noise relative to each parameter (ind) or to the largest of its tensor (range)",
         True,
-        OneOf(tuple(NOISE_MODES)),
+        OneOf(("ind", "range")),
     ),
     "noisy_forward_params": Setting(".*", "pattern of the parameters that get forward noise", True),
     "dropout_prob": Setting(
@@ -68,7 +67,7 @@ TRAINING = {
         "rescaled",
         "rescaled (inverted dropout) or published (not rescaled)",
         True,
-        OneOf(get_args(DropoutMask)),
+        OneOf(("rescaled", "published")),
     ),
     "l1_weight_decay": Setting(0.0, "weight of the sum of absolute values", True),
     "l1_weight_decay_params": Setting((".*",), "patterns of the parameters that it counts", True),
@@ -94,12 +93,15 @@ NEURONS = {
     "thr": Setting(0.01, "resting threshold", allowed=POSITIVE),
     "refr": Setting(2, "refractory period in time steps; refr - 1 steps after a spike are blocked"),
     "neuron_parameters": Setting(
-        (), "which of tau,tau_adaptation,thr,beta are parameters", True, OneOf(NEURON_PARAMETERS)
+        (),
+        "which of tau,tau_adaptation,thr,beta are parameters",
+        True,
+        OneOf(("tau", "tau_adaptation", "thr", "beta")),
     ),
     "precision": Setting(
         "float32",
         "of the products with w_in and w_rec: float32 or bfloat16",
         True,
-        OneOf(get_args(Precision)),
+        OneOf(("float32", "bfloat16")),
     ),
 }
