@@ -19,7 +19,18 @@ PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in ROOT.gl
 PAGES["README.md"] = (ROOT / "README.md").read_text()
 # The start of the console script's commands, and what takes the place of names that readers choose.
 CONSOLE = {"jaxrobust train": "train.py", "jaxrobust figures": "make_figures.py"}
-CHOSEN = ("NAME", "my_experiment", "first", "name", "mine", "…", "stitching", "round_")
+CHOSEN = (
+    "NAME",
+    "my_experiment",
+    "first",
+    "name",
+    "mine",
+    "…",
+    "stitching",
+    "round_",
+    "series.npz",
+    "images.npz",
+)
 
 
 def commands(text: str) -> list[str]:

@@ -21,6 +21,11 @@ class Grid(list[Point]):
         found = super().__getitem__(index)
         return Grid(found) if isinstance(index, slice) else found
 
+    def __repr__(self) -> str:
+        from datajuicer.grids.show import grid_text
+
+        return grid_text(self)
+
     def _repr_html_(self) -> str:
         from datajuicer.grids.show import grid_html
 

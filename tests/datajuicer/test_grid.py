@@ -111,6 +111,30 @@ def test_a_grid_is_a_list_and_shows_as_a_table():
     assert "10 more points" in html
 
 
+def test_a_table_has_columns_for_what_differs_and_folds_what_does_not():
+    constants = {f"setting_{n}": n for n in range(45)}
+    grid = split([constants | {"w": np.zeros(3)}], "size", [0.1, 0.2])
+    grid[1]["accuracy"] = 0.5
+    html = grid._repr_html_()
+    columns, folded = html.split("<details>")
+    assert columns.startswith("<table><thead><tr><th>size</th><th>accuracy</th></tr>")
+    assert "2 points, the same in all of them: 46 of 48 keys" in folded
+    assert "setting_44=44, w=float64[3]" in folded
+    arrays = dj.Grid([{"w": np.zeros(3), "n": 1}, {"w": np.ones(3), "n": 1}])._repr_html_()
+    assert "<th>w</th>" in arrays
+    assert "n=1" in arrays
+    single = dj.Grid([{"a": 1}])._repr_html_()
+    assert single.startswith("<details open>")
+    assert "a=1" in single
+    assert "0 points" in dj.Grid()._repr_html_()
+
+
+def test_a_grid_prints_as_its_list_unless_that_is_long():
+    assert repr(dj.Grid([{"a": 1}])) == "[{'a': 1}]"
+    long = split([{f"setting_{n}": n for n in range(60)}], "seed", range(50))
+    assert repr(long) == "<Grid of 50 points: seed differ; 60 keys are the same>"
+
+
 @pytest.mark.parametrize(
     "mistake",
     [
