@@ -1,11 +1,12 @@
-"""The console script: ``jaxrobust train | figures | new | list``, in any folder."""
+"""The console script: ``jaxrobust train | figures | new | list | completion``, in any folder."""
 
 import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxrobust.cli.words import Option, columns, exit_with, read_words
+from jaxrobust.cli.new_experiment import experiment_text
+from jaxrobust.cli.words import COMMANDS, Option, columns, exit_with, read_words
 from jaxrobust.errors import InputError
 from jaxrobust.settings import no_such
 
@@ -14,9 +15,9 @@ jaxrobust train …      train what is missing: experiments, or one model with -
 jaxrobust figures …    draw figures and tables from stored results
 jaxrobust new name     write an experiment to start from
 jaxrobust list         experiments, networks, data sets, methods
+jaxrobust completion   words for bash or zsh: eval "$(jaxrobust completion bash)"
 jaxrobust train --help shows the options of a command
 """
-COMMANDS = ("train", "figures", "new", "list", "completion")
 NEW = {
     "experiments": Option("experiments", "folder of the experiments"),
     "help": Option(False, "this text"),
@@ -26,47 +27,6 @@ LIST = {
     "import": Option((), "your files, which register networks, data or methods"),
     "help": Option(False, "this text"),
 }
-TEMPLATE = '''"""What this experiment asks, what to expect, and what it costs.
-
-    jaxrobust train -exp={name} -n_threads=2
-    jaxrobust figures -exp={name}
-"""
-
-import jaxrobust as jr
-from jaxrobust.studies.evaluations.mismatch import mismatch_sweep
-from jaxrobust.studies.training_points import training_point
-
-METHODS = {{
-    "Standard": jr.methods.Standard(),
-    "Beta": jr.methods.ParameterAttackTraining(
-        jr.methods.Standard(), beta=0.25, attack=jr.ParameterAttack(relative_size=0.1, n_steps=3)
-    ),
-}}
-
-
-class {name}:
-    """The experiment; train.py and make_figures.py find it by the name of the file."""
-
-    def train_grid(self):
-        """Every training: here two methods. Your own data: dataset="path/to/mine.npz"."""
-        points = []
-        for method in METHODS.values():
-            network = jr.MLP(n_in=64, n_hidden=(64,), n_out=10)
-            schedule = jr.Phases(n_epochs=(10.0,), learning_rates=(1e-3,))
-            points.append(training_point(network, "digits", method=method, schedule=schedule))
-        return points
-
-    def evaluate(self, grid, **how):
-        """Accuracy of 20 devices at each level of mismatch."""
-        return mismatch_sweep([{{**point, "n_draws": 20}} for point in grid], levels=[0.0, 0.2, 0.4], **how)
-
-    def visualize(self, grid, folder):
-        """Draw figure and table; the points now hold "level" and "accuracies"."""
-        from jaxrobust.figures.over_levels import draw_over_levels  # training needs no matplotlib
-
-        names = {{repr(method): name for name, method in METHODS.items()}}
-        return draw_over_levels(grid, folder, "{name}", label=lambda point: names[repr(point["method"])])
-'''
 
 
 def main(argv: Sequence[str]) -> int:
@@ -75,9 +35,9 @@ def main(argv: Sequence[str]) -> int:
     # Imported where they are used: --help and misspelt commands do without JAX.
     if command in ("train", "figures"):
         return importlib.import_module(f"jaxrobust.cli.{command}").main(words)
-    if command in ("new", "list"):
+    if command in ("new", "list", "completion"):
         try:
-            return new(words) if command == "new" else show(words)
+            return {"new": new, "list": show, "completion": complete}[command](words)
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
@@ -106,7 +66,7 @@ def new(words: Sequence[str]) -> int:
     if path.exists():
         raise InputError(f"{path} exists already; choose another name.")
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(TEMPLATE.format(name=name))
+    path.write_text(experiment_text(name))
     other = "" if options["experiments"] == NEW["experiments"].default else f" -experiments={folder}"
     print(f"{path} is written; train it with: jaxrobust train -exp={name}{other}")
     return 0
@@ -137,6 +97,19 @@ def show(words: Sequence[str]) -> int:
         *((each.plural, ", ".join(each.named)) for each in REGISTRIES),
     ]
     print(columns(rows))
+    return 0
+
+
+def complete(words: Sequence[str]) -> int:
+    """Print the completion for a shell.
+
+    Raises:
+        InputError: No shell that it is for.
+    """
+    from jaxrobust.cli.completion import script
+
+    shell = " ".join(words) or "bash"
+    print(script(shell), end="")
     return 0
 
 

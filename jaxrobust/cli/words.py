@@ -14,6 +14,7 @@ from jaxrobust.settings import as_text, from_text
 # Other names of words.
 ALIASES = {"data_dir": "data_folder"}
 PROTOCOLS = ("published", "full", "short")  # of every experiment; others are its own
+COMMANDS = ("train", "figures", "new", "list", "completion")  # of the console script
 
 
 class Option(NamedTuple):
