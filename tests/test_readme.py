@@ -48,6 +48,7 @@ def test_the_own_training_loop_makes_a_network_that_works_on_devices(run_script)
     assert 0.6 < worst < mean < 1
 
 
+@pytest.mark.slow
 def test_own_data_train_by_the_command_beside_them(tmp_path, run_script):
     run_script(OWN_DATA)
     (line,) = [line for line in README.splitlines() if "-dataset=mine.npz" in line]

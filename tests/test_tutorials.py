@@ -80,8 +80,8 @@ def here(tmp_path, monkeypatch):
     sys.modules.pop("mine", None)
 
 
-# Those whose subject has a page that is run as quickly, tests/test_own_pages.py and the like.
-SLOW = ("3_own_data_and_network", "5_from_noise_to_a_plan", "6_a_certified_network")
+# Those whose subject has a page, or a block of the README, that another test runs.
+SLOW = ("1_the_idea", "3_own_data_and_network", "5_from_noise_to_a_plan", "6_a_certified_network")
 
 
 @pytest.mark.parametrize(

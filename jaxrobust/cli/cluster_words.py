@@ -53,7 +53,7 @@ def check(options: Mapping[str, Any]) -> None:
     if mode not in MODES:
         raise InputError(no_such("-mode", mode, MODES))
     if options["dask_cluster"] not in DASK_CLUSTERS:
-        raise InputError(no_such("-dask_cluster", options["dask_cluster"], DASK_CLUSTERS))
+        raise InputError(f"-dask_cluster={options['dask_cluster']} is none of {', '.join(DASK_CLUSTERS)}.")
     in_jobs = mode in ARRAYS or (mode == "dask" and options["dask_cluster"] != "local")
     typed = {name for name, option in OPTIONS.items() if options[name] != option.default}
     for names, fits, where in (
