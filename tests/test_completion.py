@@ -41,7 +41,7 @@ def completed(*typed: str) -> list[str]:
         (["train", "-exp", "=", "quick"], ["quickstart"]),
         (["train", "-exp", "=", "lipschitz_d"], ["lipschitz_digits"]),
         (["train", "-arch", "=", "ecg"], ["ecg_lsnn"]),
-        (["train", "-protocol", "="], ["published", "short"]),
+        (["train", "-protocol", "="], ["published", "full", "short"]),
         (["train", "-exp", "=", "quickstart", "-mode", "=", "s"], ["slurm"]),
         (["figures", "-fig"], ["-figures="]),
         (["completion", "z"], ["zsh"]),

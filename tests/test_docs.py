@@ -8,7 +8,7 @@ import pytest
 
 import datajuicer as dj
 from jaxrobust.cli import cluster_words, figures, train
-from jaxrobust.cli.computing import Command
+from jaxrobust.cli.command import Command
 from jaxrobust.cli.experiments import load_experiments
 from jaxrobust.cli.folder import check_experiments
 from jaxrobust.cli.options import OPTIONS

@@ -11,7 +11,7 @@ import pytest
 import datajuicer as dj
 from datajuicer.running.plan import plan
 from datajuicer.workers import progress_file
-from jaxrobust.cli import computing, estimate
+from jaxrobust.cli import command, estimate
 from jaxrobust.cli.estimate import core_time
 from jaxrobust.cli.status import MAX_LISTED
 from jaxrobust.studies.costs import Cost, Costs
@@ -40,11 +40,10 @@ ANSWERED = {
     "train -arch=digits_mlp -n_thread=2": "Did you mean 'n_threads'?",
     "train -arch=digits_mlp -batch_size=many": "batch_size must be a whole number",
     "train -arch=digits_mlp -boundary_loss=mdry": "Did you mean 'madry'?",
-    "train -exp=quickstart -protocol=shrt": "There is no protocol 'shrt'. Did you mean 'short'?",
+    "train -exp=quickstart -stop_after=-1": "must be seconds",
     "train -mode=slum": "There is no -mode 'slum'. Did you mean 'slurm'?",
     "train -mode=bsub -n_threads=2": "-max_running",
     "figures -exp=quikstart": "Did you mean 'quickstart'?",
-    "figures -protocol=log": "there are published, short.",
     "jaxrobust trian": "There is no command 'trian'. Did you mean 'train'?",
 }
 
@@ -154,7 +153,9 @@ def watched(monkeypatch):
 def started(monkeypatch) -> list[str]:
     """What the command would compute, instead of computing it."""
     found = []
-    monkeypatch.setattr(computing, "_compute_here", lambda command, plans, stages: found.extend(plans) or 0)
+    monkeypatch.setattr(
+        command, "compute_and_evaluate", lambda stages, _, plans, words: found.extend(plans) or 0
+    )
     return found
 
 
@@ -177,7 +178,7 @@ def test_more_than_an_hour_is_asked_about(
     from jaxrobust.cli import train
 
     asked, found = watched(answer, is_watched), started(monkeypatch)
-    monkeypatch.setattr(computing, "with_available_data", lambda points, **how: points)
+    monkeypatch.setattr(command, "with_available_data", lambda points, **how: points)
     status = train.main([EXPENSIVE, f"-sessions={ROOT / 'sessions'}", *words], ROOT / "experiments")
     assert (bool(asked), bool(found), status) == (asks, starts, 0 if starts else 1)
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("estimate: ")]
@@ -220,7 +221,7 @@ def test_list_shows_both_protocols_of_what_ships(capsys):
 def test_status_shows_every_protocol_and_does_not_list_hundreds(monkeypatch, capsys):
     from jaxrobust.cli import train
 
-    monkeypatch.setattr(computing, "with_available_data", lambda points, **how: points)
+    monkeypatch.setattr(command, "with_available_data", lambda points, **how: points)
     words = ["-status", "-exp=adversarial_landscape_experiment", f"-sessions={ROOT / 'sessions'}"]
     assert train.main(words, ROOT / "experiments") == 0
     published, *lines = capsys.readouterr().out.splitlines()

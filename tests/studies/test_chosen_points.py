@@ -100,7 +100,9 @@ def test_time_that_is_up_ends_the_command_and_says_what_is_left(typed, own):
     own("slow", SLOW)
     said = typed("train.py", "-exp=slow", "-stop_after=3", status=124).err
     assert "Stopped after 3 s: 1 of 2 models are left" in said
-    assert typed("train.py", "-exp=slow", "-only=seed=0", "-stop_after=30").out.startswith("slow: 1 models")
+    assert typed("train.py", "-exp=slow", "-only=seed=0", "-stop_after=30").out.startswith(
+        "slow: 1 model trained"
+    )
     assert "must be seconds" in typed("train.py", "-exp=slow", "-stop_after=-1", status=2).err
 
 
