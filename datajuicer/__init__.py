@@ -22,8 +22,9 @@ from datajuicer.running.parent import Parent
 from datajuicer.running.planned import planned
 from datajuicer.running.run import run
 from datajuicer.running.status import Status, missing, status
+from datajuicer.store.copying import copy_results
 from datajuicer.store.store import Store
-from datajuicer.store.upkeep import copy_results, gc, verify
+from datajuicer.store.upkeep import gc, verify
 from datajuicer.store.values import Artifact
 from datajuicer.template import Literal, format_template, get
 from datajuicer.workers.job import Job

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from datajuicer.errors import UsageError
 from datajuicer.grids.points import as_points
 from datajuicer.store import codecs, values
-from datajuicer.store.record import made_with
+from datajuicer.store.record import Damaged, Record, made_with
 from datajuicer.store.store import Store
 
 
@@ -41,20 +42,14 @@ def to_dataframe(source: Any, function: Any = None) -> Any:
         raise UsageError(f"{function!r} is not cachable; give the function whose results are in {folder}")
     earlier = {} if function is None else function.earlier_defaults_described
     columns: dict[str, list[Any]] = {}
-    for count, record in enumerate(Store(folder.parent).records(folder.name)):
-        row = {"key": record["key"]}
-        used = record["omitted"].get("defaults", {}) if "omitted" in record else earlier
-        for name, dependency in {**used, **record["dependencies"]}.items():
-            row[f"dependency.{name}" if name in _OWN_COLUMNS else name] = _plain(dependency)
-        value = record["value"]
-        if type(value) is dict and not (len(value) == 1 and next(iter(value)).startswith("$")):
-            for name, inner in value.items():
-                row[f"value.{name}"] = _plain(inner)
-        else:
-            row["value"] = _plain(value)
-        row["started"], row["seconds"] = record["started"], record["seconds"]
-        row["version"], row["code"] = _plain(record["version"]), made_with(record)
-        row["host"], row["commit"] = record.get("host"), record.get("commit")
+    store, count = Store(folder.parent), -1
+    for record in store.records(folder.name):
+        try:
+            row = _row(record, earlier)
+        except Damaged as error:
+            store.quarantine_result(folder.name, record["key"], record["checksum"], f"it {error}")
+            continue
+        count += 1
         for name, cell in row.items():
             column = columns.get(name)
             if column is None:
@@ -69,8 +64,31 @@ def to_dataframe(source: Any, function: Any = None) -> Any:
 _OWN_COLUMNS = ("key", "value", "started", "seconds", "version", "code", "host", "commit")
 
 
+def _row(record: Record, earlier: Mapping[str, Any]) -> dict[str, Any]:
+    row = {"key": record["key"]}
+    used = record["omitted"].get("defaults", {}) if "omitted" in record else earlier
+    for name, dependency in {**used, **record["dependencies"]}.items():
+        row[f"dependency.{name}" if name in _OWN_COLUMNS else name] = _plain(dependency)
+    value = record["value"]
+    if type(value) is dict and not (len(value) == 1 and next(iter(value)).startswith("$")):
+        for name, inner in value.items():
+            row[f"value.{name}"] = _plain(inner)
+    else:
+        row["value"] = _plain(value)
+    row["started"], row["seconds"] = record["started"], record["seconds"]
+    row["version"], row["code"] = _plain(record["version"]), made_with(record)
+    row["host"], row["commit"] = record.get("host"), record.get("commit")
+    return row
+
+
 def _plain(tree: Any) -> Any:
-    return tree if _is_json(tree) else values.decode(_without_files(tree), {}, values.Artifact)
+    if _is_json(tree):
+        return tree
+    try:
+        shown = _without_files(tree)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Damaged(f"has a value that cannot be read ({type(error).__name__}: {error})") from error
+    return values.decode(shown, {}, values.Artifact)
 
 
 def _is_json(tree: Any) -> bool:

@@ -120,7 +120,7 @@ def _owner(path: Path) -> dict[str, Any]:
     """What a claim says of its owner; nothing if it is still being written, cut short or gone."""
     try:
         owner = json.loads(retry(path.read_text))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return owner if isinstance(owner, dict) else {}
 

@@ -159,7 +159,13 @@ def _enum_content(value: enum.Enum) -> dict[str, Any]:
 
 def _member(kind: Any, content: Mapping[str, Any]) -> Any:
     if "member" not in content:
-        return kind(content["value"])
+        try:
+            return kind(content["value"])
+        except ValueError as error:
+            raise UsageError(
+                f"a stored result holds {content['class']}({content['value']!r}), which the class does not "
+                "have any more; restore it, or compute the result again under a new version=…"
+            ) from error
     member = kind.__members__.get(content["member"])
     if member is None or _enum_content(member)["value"] != content["value"]:
         raise UsageError(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from datajuicer.errors import UsageError
 from datajuicer.store import classes, tables
@@ -81,18 +81,28 @@ def from_plain(name: str, content: Any, known: Mapping[str, type]) -> Any:
     """Return the value that `to_plain` took apart.
 
     Raises:
-        UsageError: there is no such codec here, or the class that it names is not imported or has changed.
+        UsageError: there is no such codec here, it does not read what is stored, or the class that it names
+            is not imported or has changed.
     """
     if name in classes.NAMES:
         return classes.from_plain(name, content, known)
-    if name in tables.NAMES:
-        return tables.from_plain(name, content)
-    if name not in _BY_NAME:
+    if name not in tables.NAMES and name not in _BY_NAME:
         raise UsageError(
             f"a record holds a value of the kind {name!r}; import the module that registers its codec, or "
             "update datajuicer"
         )
-    return _BY_NAME[name].decode(content)
+    try:
+        return tables.from_plain(name, content) if name in tables.NAMES else _BY_NAME[name].decode(content)
+    except UsageError:
+        raise
+    except Exception as error:
+        if name in _BUILT_IN:
+            raise  # these read whatever they wrote, so the record is damaged
+        # of a user's codec or another pandas: the record may be sound
+        raise UsageError(
+            f"a record holds a value of the kind {name!r}, which its codec here does not read "
+            f"({type(error).__name__}: {error}); use the code or the pandas that it was stored with"
+        ) from error
 
 
 def summary(name: str, content: Any) -> Any:
@@ -120,7 +130,12 @@ def _from_zone(zone: Any) -> datetime.tzinfo | None:
     if zone is None:
         return None
     if isinstance(zone, str):
-        return ZoneInfo(zone)
+        try:
+            return ZoneInfo(zone)
+        except ZoneInfoNotFoundError as error:
+            raise UsageError(
+                f"a record holds a time of the zone {zone!r}, which is unknown here; pip install tzdata"
+            ) from error
     offset, name = zone
     plain = datetime.timezone(datetime.timedelta(*offset))
     return plain if plain.tzname(None) == name else datetime.timezone(datetime.timedelta(*offset), name)
@@ -154,3 +169,4 @@ for _codec in (
     Codec("deque", deque, lambda v: [list(v), v.maxlen], lambda c: deque(c[0], c[1])),
 ):
     register(_codec)
+_BUILT_IN = frozenset(_BY_NAME)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 from datajuicer.errors import UsageError
+from datajuicer.store.reading import AGAIN
 
 FILE_MODE = 0o644  # whatever the umask says, only the owner may write; the umask can take more away
 FOLDER_MODE = 0o755
@@ -122,5 +123,5 @@ def cannot_write(path: Path, need: int | None, error: OSError) -> StoreFull:
     remedy = "make room" if is_full(error) else "fix that"
     return StoreFull(
         f"{path} cannot be written{size}: {error.strerror or error}. Nothing that was finished is lost; "
-        f"{remedy} or name another store, and run the same command again"
+        f"{remedy} or name another store, and {AGAIN}"
     )

@@ -8,6 +8,16 @@ from functools import lru_cache
 from pathlib import Path
 
 
+def user_name() -> str:
+    """The name of who runs this process, whatever the environment says."""
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError):
+        return str(os.getuid())
+
+
 @lru_cache(maxsize=1)
 def machine() -> str:
     """Where a process number means something: the host, the boot and the container in it."""

@@ -26,6 +26,7 @@ TRANSIENT = frozenset(
     if hasattr(errno, name)
 )
 RETRIES = (0.02, 0.1, 0.4)  # seconds between reads that fail
+AGAIN = "run the same command again"  # what messages advise; on a cluster something else helps
 SECOND_LOOK = (0.05,)  # seconds before another look at what seems missing or corrupt
 SECOND_LOOK_YOUNG = (0.05, 0.2, 0.75)
 YOUNG = 60.0  # seconds; NFS clients cache names and attributes for up to a minute
@@ -53,8 +54,8 @@ def cannot_read(path: str | Path, error: OSError) -> UsageError:
     """The error for a file that exists and cannot be read: where, why, what to do."""
     if error.errno in TRANSIENT:
         return CannotRead(
-            f"{path} cannot be read now: {error.strerror or error}. It was left as it is; run the same "
-            "command again, or check the file system"
+            f"{path} cannot be read now: {error.strerror or error}. It was left as it is; {AGAIN}, "
+            "or check the file system"
         )
     return UsageError(f"{path} cannot be read: {error}; fix its permissions or name another store")
 

@@ -14,6 +14,27 @@ _CHECKSUM = b',\n"checksum": "'
 
 Record = dict[str, Any]
 
+# Types of the fields that the engine itself relies on; a field that is not there has none.
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "format": int,
+    "function": str,
+    "key": str,
+    "outcome": str,
+    "started": str,
+    "folder": str,
+    "dependencies": dict,
+    "omitted": dict,
+    "reached": dict,
+    "notes": dict,
+    "error": str,
+    "traceback": str,
+}
+_NEEDED = {"format", "function", "key", "outcome"}
+
+
+class Damaged(ValueError):
+    """A record says what nothing of ours writes; its checksum shows no damage, so somebody made it so."""
+
 
 def format_record(record: Record) -> bytes:
     """The bytes of a record: JSON, one field a line, the checksum of everything before it last."""
@@ -37,10 +58,28 @@ def parse_record(data: bytes) -> Record | str:
         record = json.loads(body + b"\n}")
     except ValueError as error:
         return f"is not JSON: {error}"
-    if not isinstance(record, dict) or not {"format", "function", "key", "outcome"} <= record.keys():
-        return "is no record: fields are missing"
+    except RecursionError:
+        return "is nested too deeply"
+    if problem := _problem(record):
+        return f"is no record: {problem}"
     record["checksum"] = checksum
     return record
+
+
+def _problem(record: Any) -> str:
+    if not isinstance(record, dict) or not record.keys() >= _NEEDED:
+        return "fields are missing"
+    for name, kind in _TYPES.items():
+        if name in record and not isinstance(record[name], kind):
+            return f"its field {name!r} is {str(record[name])[:80]!r}"
+    if record["outcome"] not in ("done", "failed"):
+        return f"its outcome is {record['outcome'][:80]!r}"
+    if record["outcome"] == "done" and "value" not in record:
+        return "it has no value"
+    folder = record.get("folder", record["key"])
+    if "/" in folder or folder.partition(".run-")[0] != record["key"]:
+        return f"its folder is {folder[:80]!r}"
+    return ""
 
 
 def field_bytes(name: str, value: Any) -> bytes:
@@ -52,7 +91,7 @@ def made_with(record: Record) -> str | None:
     """What tells records apart that were made with different code; None if nothing is known of it."""
     if "reached" not in record:
         return record.get("code")
-    return _code_digest(record.get("code"), tuple(record["reached"].items()))
+    return _code_digest(record.get("code"), tuple((n, str(d)) for n, d in record["reached"].items()))
 
 
 @lru_cache(maxsize=1024)

@@ -31,6 +31,7 @@ from datajuicer.errors import UsageError
 from datajuicer.store import listing, values
 from datajuicer.store.arrays import arrays_from_bytes
 from datajuicer.store.disk import cannot_write, make_folder, sync_folders, unique, write_file
+from datajuicer.store.named import member, named_file, saved_files
 from datajuicer.store.quarantine import quarantine
 from datajuicer.store.reading import (
     cannot_read,
@@ -42,7 +43,7 @@ from datajuicer.store.reading import (
     read_start,
     retry,
 )
-from datajuicer.store.record import FORMAT, Record, difference, format_record, parse_record
+from datajuicer.store.record import FORMAT, Damaged, Record, difference, format_record, parse_record
 
 LOG = "log.txt"
 
@@ -154,11 +155,18 @@ class Store:
         that one.
 
         Returns:
-            The value; or `MISSING` if a file of the record is gone or corrupt, which quarantines the record.
+            The value; or `MISSING` if a file of the record is gone or corrupt, or the record says what
+            cannot be, which quarantines it.
 
         Raises:
             CannotRead: a file is there and cannot be read now.
         """
+        try:
+            return self._value(record, loader)
+        except Damaged as error:
+            return self._instead(record, f"it {error}", loader)
+
+    def _value(self, record: Record, loader: Any) -> Any:
         content = record["value"]
         function, key = record["function"], record["key"]
         if type(content) is dict and "$files" in content:
@@ -170,28 +178,31 @@ class Store:
             )
         arrays: dict[str, Any] = {}
         if "arrays" in record:
-            name, sha256, size = record["arrays"]
-            data = read_checked(self.folder_of(record) / name, size, sha256, self._is_young(record))
+            file = named_file(record["arrays"], True)
+            path = member(self.folder_of(record), file.name)
+            data = read_checked(path, file.size, file.sha256, self._is_young(record))
             if data is None:
-                return self._instead(record, f"its arrays in {name} are missing or corrupt", loader)
+                return self._instead(record, f"its arrays in {file.name} are missing or corrupt", loader)
             arrays = arrays_from_bytes(data)
         return values.decode(content, arrays, partial(self._artifact, record))
 
-    def _artifact(self, record: Record, filename: str, sha256: str, size: int) -> values.Artifact:
+    def _artifact(self, record: Record, *entry: Any) -> values.Artifact:
+        file = named_file(list(entry), False)
         gone = partial(self.quarantine_result, record["function"], record["key"], record["checksum"])
-        return values.Artifact(filename, sha256, size, self.folder_of(record), gone)
+        return values.Artifact(file.name, file.sha256, file.size, self.folder_of(record), gone)
 
-    def _loaded(self, record: Record, files: dict[str, Any], loader: Any) -> Any:
-        folder = self.folder_of(record) / files["folder"]
+    def _loaded(self, record: Record, content: Any, loader: Any) -> Any:
+        name, files = saved_files(content)
+        folder = member(self.folder_of(record), name)
         if loader is None:
             raise UsageError(
                 f"{folder} was written by a saver; give cachable the loader that reads it, as when it was "
                 "computed"
             )
         young = self._is_young(record)
-        for name, (sha256, size) in files["files"].items():
-            if not holds(folder / name, size, sha256, young):
-                problem = f"its file {files['folder']}/{name} is missing or corrupt"
+        for file in files:
+            if not holds(member(folder, file.name), file.size, file.sha256, young):
+                problem = f"its file {name}/{file.name} is missing or corrupt"
                 return self._instead(record, problem, loader)
         return loader(folder)
 

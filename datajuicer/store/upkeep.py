@@ -1,23 +1,18 @@
-"""Looking after a store: check everything, sweep what crashes left, carry results from one store to
-another.
-"""
+"""Looking after a store: check everything, and sweep what crashes left."""
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from datajuicer.errors import UsageError
 from datajuicer.store import claims
-from datajuicer.store.disk import cannot_write, is_temporary, make_folder, sync_file, unique
+from datajuicer.store.disk import is_temporary
+from datajuicer.store.named import is_linked, member, named_files
 from datajuicer.store.quarantine import QUARANTINE
-from datajuicer.store.reading import CannotRead, file_digest, holds, is_young, read_bytes
-from datajuicer.store.record import Record, difference, parse_record
+from datajuicer.store.reading import CannotRead, holds, is_young, read_bytes
+from datajuicer.store.record import Damaged, Record, parse_record
 from datajuicer.store.store import Store
 
 # The files and folders that hold values; users give their artifacts names of their own.
@@ -39,16 +34,6 @@ class Verified:
             f"{len(self.without_files)} lack files"
             + (f", {len(self.unreadable)} cannot be read now" if self.unreadable else "")
         )
-
-
-@dataclass(frozen=True)
-class Copied:
-    """What was carried over, as function/key."""
-
-    new: list[str] = field(default_factory=list)
-    same: list[str] = field(default_factory=list)
-    different: list[str] = field(default_factory=list)  # there already with another value; that one stays
-    without_files: list[str] = field(default_factory=list)  # left out, since files of theirs are missing
 
 
 def verify(store: Store) -> Verified:
@@ -86,43 +71,22 @@ def _problem(store: Store, record: Record | None) -> tuple[str, bool]:
     if record is None or record["outcome"] != "done":
         return "", absent
     young = is_young(store.path(record["function"], record["key"]))
-    for path, sha256, size, needed in named_files(store, record):
-        if not needed and not path.is_file():
-            absent = True
-        elif not holds(path, size, sha256, young):
-            return f"its file {path.name} is {'corrupt' if path.is_file() else 'missing'}", absent
+    try:
+        for file in named_files(record):
+            path = member(store.folder_of(record), file.name)
+            if not file.needed and not path.is_file():
+                absent = True
+            elif not holds(path, file.size, file.sha256, young):
+                return f"its file {path.name} is {'corrupt' if path.is_file() else 'missing'}", absent
+    except Damaged as error:
+        return f"it {error}", absent
     return "", absent
-
-
-def named_files(store: Store, record: Record) -> Iterator[tuple[Path, str, int, bool]]:
-    """The files that a record names: path, SHA-256, size, and whether the value cannot be read without."""
-    folder = store.folder_of(record)
-    if "arrays" in record:
-        name, sha256, size = record["arrays"]
-        yield folder / name, sha256, size, True
-    value = record.get("value")
-    if type(value) is dict and "$files" in value:
-        for name, (sha256, size) in value["$files"]["files"].items():
-            yield folder / value["$files"]["folder"] / name, sha256, size, True
-    else:
-        for name, sha256, size in _artifacts(value):
-            yield folder / name, sha256, size, False
-
-
-def _artifacts(tree: Any) -> Iterator[tuple[str, str, int]]:
-    if type(tree) is list:
-        for item in tree:
-            yield from _artifacts(item)
-    elif type(tree) is dict:
-        if len(tree) == 1 and "$artifact" in tree:
-            yield tuple(tree["$artifact"])
-        else:
-            for item in tree.values():
-                yield from _artifacts(item)
 
 
 def gc(store: Store, dry_run: bool = True, older_than: float = 3600.0) -> list[Path]:
     """Sweep temporaries, stale claims and files of ours that no record names; checkpoints and logs stay.
+
+    What lies behind a link is left alone: it may belong to something else.
 
     Args:
         store: the store.
@@ -143,9 +107,11 @@ def gc(store: Store, dry_run: bool = True, older_than: float = 3600.0) -> list[P
             continue  # what earlier versions set aside stays whole
         if _OURS.fullmatch(path.name) and _age(path, now) > older_than and not _is_named(store, path):
             found.append(path)
+    found = [path for path in found if not is_linked(store.root, path)]
     if not dry_run:
         for path in found:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            is_folder = path.is_dir() and not path.is_symlink()
+            shutil.rmtree(path) if is_folder else path.unlink(missing_ok=True)
     return found
 
 
@@ -156,9 +122,15 @@ def _is_named(store: Store, path: Path) -> bool:
     for replaced in folder.glob("replaced-*.json"):
         record = parse_record(read_bytes(replaced))
         records.append(None if isinstance(record, str) else record)
-    return any(
-        named.is_relative_to(path) for record in records if record for named, *_ in named_files(store, record)
-    )
+    try:
+        return any(
+            (store.folder_of(record) / file.name).is_relative_to(path)
+            for record in records
+            if record
+            for file in named_files(record)
+        )
+    except Damaged:
+        return True  # who can say what it names; `verify` moves the record away
 
 
 def _age(path: Path, now: float) -> float:
@@ -166,54 +138,3 @@ def _age(path: Path, now: float) -> float:
         return now - path.stat().st_mtime
     except FileNotFoundError:
         return 0.0
-
-
-def copy_results(source: Store, target: Store, functions: list[str] | None = None) -> Copied:
-    """Copy the finished results of a store, checked on the way, files first and records last.
-
-    Args:
-        source: where from.
-        target: where to; what is there already stays.
-        functions: only these; default: all.
-    """
-    if not source.root.is_dir():
-        raise UsageError(
-            f"there is no store {source.root}; name the folder that holds the functions' folders"
-        )
-    target.check_writable()
-    copied = Copied()
-    for function in source.functions() if functions is None else functions:
-        for record in source.records(function):
-            name = f"{function}/{record['key']}"
-            there = target.read(function, record["key"])
-            if there is not None:
-                (copied.different if difference(there, record) else copied.same).append(name)
-            elif _copy_files(source, target, record):
-                target.write(record)
-                copied.new.append(name)
-            else:
-                copied.without_files.append(name)
-    return copied
-
-
-def _copy_files(source: Store, target: Store, record: Record) -> bool:
-    start, end = source.folder_of(record), target.folder_of(record)
-    for path, sha256, size, needed in named_files(source, record):
-        if not path.is_file():
-            if needed:
-                return False
-            continue  # an artifact may be left behind; the record says so when somebody asks for it
-        copy = end / path.relative_to(start)
-        temporary = copy.with_name(f"{copy.name}.{unique()}.tmp")
-        try:
-            make_folder(copy.parent, target.root)
-            shutil.copyfile(path, temporary)
-            if file_digest(temporary) != sha256:
-                return False
-            sync_file(temporary)
-            os.replace(temporary, copy)
-        except OSError as error:
-            raise cannot_write(copy, size, error) from error
-        finally:
-            temporary.unlink(missing_ok=True)
-    return True

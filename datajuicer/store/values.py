@@ -24,7 +24,9 @@ from datajuicer.keys import as_array, digest, lasting_name
 from datajuicer.keys.canonical import canonical
 from datajuicer.store import codecs
 from datajuicer.store.arrays import dtype_of, encode_array
+from datajuicer.store.named import member
 from datajuicer.store.reading import exists, holds, is_young
+from datajuicer.store.record import Damaged
 from datajuicer.template import Literal
 
 SMALL_ARRAY = 32  # elements that a description of an array still lists
@@ -52,7 +54,15 @@ class Artifact:
         """
         if self.folder is None:
             raise UsageError(f"the artifact {self.filename} belongs to no folder; load it through a store")
-        path = self.folder / self.filename
+        try:
+            path = member(self.folder, self.filename)
+        except Damaged as error:
+            if self.corrupt is not None:
+                self.corrupt(str(error))
+            raise UsageError(
+                f"the record of {self.folder} {error}; the result counts as missing now and running the same "
+                "command again computes it"
+            ) from error
         if not path.is_file() and not exists(path):
             raise UsageError(
                 f"{path} is not here: results can be copied without their large files. Bring it here, or "
@@ -91,16 +101,25 @@ def encode(value: Any) -> tuple[Any, dict[str, Any]]:
             message says where and what.
     """
     parts = _Parts()
-    tree = _encode(value, parts, "the result")
-    text = json.dumps(tree)
-    if len(text) <= READ_BACK:
-        back = decode(json.loads(text), parts.arrays, Artifact, parts.known)
-        if json.dumps(_encode(back, _Parts(), "the result")) != text:
-            raise UsageError(
-                f"the result, a {type(value).__qualname__}, would not come back from its record as it is; "
-                "return plain values, or give cachable a saver and a loader"
-            )
+    try:
+        tree = _encode(value, parts, "the result")
+        text = json.dumps(tree)
+        comes_back = len(text) > READ_BACK or _read_back(text, parts) == text
+    except RecursionError:
+        raise UsageError(
+            "the result contains itself, or is nested too deeply for a record; return flat lists and dicts"
+        ) from None
+    if not comes_back:
+        raise UsageError(
+            f"the result, a {type(value).__qualname__}, would not come back from its record as it is; "
+            "return plain values, or give cachable a saver and a loader"
+        )
     return tree, parts.arrays
+
+
+def _read_back(text: str, parts: _Parts) -> str:
+    back = _decode(json.loads(text), parts.arrays, Artifact, parts.known)
+    return json.dumps(_encode(back, _Parts(), "the result"))
 
 
 def _encode(value: Any, parts: _Parts, where: str) -> Any:  # noqa: PLR0911, PLR0912 - one line a type
@@ -153,17 +172,31 @@ def decode(
     artifact: Callable[..., Artifact],
     known: Known = NONE_KNOWN,
 ) -> Any:
-    """The value that `encode` took apart. `artifact(filename, sha256, size)` binds a file to its folder."""
+    """The value that `encode` took apart. `artifact(filename, sha256, size)` binds a file to its folder.
+
+    Raises:
+        Damaged: the tree is none that `encode` makes.
+        UsageError: a part of the value is of a kind that this process does not know.
+    """
+    try:
+        return _decode(tree, arrays, artifact, known)
+    except (Damaged, UsageError):
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise Damaged(f"has a value that cannot be read ({type(error).__name__}: {error})") from error
+
+
+def _decode(tree: Any, arrays: Mapping[str, Any], artifact: Callable[..., Artifact], known: Known) -> Any:
     kind = type(tree)
     if kind is list:
-        return [decode(item, arrays, artifact, known) for item in tree]
+        return [_decode(item, arrays, artifact, known) for item in tree]
     if kind is not dict:
         return tree
     if len(tree) == 1:
         (tag, content) = next(iter(tree.items()))
         if tag.startswith("$"):
             return _decode_tagged(tag, content, arrays, artifact, known)
-    return {k: decode(v, arrays, artifact, known) for k, v in tree.items()}
+    return {k: _decode(v, arrays, artifact, known) for k, v in tree.items()}
 
 
 def _decode_tagged(  # noqa: PLR0911, PLR0912 - one line a type
@@ -195,7 +228,7 @@ def _decode_tagged(  # noqa: PLR0911, PLR0912 - one line a type
             name, dtype, shape = content
             return arrays[name].view(dtype_of(dtype)).reshape(shape)
         case "$value":
-            return codecs.from_plain(content[0], decode(content[1], arrays, artifact, known), known)
+            return codecs.from_plain(content[0], _decode(content[1], arrays, artifact, known), known)
         case "$enum" | "$function" | "$unknown":
             return content
         case "$arraydigest":
@@ -203,23 +236,23 @@ def _decode_tagged(  # noqa: PLR0911, PLR0912 - one line a type
             return f"{dtype}{shape} {hexdigest[:12]}"
         case "$dict":
             return {
-                decode(k, arrays, artifact, known): decode(v, arrays, artifact, known) for k, v in content
+                _decode(k, arrays, artifact, known): _decode(v, arrays, artifact, known) for k, v in content
             }
         case "$dataclass":
-            return decode(content[1], arrays, artifact, known)
-    items = [decode(item, arrays, artifact, known) for item in content]
-    match tag:
-        case "$tuple":
-            return tuple(items)
-        case "$set":
-            return set(items)
-        case "$frozenset":
-            return frozenset(items)
-        case "$complex":
-            return complex(*items)
-    raise UsageError(
-        f"a record has a value of the unknown kind {tag}; it was written by a newer datajuicer: update it"
-    )
+            return _decode(content[1], arrays, artifact, known)
+    if tag not in _COLLECTIONS:
+        raise UsageError(
+            f"a record has a value of the unknown kind {tag}; it was written by a newer datajuicer: update it"
+        )
+    return _COLLECTIONS[tag]([_decode(item, arrays, artifact, known) for item in content])
+
+
+_COLLECTIONS: dict[str, Callable[[list[Any]], Any]] = {
+    "$tuple": tuple,
+    "$set": set,
+    "$frozenset": frozenset,
+    "$complex": lambda parts: complex(*parts),
+}
 
 
 def describe(value: Any) -> Any:  # noqa: PLR0911, PLR0912 - one line a type

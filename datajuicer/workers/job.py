@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -13,7 +14,9 @@ from typing import Any
 
 from datajuicer.errors import UsageError
 from datajuicer.store.disk import sync_file, sync_folder
+from datajuicer.store.named import member
 from datajuicer.store.reading import file_digest
+from datajuicer.store.record import Damaged
 from datajuicer.store.values import Artifact
 from datajuicer.workers import progress_file
 
@@ -95,11 +98,13 @@ class Job:
         Raises:
             UsageError: there is no such file, or it lies outside of the folder.
         """
-        path = self.folder / filename
-        if not path.resolve().is_relative_to(self.folder.resolve()):
+        name = os.path.relpath(self.folder / filename, self.folder)
+        try:
+            path = member(self.folder, name)
+        except Damaged as error:
             raise UsageError(
                 f"the artifact {filename} lies outside of {self.folder}; write it into job.folder"
-            )
+            ) from error
         if not path.is_file():
             raise UsageError(f"there is no file {path}; write it before calling job.artifact({filename!r})")
         sync_file(path)
@@ -107,4 +112,4 @@ class Job:
             sync_folder(parent)
             if parent == self.folder:
                 break
-        return Artifact(filename, file_digest(path), path.stat().st_size, self.folder)
+        return Artifact(name, file_digest(path), path.stat().st_size, self.folder)

@@ -6,6 +6,7 @@ functions print, which goes to the log of the point while one is computed. When 
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import pickle
@@ -127,8 +128,8 @@ def log_to(path: Path | None) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
+    log = _open_log(path)
     kept = os.dup(1), os.dup(2)
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         os.write(log, time.strftime("--- %Y-%m-%d %H:%M:%S ---\n").encode())
         os.dup2(log, 1)
@@ -142,6 +143,16 @@ def log_to(path: Path | None) -> Iterator[None]:
             os.dup2(old, number)
             os.close(old)
         os.close(log)
+
+
+def _open_log(path: Path) -> int:
+    # not through a link, which somebody may have put there to have another file written to
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise OSError(error.errno, "it is a link; remove it", str(path)) from None
 
 
 @contextmanager
