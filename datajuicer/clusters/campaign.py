@@ -34,7 +34,7 @@ from datajuicer.store.disk import cannot_write, sync_folder, unique, write_file
 from datajuicer.store.listing import CAMPAIGNS
 from datajuicer.store.store import Store
 
-FORMAT = 1
+FORMAT = 2
 PLAN, TASKS, SCRIPT, JOB, CANCELLED = "plan.json", "tasks", "script.sh", "job.json", "cancelled"
 
 
@@ -62,6 +62,7 @@ class Campaign:
     main: str  # the name of the __main__ of the plan
     site: Site
     elements: tuple[Element, ...]
+    user: str = ""  # who submitted it; empty: a plan from before this was written down
 
     def to_bytes(self) -> bytes:
         """The content of plan.json."""
@@ -155,7 +156,7 @@ def read_all(store: Store) -> list[Campaign]:
 def _campaign(path: Path) -> Campaign:
     try:
         return Campaign.from_bytes(path.read_bytes())
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise UsageError(
             f"{path} cannot be read ({error}): move its folder out of the way; its points are missing then"
         ) from error
@@ -210,19 +211,36 @@ def set_job(store: Store, name: str, job: str) -> None:
 
 def known_job(store: Store, campaign: Campaign) -> str:
     """The scheduler's id as far as the folder knows it: from the submission, or from an element that ran."""
-    written = _read(folder(store, campaign.name) / JOB)
-    if written:
-        return str(written["job"])
-    for path in sorted((folder(store, campaign.name) / "elements").glob("*.json")):
-        if trace := _read(path):
-            return str(trace["job"])
-    return ""
+    written = [folder(store, campaign.name) / JOB]
+    traces = sorted((folder(store, campaign.name) / "elements").glob("*.json"))
+    return next(filter(None, (str(_read(path).get("job", "")) for path in [*written, *traces])), "")
 
 
 def read_trace(place: Path, index: int) -> Trace | None:
     """What an element left behind last."""
     content = _read(place / "elements" / f"{index}.json")
-    return Trace(**content) if content else None
+    try:
+        return Trace(**content) if content else None
+    except TypeError:  # damaged
+        return None
+
+
+def log_of(place: Path, index: int) -> Path:
+    """The file to which the scheduler writes what an element says."""
+    return place / "logs" / f"{index}.txt"
+
+
+def end_of_log(place: Path, index: int) -> str:
+    """Return where an element's log is and its last line, in words; empty if it wrote none."""
+    path = log_of(place, index)
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 1000))
+            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
+    except OSError:
+        return ""
+    last = next((line for line in reversed(lines) if line), "")
+    return f"its log {path}" + (f" ends with: {last[-200:]}" if last else " is empty")
 
 
 def write_trace(place: Path, index: int, trace: Trace) -> None:
@@ -243,6 +261,7 @@ def _replace(path: Path, content: dict[str, Any]) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
         return {}
+    return content if isinstance(content, dict) else {}

@@ -18,7 +18,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from datajuicer.clusters import campaign as campaigns
 from datajuicer.clusters.campaign import Campaign, Chunk, Trace
@@ -33,11 +33,13 @@ from datajuicer.running.plan import Call
 from datajuicer.running.results import Outcome, Result
 from datajuicer.running.schedule import compute_all
 from datajuicer.running.status import unfinished_parents
+from datajuicer.store.reading import AGAIN
 from datajuicer.store.store import Store
 from datajuicer.workers.local import LocalExecutor
 
 WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
 ENDS = (signal.SIGTERM, signal.SIGINT)
+WARNED = "DATAJUICER_WARNED"  # a variable; set if a warning came before this process was there
 LAST_WORDS = 5.0  # seconds for the worker to be gone after it was killed
 LOOK_EVERY = 0.1  # seconds
 
@@ -63,9 +65,12 @@ class Watch:
         self.ended = False
 
     def listen(self) -> None:
-        """Take signals from now on; only for the main thread."""
+        """Take signals from now on, with those that came before; only for the main thread."""
         for number in (*WARNINGS, *ENDS):
             signal.signal(number, lambda number, _: self.signals.append(number))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, WARNINGS)
+        if os.environ.pop(WARNED, ""):
+            self.signals.append(WARNINGS[0])
 
     def compute(self, body: Callable[[], Any]) -> None:
         """Run `body` in a thread, and react to signals until it is through or cannot be waited for."""
@@ -185,7 +190,10 @@ def _compute(
     # of the call that was stopped alone: in a chain, what finished before had steps of its own
     steps = max((progress.get(chunk.calls[i].id, 0) for i in stopped), default=0)
     results = computing.results
-    notes = {chunk.calls[i].id: r.error for i, r in results.items() if r.outcome is Outcome.REFUSED}
+    refused = ((i, result) for i, result in results.items() if result.outcome is Outcome.REFUSED)
+    notes = {
+        chunk.calls[i].id: result.error.replace(AGAIN, "submit again with -retry") for i, result in refused
+    }
     if watch.ended or (watch.warned and stopped and not can_stop and not is_cancelled()):
         _record(store, chunk, f"was killed: it {_too_long(campaign)}", finished)
     elif (error := computing.error) is not None:
@@ -286,7 +294,8 @@ def _record(store: Store, chunk: Chunk, reason: str, finished: Container[int]) -
             record_death(Task((call,), store), reason)
 
 
-if __name__ == "__main__":
+def run() -> NoReturn:
+    """Compute the element that the command line names, and end this process."""
     try:
         exit_status = main(*sys.argv[1:])
     except UsageError as error:
@@ -295,3 +304,7 @@ if __name__ == "__main__":
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(exit_status)  # a thread may still wait for a worker that was killed
+
+
+if __name__ == "__main__":
+    run()

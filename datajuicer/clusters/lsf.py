@@ -11,12 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datajuicer.clusters.scheduler import PATIENCE, Answer, NoAnswer, Place, Seen, Submission, ask
+from datajuicer.clusters.commands import ask
+from datajuicer.clusters.endings import from_shell
+from datajuicer.clusters.scheduler import PATIENCE, Answer, NoAnswer, Place, Seen, Submission
 from datajuicer.clusters.site import Site
+from datajuicer.errors import UsageError
 
 QUEUE_AGAIN = 85
 
-_FORMAT = "jobid jobindex stat exit_code exit_reason delimiter='|'"
+LEAST = (10, 1)  # the first version with units of memory in rusage
+LAG = 300.0  # seconds; MBD_REFRESH_TIME, how old an answer of bjobs may be, goes up to that
+
+# Widths, since fields are cut to what is usual otherwise.
+_FORMAT = "jobid jobindex stat exit_code exit_reason:80 user:40 job_name:100 delimiter='|'"
 _ALIVE = {
     "PEND": "pending",
     "WAIT": "pending",
@@ -37,6 +44,17 @@ class Lsf:
 
     patience: float = PATIENCE
     name: str = "lsf"
+    lag: float = LAG
+
+    def check(self) -> None:
+        """`bjobs -V`; a version that it does not say is taken as new enough."""
+        reply = ask(["bjobs", "-V"], patience=self.patience)
+        match = re.search(r"LSF\D*(\d+)\.(\d+)", reply.err + reply.out)
+        if match and (int(match[1]), int(match[2])) < LEAST:
+            raise UsageError(
+                f"this is LSF {match[1]}.{match[2]}; array jobs need {LEAST[0]}.{LEAST[1]} or later. Choose "
+                "another -mode, or train on one machine in a job of your own"
+            )
 
     def head(self, name: str, elements: int, site: Site, logs: Path, after: Sequence[str] = ()) -> list[str]:
         """#BSUB lines."""
@@ -52,6 +70,8 @@ class Lsf:
         ]
         if after:
             lines.append(f'-w "{" && ".join(f"ended({job})" for job in after)}"')
+        if site.login_shell:
+            lines.append("-L /bin/bash")
         if site.gpus:
             lines.append(f'-gpu "num={site.gpus}"')
         if site.queue:
@@ -65,11 +85,13 @@ class Lsf:
         reply = ask(["bsub"], script, self.patience, attempts=1)
         if match := re.search(r"Job <(\d+)> is submitted", reply.out):
             return Submission(job=match[1])
-        return Submission(refused=reply.complaint if reply.status else "")
+        if reply.status and "not submitted" in reply.err + reply.out:
+            return Submission(refused=reply.complaint)
+        return Submission(unclear=reply.complaint)
 
-    def find(self, name: str) -> list[str]:
+    def find(self, name: str) -> Answer:
         """`bjobs -J name`."""
-        return list(dict.fromkeys(job for job, _ in self._bjobs(["-J", name])))
+        return self._bjobs(["-J", name])
 
     def poll(self, jobs: Sequence[str]) -> Answer:
         """One `bjobs` for all."""
@@ -82,8 +104,10 @@ class Lsf:
             raise NoAnswer(f"bjobs: {reply.complaint}")
         return answer
 
-    def cancel(self, job: str) -> None:
-        """`bkill`; that everything has ended already is as good."""
+    def cancel(self, job: str, name: str) -> None:
+        """`bkill`, after a look at the name, since LSF gives a number again; ended already is as good."""
+        if all(seen.name != name for seen in self._bjobs([job]).values()):
+            return
         reply = ask(["bkill", job], patience=self.patience)
         finished = "already finished" in reply.err + reply.out or _NONE.search(reply.err + reply.out)
         if reply.status and not finished:
@@ -109,12 +133,16 @@ def parse_bjobs(text: str) -> dict[tuple[str, int], Seen]:
             continue
         index = match[2] or parts[1]
         if index.isdigit():
-            answer[match[1], int(index)] = _seen(*parts[2:5])
+            answer[match[1], int(index)] = _seen(*parts[2:7])
     return answer
 
 
-def _seen(state: str, code: str = "-", reason: str = "-") -> Seen:
-    said = " ".join([state, *(word for word in (code, reason) if word not in ("", "-"))])
+def _seen(state: str, code: str = "-", reason: str = "-", user: str = "-", name: str = "-") -> Seen:
+    ending = from_shell(code)
+    signal = f"({ending})" if ending.signal else "-"
+    said = " ".join([state, *(word for word in (code, signal, reason) if word != "-")])
+    whose, called = ("" if word == "-" else word for word in (user, re.sub(r"\[.*", "", name)))  # name[3]
     if state in _ENDED:
-        return Seen("ended", said)
-    return Seen(_ALIVE.get(state, "running"), said)  # type: ignore[arg-type] # what we do not know is alive
+        return Seen("ended", said, called, whose, ending)
+    alive = _ALIVE.get(state, "running")  # what we do not know is alive
+    return Seen(alive, said, called, whose)  # type: ignore[arg-type]

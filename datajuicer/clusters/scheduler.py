@@ -1,4 +1,4 @@
-"""The contract of a cluster's scheduler, and how its commands are asked.
+"""The contract of a cluster's scheduler.
 
 Everything durable happens in the scheduler and in the store; a `Scheduler` here only makes words and reads
 answers, so that nothing has to stay alive where a command was typed.
@@ -6,17 +6,16 @@ answers, so that nothing has to stay alive where a command was typed.
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from datajuicer.clusters.endings import Ending
 from datajuicer.clusters.site import Site
 from datajuicer.errors import UsageError
 
 PATIENCE = 30.0  # seconds after which a command that does not answer is given up
-NOT_SEEN = 86  # exit status of a job whose node cannot read the campaign's folder
 
 Alive = Literal["pending", "running", "suspended"]
 
@@ -27,10 +26,21 @@ class NoAnswer(UsageError):
 
 @dataclass(frozen=True)
 class Seen:
-    """What the scheduler says of one element: alive in some way or ended, in its own words too."""
+    """What the scheduler says of one element.
+
+    Attributes:
+        state: alive in some way, or ended.
+        words: the same in its own words.
+        name: the name of its job; empty: not said.
+        user: whose job it is; empty: not said.
+        ending: how it ended.
+    """
 
     state: Alive | Literal["ended"]
     words: str = ""
+    name: str = ""
+    user: str = ""
+    ending: Ending = Ending()
 
 
 Answer = Mapping[tuple[str, int], Seen]  # by job id and index; what is not in it was not mentioned
@@ -40,11 +50,15 @@ Answer = Mapping[tuple[str, int], Seen]  # by job id and index; what is not in i
 class Submission:
     """What became of sending a script: a job id, or why there is none.
 
-    `refused` is only set where the scheduler said so itself; otherwise the job may exist all the same.
+    Attributes:
+        job: its id.
+        refused: why the scheduler did not take it, where it said so itself.
+        unclear: what was said instead of an id; the job may exist all the same.
     """
 
     job: str = ""
     refused: str = ""
+    unclear: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,15 @@ class Scheduler(Protocol):
         """As in a plan: "lsf" or "slurm"."""
         ...
 
+    @property
+    def lag(self) -> float:
+        """Seconds for which it may not list a job that it has."""
+        ...
+
+    def check(self) -> None:
+        """Raise a UsageError if the scheduler here is too old for what is sent to it."""
+        ...
+
     def head(self, name: str, elements: int, site: Site, logs: Path, after: Sequence[str] = ()) -> list[str]:
         """The lines of a script that tell the scheduler what its array job needs.
 
@@ -79,8 +102,8 @@ class Scheduler(Protocol):
         """Send a script."""
         ...
 
-    def find(self, name: str) -> list[str]:
-        """The ids of the jobs with this name, ended ones included.
+    def find(self, name: str) -> Answer:
+        """All elements of the jobs with this name, ended ones included.
 
         Raises:
             NoAnswer: that is not the same as no job.
@@ -95,8 +118,8 @@ class Scheduler(Protocol):
         """
         ...
 
-    def cancel(self, job: str) -> None:
-        """End a job and all its elements."""
+    def cancel(self, job: str, name: str) -> None:
+        """End a job and all its elements, if the job of this id has this name."""
         ...
 
     def place(self, environment: Mapping[str, str]) -> Place | None:
@@ -106,49 +129,3 @@ class Scheduler(Protocol):
     def queue_again(self, place: Place) -> int:
         """Have this element queued once more; the exit status with which it has to end then."""
         ...
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a command wrote, and how it ended."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def complaint(self) -> str:
-        """What it complained about, in one line."""
-        lines = [line.strip() for line in (self.err or self.out).splitlines() if line.strip()]
-        return " ".join(lines)[:300] or f"it ended with status {self.status} and said nothing"
-
-
-def ask(words: Sequence[str], text: str = "", patience: float = PATIENCE, attempts: int = 2) -> Reply:
-    """Run a scheduler's command; one that hangs is given up and asked again.
-
-    Raises:
-        UsageError: there is no such command here.
-        NoAnswer: it hung each time.
-    """
-    for _ in range(attempts):
-        try:
-            done = subprocess.run(
-                words,
-                input=text,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=patience,
-                check=False,
-            )
-        except FileNotFoundError:
-            raise UsageError(
-                f"there is no {words[0]} on PATH: type this on a login node of the cluster, or choose "
-                "another -mode"
-            ) from None
-        except PermissionError as error:
-            raise UsageError(f"{words[0]} cannot be run: {error}") from None
-        except subprocess.TimeoutExpired:
-            continue
-        return Reply(done.returncode, done.stdout, done.stderr)
-    raise NoAnswer(f"{words[0]} gave no answer within {patience:g} s; give the same command again later")

@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
+import subprocess
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from datajuicer.clusters.endings import NOT_SET_UP
 from datajuicer.errors import UsageError
 
 FILE = "launch_settings.toml"
@@ -27,6 +30,9 @@ FILE = "launch_settings.toml"
 _MEMORY = re.compile(r"([1-9]\d*) ?([MGT])B?", re.IGNORECASE)
 _MEGABYTES = {"M": 1, "G": 1024, "T": 1024 * 1024}
 _TIME = re.compile(r"(\d+):([0-5]\d)")
+_DAYS = re.compile(r"(\d+)-(\d{1,2})(?::([0-5]\d)(?::00)?)?")
+_KINDS = {bool: "true or false", int: "a whole number", str: "text in quotation marks"}
+_LONGEST_WARNING = 1092  # minutes: SLURM takes 65,535 seconds
 _WORD = re.compile(r"[A-Za-z0-9_.,:@/+\-]*")
 
 
@@ -45,7 +51,8 @@ class Site:
         max_running: elements of one array that run at a time; 0: as many as the site lets.
         array_limit: elements of one array; more points become several arrays.
         extra: further options of bsub or sbatch, one a line.
-        set_up: commands that each job runs first, such as `module load`.
+        set_up: commands that each job runs first, such as `module load`; one that fails ends the job.
+        login_shell: run them in a login shell, which reads /etc/profile, where some sites define `module`.
     """
 
     time: str = "24:00"
@@ -59,6 +66,24 @@ class Site:
     array_limit: int = 1000
     extra: tuple[str, ...] = ()
     set_up: tuple[str, ...] = ()
+    login_shell: bool = False
+
+    def set_up_commands(self) -> list[str]:
+        """Return the commands of set_up; one may take several lines.
+
+        Raises:
+            UsageError: the last one is not complete.
+        """
+        commands: list[str] = []
+        waiting: list[str] = []
+        for line in self.set_up:
+            waiting.append(line)
+            if _is_complete("\n".join(waiting)):
+                commands.append("\n".join(waiting))
+                waiting = []
+        if waiting:
+            raise UsageError(f"set_up = {waiting[0]!r} is no complete command of bash; look for what is open")
+        return commands
 
     @property
     def megabytes(self) -> int:
@@ -72,6 +97,23 @@ def minutes(time: str) -> int:
     """The minutes of `H:MM`."""
     hours, rest = time.split(":")
     return 60 * int(hours) + int(rest)
+
+
+def _in_hours(time: str) -> str:
+    """Return `H:MM` for a time with days (`D-HH`, `D-HH:MM`, `D-HH:MM:00`, as in SLURM); else the text."""
+    match = _DAYS.fullmatch(time)
+    return f"{24 * int(match[1]) + int(match[2])}:{match[3] or '00'}" if match else time
+
+
+def _is_complete(command: str) -> bool:
+    """Whether bash takes some lines as a whole; one without bash takes each line so."""
+    try:
+        done = subprocess.run(
+            ["bash", "-n"], input=f"{{\n{command}\n}}", capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return True
+    return not done.returncode and not done.stderr
 
 
 def read_site(file: Path | None = None, profile: str = "", changes: Mapping[str, Any] | None = None) -> Site:
@@ -124,9 +166,9 @@ def _changed(site: Site, changes: Mapping[str, Any], where: str) -> Site:
             ready[name] = tuple(value)
             continue
         if type(value) is not type(default):
-            kind = "a whole number" if isinstance(default, int) else "text in quotation marks"
+            kind = _KINDS[type(default)]
             raise UsageError(f"{where}: {name} = {value!r} must be {kind}, such as {default!r}")
-        ready[name] = value
+        ready[name] = _in_hours(value) if name in ("time", "warning") else value
     return replace(site, **ready)
 
 
@@ -136,15 +178,23 @@ def _instead(name: str, known: Iterable[str], there: str = "there are", none: st
     return f"did you mean {close[0]!r}?" if close else f"{there} {listed}" if listed else none
 
 
-def _checked(site: Site, where: str) -> Site:
+def _check_times(site: Site, where: str) -> None:
     for name in ("time", "warning"):
         if not _TIME.fullmatch(getattr(site, name)):
-            raise UsageError(f'{where}: {name} = {getattr(site, name)!r} must be H:MM, such as "24:00"')
+            raise UsageError(
+                f'{where}: {name} = {getattr(site, name)!r} must be H:MM, such as "24:00", or D-HH:MM'
+            )
     if not 0 < minutes(site.warning) < minutes(site.time):
         raise UsageError(
             f"{where}: warning = {site.warning!r} must be longer than 0:00 and shorter than time = "
             f"{site.time!r}, or there is no time to write a checkpoint"
         )
+    if minutes(site.warning) > _LONGEST_WARNING:
+        raise UsageError(f"{where}: warning = {site.warning!r} must be at most 18:12, which schedulers take")
+
+
+def _checked(site: Site, where: str) -> Site:
+    _check_times(site, where)
     if not _MEMORY.fullmatch(site.memory):
         raise UsageError(f'{where}: memory = {site.memory!r} needs a unit, such as "4096MB" or "4GB"')
     for name, least in (("cores", 1), ("array_limit", 1), ("gpus", 0), ("max_running", 0)):
@@ -159,4 +209,17 @@ def _checked(site: Site, where: str) -> Site:
     for line in site.extra:
         if not line.startswith("-"):
             raise UsageError(f"{where}: extra = {line!r} must be an option, such as '--exclusive'")
+    try:
+        site.set_up_commands()
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
     return site
+
+
+def checked_set_up(site: Site) -> list[str]:
+    """Return the lines of set_up; a command that fails ends the job, which may run on CPUs otherwise."""
+    lines: list[str] = []
+    for command in site.set_up_commands():
+        said = f'"$(hostname): this command of set_up failed:" {shlex.quote(command)}'
+        lines += ["{", f"    {command}", f"}} || {{ echo {said} >&2; exit {NOT_SET_UP}; }}"]
+    return lines

@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datajuicer.clusters.scheduler import PATIENCE, Answer, NoAnswer, Place, Seen, Submission, ask
+from datajuicer.clusters.commands import ask
+from datajuicer.clusters.endings import from_slurm
+from datajuicer.clusters.scheduler import PATIENCE, Answer, NoAnswer, Place, Seen, Submission
 from datajuicer.clusters.site import Site, minutes
 
-_FORMAT = "ArrayJobID:20,ArrayTaskID:20,State:20,exit_code:20,Reason:60"
+_FORMAT = "ArrayJobID:20,ArrayTaskID:20,State:20,exit_code:20,UserName:40,Name:100,Reason:60"
 _PENDING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 _SUSPENDED = ("SUSPENDED", "STOPPED")
 _ENDED = (
@@ -38,6 +40,10 @@ class Slurm:
 
     patience: float = PATIENCE
     name: str = "slurm"
+    lag: float = 0.0
+
+    def check(self) -> None:
+        """Any version in use will do."""
 
     def head(self, name: str, elements: int, site: Site, logs: Path, after: Sequence[str] = ()) -> list[str]:
         """#SBATCH lines."""
@@ -69,11 +75,13 @@ class Slurm:
         reply = ask(["sbatch", "--parsable"], script, self.patience, attempts=1)
         if match := re.search(r"^(\d+)(;\S+)?$", reply.out.strip(), re.MULTILINE):
             return Submission(job=match[1])
-        return Submission(refused=reply.complaint if reply.status else "")
+        if reply.status and not re.search(r"timed out|Unable to contact", reply.err):
+            return Submission(refused=reply.complaint)
+        return Submission(unclear=reply.complaint)
 
-    def find(self, name: str) -> list[str]:
+    def find(self, name: str) -> Answer:
         """`squeue --name`."""
-        return list(dict.fromkeys(job for job, _ in self._squeue(f"--name={name}")))
+        return self._squeue(f"--name={name}")
 
     def poll(self, jobs: Sequence[str]) -> Answer:
         """One `squeue` for all."""
@@ -88,9 +96,9 @@ class Slurm:
             raise NoAnswer(f"squeue: {reply.complaint}")
         return answer
 
-    def cancel(self, job: str) -> None:
-        """`scancel`; that everything has ended already is as good."""
-        reply = ask(["scancel", "--quiet", job], patience=self.patience)
+    def cancel(self, job: str, name: str) -> None:
+        """`scancel` by id and name; that everything has ended already is as good."""
+        reply = ask(["scancel", "--quiet", f"--name={name}", job], patience=self.patience)
         if reply.status and "Invalid job id" not in reply.err:
             raise NoAnswer(f"scancel {job}: {reply.complaint}")
 
@@ -118,12 +126,12 @@ def parse_squeue(text: str) -> dict[tuple[str, int], Seen]:
     return answer
 
 
-def _seen(state: str, code: str = "0:0", *reason: str) -> Seen:
-    said = " ".join(
-        [state, *([f"exit {code}"] if code not in ("0", "0:0") else []), *(r for r in reason if r != "None")]
-    )
+def _seen(state: str, code: str = "0:0", user: str = "", name: str = "", *reason: str) -> Seen:
+    ending = from_slurm(code)
+    said = " ".join([state, *filter(None, [str(ending)]), *(word for word in reason if word != "None")])
     if state in _ENDED:
-        return Seen("ended", said)
+        return Seen("ended", said, name, user, ending)
     if state in _SUSPENDED:
-        return Seen("suspended", said)
-    return Seen("pending" if state in _PENDING else "running", said)  # what we do not know is alive
+        return Seen("suspended", said, name, user)
+    # what we do not know is alive
+    return Seen("pending" if state in _PENDING else "running", said, name, user)

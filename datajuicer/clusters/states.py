@@ -28,6 +28,9 @@ class Evidence:
             mentioned.
         silence: why the scheduler could not be asked, if it could not.
         note: what the element itself wrote about the point; None: it wrote nothing at all.
+        is_new: whether the job was sent so lately that the scheduler may not list it yet.
+        cause: why the element left no result, as far as the way in which it ended says.
+        log: where it wrote what, with the end of that, if it wrote anything.
     """
 
     stored: State
@@ -37,6 +40,9 @@ class Evidence:
     polls: Sequence[Seen | None] = ()
     silence: str = ""
     note: str | None = None
+    is_new: bool = False
+    cause: str = ""
+    log: str = ""
 
 
 def state_of(known: Evidence) -> tuple[State, str]:  # noqa: PLR0911 - one line per state
@@ -56,17 +62,21 @@ def state_of(known: Evidence) -> tuple[State, str]:  # noqa: PLR0911 - one line 
     if known.stored == State.WAITING:
         return State.WAITING, known.note or ""
     if known.submitted and not known.cancelled:
-        return State.LOST, _why(known.note, latest)
+        if known.is_new and latest is None and known.note is None:
+            return State.PENDING, "sent just now; the scheduler does not list it yet"
+        return State.LOST, _why(known, latest) + (f"; {known.log}" if known.log else "")
     return State.MISSING, "cancelled" if known.cancelled else ""
 
 
-def _why(note: str | None, latest: Seen | None) -> str:
-    if note:
-        return note
+def _why(known: Evidence, latest: Seen | None) -> str:
+    if known.note:
+        return known.note
+    if known.cause:
+        return known.cause
     if latest is None:
         said = "the scheduler does not know its job any more"
     else:
         said = f"its job ended ({latest.words})"
-    if note is None:
+    if known.note is None and not known.log:
         return f"{said} and left no trace in the store: it was killed at once, or its node does not see it"
     return f"{said} before there was a result"

@@ -22,9 +22,12 @@ from types import MappingProxyType
 import datajuicer
 from datajuicer.clusters import campaign as campaigns
 from datajuicer.clusters.campaign import Campaign, Chunk
+from datajuicer.clusters.element import WARNED
+from datajuicer.clusters.endings import NOT_SEEN
 from datajuicer.clusters.made_with import code_packages, made_with
-from datajuicer.clusters.scheduler import NOT_SEEN, NoAnswer, Scheduler
-from datajuicer.clusters.site import Site
+from datajuicer.clusters.refusals import setting_behind
+from datajuicer.clusters.scheduler import NoAnswer, Scheduler
+from datajuicer.clusters.site import Site, checked_set_up
 from datajuicer.clusters.states import QUEUED
 from datajuicer.clusters.survey import PointStatus, Schedulers, job_of, survey
 from datajuicer.errors import UsageError
@@ -37,10 +40,22 @@ from datajuicer.running.states import State
 from datajuicer.running.status import is_current
 from datajuicer.store import claims
 from datajuicer.store.listing import CAMPAIGNS
+from datajuicer.store.processes import user_name
 from datajuicer.store.store import Store
 from datajuicer.workers.local import THREAD_SETTINGS
 
-ASK_AGAIN = (1.0, 3.0)  # seconds before the scheduler is asked again for a job whose submission got no reply
+LONGEST_LABEL = 60  # characters; names of jobs and folders must not be long
+ASK_AGAIN = (
+    1.0,
+    3.0,
+    8.0,
+)  # seconds before the scheduler is asked again for a job whose submission got no reply
+
+# Signals are blocked before anything is imported; `main` takes those that waited.
+_START = (
+    "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1, signal.SIGUSR2)); "
+    "from datajuicer.clusters.element import run; run()"
+)
 
 
 @dataclass(frozen=True)
@@ -87,6 +102,7 @@ def submit(store: Store, calls: Sequence[Call], options: SubmitOptions, known: S
     """
     store.check_writable()
     sent: list[Campaign] = []
+    options.scheduler.check()
     with _alone(store):
         statuses = settle(store, calls, known)
         for one in prepare(store, statuses, options):
@@ -152,7 +168,7 @@ def cancel(store: Store, statuses: Sequence[PointStatus], known: Schedulers) -> 
         if job := job_of(store, campaign, scheduler):
             # first the mark: an element that is told to end looks at it to know that it is not its wall time
             campaigns.cancel_mark(store, campaign.name).touch()
-            scheduler.cancel(job)
+            scheduler.cancel(job, campaign.name)
             ended[campaign.name] = campaign
     return list(ended.values())
 
@@ -225,7 +241,7 @@ def _prepared(
 ) -> Prepared:
     tasks, elements = campaigns.pickle_chunks(chunks)
     functions = [call.function for chunk in chunks for call in chunk.calls]
-    label = re.sub(r"[^A-Za-z0-9_.\-]+", "_", options.label).strip("_.-") or "campaign"
+    label = re.sub(r"[^A-Za-z0-9_.\-]+", "_", options.label).strip("_.-")[:LONGEST_LABEL] or "campaign"
     campaign = Campaign(
         name=f"{label}-{uuid.uuid4().hex[:6]}",
         number=number,
@@ -237,6 +253,7 @@ def _prepared(
         main=module_name("__main__"),
         site=options.site,
         elements=elements,
+        user=user_name(),
     )
     return Prepared(campaign, tasks, after)
 
@@ -244,7 +261,9 @@ def _prepared(
 def script(store: Store, campaign: Campaign, scheduler: Scheduler, after: Sequence[str] = ()) -> str:
     """The job script: what the scheduler reads, the site's set-up, and one line that computes an element.
 
-    `exec` puts the worker in the shell's place, so that the scheduler's warning reaches it.
+    `exec` puts the worker in the shell's place, so that the scheduler's warning reaches it. A warning that
+    comes before is remembered by the shell, and from then on waits until the worker can take it: it blocks
+    the signals as its first step.
     """
     place = campaigns.folder(store, campaign.name)
     if any(character in str(place) for character in "\"'%\\\n$`"):
@@ -252,17 +271,19 @@ def script(store: Store, campaign: Campaign, scheduler: Scheduler, after: Sequen
     engine = Path(datajuicer.__file__).resolve().parents[1]
     threads = " ".join(f"{name}={campaign.site.cores}" for name in THREAD_SETTINGS)
     lines = [
-        "#!/bin/bash",
+        "#!/bin/bash -l" if campaign.site.login_shell else "#!/bin/bash",
         *scheduler.head(campaign.name, len(campaign.elements), campaign.site, place / "logs", after),
         "",
-        *campaign.site.set_up,
+        f"trap 'export {WARNED}=1' USR1 USR2",
+        *checked_set_up(campaign.site),
         f"export {threads}",
         f'export PYTHONPATH={shlex.quote(str(engine))}"${{PYTHONPATH:+:$PYTHONPATH}}"',
         f"if ! [ -r {shlex.quote(f'{place}/{campaigns.PLAN}')} ]; then",
         f'    echo "$(hostname) cannot read {place}: keep the store where all nodes see it" >&2',
         f"    exit {NOT_SEEN}",
         "fi",
-        f"exec {shlex.quote(sys.executable)} -m datajuicer.launch.element {shlex.quote(str(place))} "
+        "trap '' USR1 USR2",
+        f"exec {shlex.quote(sys.executable)} -c {shlex.quote(_START)} {shlex.quote(str(place))} "
         f"{sha256(campaign.to_bytes()).hexdigest()}",
         "",
     ]
@@ -287,11 +308,20 @@ def _send(store: Store, prepared: Prepared, scheduler: Scheduler) -> None:
     if reply.job:
         campaigns.set_job(store, campaign.name, reply.job)
         return
+    if reply.refused:
+        campaigns.discard(store, campaign.name)
+        setting = setting_behind(reply.refused)
+        raise UsageError(
+            f"the job was not accepted, nothing was submitted: {reply.refused}"
+            + (f" ({setting})" if setting else "")
+        )
     if _job_surely(store, campaign, scheduler):
         return
     campaigns.discard(store, campaign.name)
-    said = reply.refused or "its answer names no job"
-    raise UsageError(f"the job was not accepted, nothing was submitted: {said}")
+    raise UsageError(
+        f"it is not clear whether the job was accepted, and the scheduler lists none: {reply.unclear}. Give "
+        "the same command again; should this job start all the same, it ends at once"
+    )
 
 
 def _job_surely(store: Store, campaign: Campaign, scheduler: Scheduler) -> str:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 from datajuicer.clusters import campaign as campaigns
 from datajuicer.clusters.campaign import Campaign
+from datajuicer.clusters.endings import NOT_SEEN, cause
 from datajuicer.clusters.lsf import Lsf
-from datajuicer.clusters.scheduler import NOT_SEEN, Scheduler, Seen
+from datajuicer.clusters.scheduler import Scheduler, Seen
 from datajuicer.clusters.slurm import Slurm
 from datajuicer.clusters.states import QUEUED, Evidence, state_of
 from datajuicer.errors import UsageError
@@ -67,7 +68,8 @@ def survey(store: Store, calls: Sequence[Call], known: Schedulers) -> list[Point
         # the store is read after the scheduler was asked: what has ended by then has its record already
         states = states_of(store, calls, Listing(store.root))
         statuses = [
-            _status(store, call, state, holders, polls) for call, state in zip(calls, states, strict=True)
+            _status(store, call, state, holders, polls, known)
+            for call, state in zip(calls, states, strict=True)
         ]
         if not any(status.state is State.LOST for status in statuses):
             break
@@ -140,6 +142,7 @@ def _poll(store: Store, wanted: Sequence[Campaign], known: Schedulers) -> _Poll:
                 for (job, index), what in known[name]
                 .poll([jobs[c.name] for c in its if jobs[c.name]])
                 .items()
+                if any(jobs[c.name] == job and _is_of(c, what) for c in its)
             }
         except UsageError as error:
             silent |= {campaign.name: str(error) for campaign in its}
@@ -156,10 +159,20 @@ def job_of(store: Store, campaign: Campaign, scheduler: Scheduler) -> str:
         UsageError: it cannot be asked.
     """
     job = campaigns.known_job(store, campaign)
-    if not job and (found := scheduler.find(campaign.name)):
-        job = found[0]
-        campaigns.set_job(store, campaign.name, job)
+    if not job:
+        found = scheduler.find(campaign.name)
+        if job := next((job for (job, _), seen in found.items() if _is_of(campaign, seen)), ""):
+            campaigns.set_job(store, campaign.name, job)
     return job
+
+
+def _is_of(campaign: Campaign, seen: Seen) -> bool:
+    """Whether the scheduler speaks of a campaign's job: it uses numbers again, names and users it does not.
+
+    Not by the time of submission, which changes when a job is queued again.
+    """
+    is_same_user = not (seen.user and campaign.user) or seen.user == campaign.user
+    return seen.name in ("", campaign.name) and is_same_user
 
 
 def _status(
@@ -168,16 +181,20 @@ def _status(
     stored: State,
     holders: Mapping[tuple[str, str], tuple[Campaign, int]],
     polls: Sequence[_Poll],
+    known: Schedulers,
 ) -> PointStatus:
     holder = holders.get((call.name, call.id))
     if holder is None or stored is State.DONE:
         state, reason = state_of(Evidence(stored))
         return PointStatus(call, state, reason)
     campaign, index = holder
-    place = campaigns.folder(store, campaign.name)
+    place, lag = campaigns.folder(store, campaign.name), known[campaign.scheduler].lag
     trace = campaigns.read_trace(place, index)
     job = polls[-1].jobs.get(campaign.name, "")
     seen = [poll.seen.get((f"{campaign.scheduler} {job}", index)) for poll in polls]
+    ended = next((one for one in reversed(seen) if one is not None and one.state == "ended"), None)
+    is_alive = any(one is not None and one.state != "ended" for one in seen)
+    log = "" if is_alive else campaigns.end_of_log(place, index)
     evidence = Evidence(
         stored,
         submitted=bool(job) or campaign.name in polls[-1].silent,
@@ -185,18 +202,17 @@ def _status(
         retry=campaign.retry,
         polls=seen,
         silence=polls[-1].silent.get(campaign.name, ""),
+        is_new=abs(time.time() - campaign.created) < lag,
+        log=log,
     )
     if trace is not None:
         notes = trace.notes or {}
         evidence = replace(evidence, note=notes.get(call.id) or notes.get("", ""))
-    elif any(one and str(NOT_SEEN) in one.words.split() for one in map(_plain, seen)):
-        evidence = replace(
-            evidence, note=f"its node cannot read {place}: keep the store where all nodes see it"
-        )
+    if ended is not None and trace is None and ended.ending.status == NOT_SEEN:
+        unseen = f"its node cannot read {place}: keep the store where all nodes see it"
+        evidence = replace(evidence, note=unseen)
+    elif ended is not None:
+        has_started = trace is not None or bool(log)
+        evidence = replace(evidence, cause=cause(ended.ending, ended.words, has_started))
     state, reason = state_of(evidence)
     return PointStatus(call, state, reason, campaign, index)
-
-
-def _plain(seen: Seen | None) -> Seen | None:
-    """SLURM writes an exit status as 86:0."""
-    return seen and replace(seen, words=seen.words.replace(":0", ""))

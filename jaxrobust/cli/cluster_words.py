@@ -20,7 +20,7 @@ ARRAYS = {"bsub": "lsf", "slurm": "slurm"}
 DASK_CLUSTERS = ("local", "lsf", "slurm")
 
 _SITE = {
-    "time": "wall time of a job, H:MM",
+    "time": "wall time of a job, H:MM or D-HH:MM",
     "warning": "how long before its end a training is asked for its checkpoint, H:MM",
     "cores": "processor cores of a job",
     "memory": "memory for each core, with a unit: 4096MB",
@@ -30,7 +30,8 @@ _SITE = {
     "max_running": "elements that run at a time; 0: as many as the site lets",
     "array_limit": "elements of one array",
     "extra": "a further option of bsub or sbatch",
-    "set_up": "a command that each job runs first",
+    "set_up": "a command that each job runs first; if it fails, the job ends",
+    "login_shell": "true: run set_up in a login shell",
 }
 _ARRAY_WORDS = ("wait", "print_script")
 _FILE_WORDS = ("launch_settings", "profile")

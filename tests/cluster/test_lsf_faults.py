@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,19 @@ def until(condition, seconds=60):
         time.sleep(0.02)
 
 
+def later(store, seconds=400):
+    """Have some time passed since the campaigns of a store were sent."""
+    for path in (store.root / "campaigns").glob("*/plan.json"):
+        plan = json.loads(path.read_text())
+        path.write_text(json.dumps(plan | {"created": plan["created"] - seconds}))
+
+
+def change_job(lsf, job, **changes):
+    """Have the scheduler give a number to another job."""
+    path = lsf / "jobs" / job / "job.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
 # -- submitted once
 
 
@@ -138,7 +152,7 @@ def test_a_refusal_is_told_in_the_words_of_the_scheduler(closed, store, points):
 
 def test_no_scheduler_here(store, points, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(dj.UsageError, match="there is no bsub on PATH"):
+    with pytest.raises(dj.UsageError, match="there is no bjobs on PATH"):
         send(store, calls_of(points.twenty, 0))
     assert folders(store) == []
 
@@ -248,6 +262,7 @@ def test_a_forgotten_job_is_lost_and_only_retry_submits_it_again(closed, store, 
     calls = calls_of(points.twenty, 0)
     send(store, calls)
     (closed / "forgets").touch()
+    later(store)
     assert states(store, calls) == ["lost"]
     assert "does not know its job any more" in reasons(store, calls)[0]
     assert send(store, calls) == []
@@ -267,7 +282,137 @@ def test_cancelled_points_are_missing_and_can_be_submitted_again(closed, store, 
     assert states(store, calls) == ["pending", "pending"]
 
 
+@pytest.mark.parametrize("change", [{"name": "theirs"}, {"user": "somebody"}], ids=str)
+def test_a_number_that_is_another_job_by_now_is_lost_and_is_left_alone(closed, store, points, change):
+    calls = calls_of(points.twenty, 0)
+    send(store, calls)
+    later(store)
+    assert states(store, calls) == ["pending"]
+    before = survey.survey(store, calls, KNOWN)
+    change_job(closed, "1", **change)
+    assert states(store, calls) == ["lost"]
+    assert cancel(store, survey.survey(store, calls, KNOWN), KNOWN) == []
+    if "name" in change:  # looked at before, cancelled after: a look at the name comes first
+        cancel(store, before, KNOWN)
+    assert not (closed / "jobs" / "1" / "killed").exists()
+    assert len(send(store, calls, retry=True)) == 1
+    assert states(store, calls) == ["pending"]
+
+
+def test_a_forged_id_cancels_nothing(closed, store, points):
+    calls = calls_of(points.twenty, 0)
+    (campaign,) = send(store, calls)
+    send(store, calls_of(points.twenty, 1))
+    campaigns.set_job(store, campaign.name, "2")
+    cancel(store, survey.survey(store, calls, KNOWN), KNOWN)
+    assert not (closed / "jobs" / "2" / "killed").exists()
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"job": 1, "odd": 2}', "[" * 100_000], ids=lambda t: t[:9])
+def test_damaged_traces_are_no_tracebacks(closed, store, points, text):
+    calls = calls_of(points.twenty, 0)
+    (campaign,) = send(store, calls)
+    place = campaigns.folder(store, campaign.name)
+    (place / "elements" / "1.json").write_text(text)
+    (place / campaigns.JOB).write_text(text)
+    assert states(store, calls) == ["pending"]
+
+
+def test_a_new_job_that_is_not_listed_yet_is_pending(closed, store, points):
+    (closed / "lag").write_text("1000")
+    calls = calls_of(points.twenty, 0, 1)
+    send(store, calls)
+    assert states(store, calls) == ["pending", "pending"]
+    assert "does not list it yet" in reasons(store, calls)[0]
+    assert send(store, calls, retry=True) == []
+    later(store)
+    assert states(store, calls) == ["lost", "lost"]
+    (closed / "lag").unlink()
+    assert states(store, calls) == ["pending", "pending"]
+
+
+def test_variables_of_the_environment_change_no_answer(closed, store, points, monkeypatch):
+    monkeypatch.setenv("BSUB_QUIET", "Y")
+    calls = calls_of(points.twenty, 0)
+    (campaign,) = send(store, calls)
+    assert campaigns.known_job(store, campaign) == "1"
+    assert states(store, calls) == ["pending"]
+
+
+@pytest.mark.parametrize("version", ["Platform LSF 9.1.3.0, Jul 04 2014", "IBM Platform LSF Standard 10.0.0"])
+def test_an_lsf_that_is_too_old_is_said_before_anything_is_sent(closed, store, points, version):
+    commit(closed, "bjobs_version", version)
+    with pytest.raises(dj.UsageError, match=r"this is LSF \d+\.\d; array jobs need 10\.1 or later"):
+        send(store, calls_of(points.twenty, 0))
+    assert (jobs(closed), folders(store)) == ([], [])
+
+
+def test_a_version_that_says_nothing_is_new_enough(closed, store, points):
+    commit(closed, "bjobs_version", "Fujitsu something")
+    assert len(send(store, calls_of(points.twenty, 0))) == 1
+
+
+def test_a_refusal_names_the_setting_behind_it(closed, store, points):
+    commit(closed, "bsub_refuses", "RUNLIMIT: Cannot exceed queue's hard limit(s).")
+    with pytest.raises(dj.UsageError, match=r"the setting behind it is time \(typed, or in launch_settings"):
+        send(store, calls_of(points.twenty, 0))
+
+
 # -- on the node
+
+
+def test_a_set_up_that_fails_computes_nothing_and_says_so(lsf, store, points, starts):
+    calls = calls_of(points.twenty, 0)
+    send(store, calls, site=replace(SITE, set_up=("module load cuda/12.4",)))
+    assert to_the_end(store, calls) == ["lost"]
+    (reason,) = reasons(store, calls)
+    assert reason.startswith("a command of set_up failed on its node")
+    assert (
+        f"logs/1.txt ends with: {os.uname().nodename}: this command of set_up failed: module load" in reason
+    )
+    assert starts() == {}
+
+
+def test_a_node_without_the_python_that_submitted(lsf, store, points, monkeypatch):
+    calls = calls_of(points.twenty, 0)
+    with monkeypatch.context() as here:
+        here.setattr(submission.sys, "executable", "/nowhere/bin/python")
+        send(store, calls)
+    assert to_the_end(store, calls) == ["lost"]
+    assert reasons(store, calls)[0].startswith("its node does not find the Python that submitted it")
+    assert "No such file" in reasons(store, calls)[0]
+
+
+@pytest.mark.parametrize("when", ["in set_up", "while Python starts"])
+def test_a_warning_that_comes_early_waits(lsf, store, points, starts, tmp_path, monkeypatch, when):
+    """The signal comes before anybody can take it: the point is queued again and computed."""
+    once = f"if ! [ -e {tmp_path}/once ]; then touch {tmp_path}/once; {{ sleep 0.3; kill -USR2 $$; }}; fi"
+    if when == "while Python starts":
+        once = once.replace("{ sleep 0.3; kill -USR2 $$; };", "( sleep 0.15; kill -USR2 $$ ) &")
+    calls = calls_of(points.counting, 0, arguments=("{n}", 60))
+    send(store, calls, site=replace(SITE, set_up=(once,)))
+    assert to_the_end(store, calls) == ["done"]
+    (record,) = store.records("counting")
+    assert record["value"][1] == 60
+    assert (starts(), record["value"][0] < 60) == ({0: 2}, True)
+
+
+def test_after_a_full_disk_the_advice_is_one_that_works(lsf, store, points, tmp_path, monkeypatch):
+    module = tmp_path / "modules" / "fills.py"
+    module.parent.mkdir()
+    module.write_text(
+        "import datajuicer as dj\n\n@dj.cachable()\ndef fills(n):\n"
+        "    raise OSError(28, 'No space left on device')\n"
+    )
+    monkeypatch.syspath_prepend(str(module.parent))
+    import fills  # type: ignore[import-not-found]
+
+    calls = calls_of(fills.fills, 1)
+    send(store, calls)
+    assert to_the_end(store, calls) == ["lost"]
+    (reason,) = reasons(store, calls)
+    assert "make room or name another store, and submit again with -retry" in reason
+    assert "same command" not in reason
 
 
 def test_a_store_that_the_nodes_cannot_see(lsf, store, points):

@@ -9,7 +9,7 @@ import pytest
 import datajuicer as dj
 from datajuicer.clusters.dask_cluster import job_cluster
 from datajuicer.clusters.lsf import Lsf
-from datajuicer.clusters.site import Site, read_site
+from datajuicer.clusters.site import Site, checked_set_up, read_site
 from datajuicer.clusters.slurm import Slurm
 from datajuicer.clusters.submission import SubmitOptions, prepare
 from datajuicer.clusters.survey import survey
@@ -28,6 +28,7 @@ EVERYTHING = Site(
     max_running=8,
     extra=("--exclusive",),
     set_up=("module load cuda/12.4", "export JAX_PLATFORMS=cuda"),
+    login_shell=True,
 )
 
 
@@ -77,6 +78,11 @@ def test_without_a_file_there_are_the_defaults(tmp_path, monkeypatch):
         ('extra = "-x"', "must be a list of lines"),
         ('extra = ["exclusive"]', "must be an option"),
         ('set_up = ["a\\nb"]', "line break"),
+        ('set_up = ["if true; then", "a"]', "no complete command of bash"),
+        ('login_shell = "yes"', "must be true or false"),
+        ("cores = 1.5", "must be a whole number"),
+        ('warning = "20:00"', "at most 18:12"),
+        ('time = "1-25h"', "D-HH:MM"),
         ("cores = ", "not TOML"),
     ],
 )
@@ -138,3 +144,62 @@ def test_jobs_of_dask_ask_for_the_same(tmp_path, lsf):
     ):
         assert f"#BSUB {line}" in script
     assert "module load cuda/12.4\n" in script
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_"),
+    [
+        ("24:00", "24:00"),
+        ("1-00:00:00", "24:00"),
+        ("2-12", "60:00"),
+        ("0-4:30", "4:30"),
+        ("1-02:15", "26:15"),
+    ],
+)
+def test_times_with_days_as_slurm_writes_them(tmp_path, typed, is_):
+    assert read_site(write(tmp_path, f'time = "{typed}"')).time == is_
+
+
+def run_set_up(*lines):
+    script = "\n".join(["#!/bin/bash", *checked_set_up(Site(set_up=lines)), "echo computes $A"])
+    return subprocess.run(["bash"], input=script, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("no_such_command load cuda/12.4",),
+        ("A=1", "false"),
+        ("if true; then", "  false", "fi", "A=1"),
+        ("A=1 # it's a comment", "source /no/such/file"),
+    ],
+)
+def test_a_command_of_set_up_that_fails_ends_the_job(lines):
+    done = run_set_up(*lines)
+    assert done.returncode == 87
+    assert "computes" not in done.stdout
+    assert "this command of set_up failed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("A=1",),
+        ("if false; then", "  B=2", "fi", "export A=1  # and 'so on'"),
+        ("false || A=1",),
+        ("f() {", "  return 1", "}", "f || true", "A=1"),
+        ("A=$(cat <<EOF", "1", "EOF", ")"),
+    ],
+)
+def test_a_set_up_that_works_is_what_the_job_runs_with(lines):
+    done = run_set_up(*lines)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "computes 1\n", "")
+
+
+def test_names_of_jobs_are_not_long(tmp_path, importable):
+    import points  # type: ignore[import-not-found]
+
+    store = dj.Store(tmp_path / "store")
+    items = plan(points.GRID, points.twenty, ("{n}",), {})
+    (one,) = prepare(store, survey(store, items, {}), SubmitOptions(Slurm(), Site(), "a_long_name_" * 40))
+    assert len(one.campaign.name) <= 70

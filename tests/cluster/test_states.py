@@ -3,6 +3,7 @@
 import pytest
 
 from datajuicer.clusters import survey
+from datajuicer.clusters.endings import Ending
 from datajuicer.clusters.lsf import parse_bjobs
 from datajuicer.clusters.scheduler import Seen
 from datajuicer.clusters.slurm import parse_squeue
@@ -41,6 +42,11 @@ ENDED = Seen("ended", "EXIT 1")
         # a failure that is computed again counts again when that has ended
         ("pending", Evidence("failed", submitted=True, retry=True, polls=[PEND])),
         ("failed", Evidence("failed", submitted=True, retry=True, polls=[ENDED])),
+        # a job that was sent just now may not be listed yet; one that left a trace has been
+        ("pending", Evidence("missing", submitted=True, polls=[None, None], is_new=True)),
+        ("lost", Evidence("missing", submitted=True, polls=[None, None], is_new=True, note="")),
+        ("lost", Evidence("missing", submitted=True, polls=[ENDED], is_new=True)),
+        ("missing", Evidence("missing", submitted=True, cancelled=True, polls=[None], is_new=True)),
         ("unknown", Evidence("missing", submitted=True, polls=[None], silence="bjobs: down")),
         ("done", Evidence("done", submitted=True, silence="bjobs: down")),
         ("missing", Evidence("missing", submitted=True, cancelled=True, polls=[ENDED])),
@@ -64,6 +70,9 @@ def test_the_state_of_a_point(state, known):
         ("does not know its job any more", Evidence("missing", submitted=True, polls=[None], note="")),
         ("bjobs: down", Evidence("missing", submitted=True, silence="bjobs: down")),
         ("PEND", Evidence("missing", submitted=True, polls=[PEND])),
+        ("out of memory", Evidence("missing", True, polls=[ENDED], cause="out of memory", log="its log x")),
+        ("; its log x ends", Evidence("missing", True, polls=[ENDED], log="its log x ends with: no")),
+        ("before there was a result", Evidence("missing", True, polls=[ENDED], log="its log x is empty")),
     ],
 )
 def test_the_reason(reason, known):
@@ -89,18 +98,24 @@ def test_states_of_lsf(words, state):
     + [(w, "ended") for w in ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL", "OUT_OF_MEMORY")],
 )
 def test_states_of_slurm(words, state):
-    assert parse_squeue(f"12   3   {words}   0:0   None")["12", 3].state == state
+    assert parse_squeue(f"12   3   {words}   0:0   me  grid  None")["12", 3].state == state
 
 
 def test_usable_lines_are_read_and_others_are_left_out():
     text = "LSF is busy\n12|3|RUN|-|-\n12[4]|4|EXIT|140|TERM_RUNLIMIT: job killed\n|||\n12|0|PEND|-|-\n"
     assert parse_bjobs(text) == {
         ("12", 3): Seen("running", "RUN"),
-        ("12", 4): Seen("ended", "EXIT 140 TERM_RUNLIMIT: job killed"),
+        ("12", 4): Seen("ended", "EXIT 140 (SIGUSR2) TERM_RUNLIMIT: job killed", ending=Ending(signal=12)),
         ("12", 0): Seen("pending", "PEND"),
     }
-    text = "slurm_load_jobs error\n 12  4  FAILED  9:0  NonZeroExitCode \n 13  N/A RUNNING 0 None\n"
-    assert parse_squeue(text) == {("12", 4): Seen("ended", "FAILED exit 9:0 NonZeroExitCode")}
+    text = "slurm_load_jobs error\n 12  4  FAILED  9:0 me grid-1 NonZeroExitCode \n 13  N/A RUNNING 0 a b\n"
+    failed = Seen("ended", "FAILED exit 9 NonZeroExitCode", "grid-1", "me", Ending(9))
+    assert parse_squeue(text) == {("12", 4): failed}
+
+
+def test_an_answer_names_job_and_user():
+    assert parse_bjobs("12|4|PEND|-|-|me|grid-1[4]")["12", 4] == Seen("pending", "PEND", "grid-1", "me")
+    assert parse_squeue("12 4 PENDING 0 me grid-1 Priority")["12", 4].name == "grid-1"
 
 
 @pytest.mark.parametrize(

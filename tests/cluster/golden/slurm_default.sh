@@ -10,10 +10,12 @@
 #SBATCH --requeue
 #SBATCH --signal=B:USR1@600
 
+trap 'export DATAJUICER_WARNED=1' USR1 USR2
 export OMP_NUM_THREADS=16 OPENBLAS_NUM_THREADS=16 MKL_NUM_THREADS=16 NUMEXPR_NUM_THREADS=16 VECLIB_MAXIMUM_THREADS=16
 export PYTHONPATH=/home/me/project"${PYTHONPATH:+:$PYTHONPATH}"
 if ! [ -r /home/me/project/store/campaigns/mismatch_experiment-123abc/plan.json ]; then
     echo "$(hostname) cannot read /home/me/project/store/campaigns/mismatch_experiment-123abc: keep the store where all nodes see it" >&2
     exit 86
 fi
-exec python -m datajuicer.launch.element /home/me/project/store/campaigns/mismatch_experiment-123abc DIGEST
+trap '' USR1 USR2
+exec python -c 'import signal; signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1, signal.SIGUSR2)); from datajuicer.clusters.element import run; run()' /home/me/project/store/campaigns/mismatch_experiment-123abc DIGEST

@@ -10,6 +10,7 @@ Its folder is named by $LSF_STAND_IN:
     jobs/<id>/<index>.overtime  … and ended, as if its wall time were over
     faults/<name>             a fault to commit once; its content is the argument
     closed, forgets           as long as they exist: nothing is started; bjobs knows no job
+    lag                       seconds for which bjobs does not know a new job
     log                       one line a command
 
 $LSF_STAND_IN_MINUTE is the length of a minute in seconds.
@@ -17,6 +18,7 @@ $LSF_STAND_IN_MINUTE is the length of a minute in seconds.
 
 import json
 import os
+import pwd
 import re
 import shlex
 import signal
@@ -36,8 +38,9 @@ def main():
     command, words = Path(sys.argv[1]).name, sys.argv[2:]
     (HOME / "faults").mkdir(parents=True, exist_ok=True)
     (HOME / "jobs").mkdir(exist_ok=True)
-    with (HOME / "log").open("a") as log:
-        log.write(shlex.join([command, *words]) + "\n")
+    if words != ["-V"]:
+        with (HOME / "log").open("a") as log:
+            log.write(shlex.join([command, *words]) + "\n")
     if fault(f"{command}_hangs") is not None:
         time.sleep(600)
     return {"bsub": bsub, "bjobs": bjobs, "bkill": bkill}[command](words)
@@ -84,6 +87,7 @@ def bsub(words):
         "signal": values["-wa"],
         "again": [int(code) for code in values.get("-Q", "").split()],
         "output": values["-o"],
+        "user": pwd.getpwuid(os.getuid()).pw_name,
         "after": re.findall(r"ended\((\d+)\)", values.get("-w", "")),
     }
     (folder / "job.json").write_text(json.dumps(job))
@@ -101,7 +105,8 @@ def bsub(words):
         return 255
     if (victim := fault("bsub_kills")) is not None:  # whoever submitted dies before it hears the answer
         os.kill(os.getppid() if victim == "parent" else int(victim), signal.SIGKILL)
-    print(f"Job <{number}> is submitted to default queue <normal>.")
+    if "BSUB_QUIET" not in os.environ:
+        print(f"Job <{number}> is submitted to default queue <normal>.")
     return 0
 
 
@@ -111,10 +116,12 @@ def minutes(text):
 
 
 def bjobs(words):
+    if words == ["-V"]:
+        print(fault("bjobs_version") or "IBM Spectrum LSF Standard 10.1.0.13, Apr 15 2022", file=sys.stderr)
+        return 0
     assert words[:5] == ["-a", "-u", "all", "-noheader", "-o"], words
     assert "delimiter='|'" in words[5], words
     wanted = words[6:]
-    forgets = (HOME / "forgets").exists()  # as LSF does an hour after the end of a job
     absent = fault("bjobs_omits")  # an element that is left out of this answer
     if (said := fault("bjobs_fails")) is not None:
         print(said, file=sys.stderr)
@@ -122,21 +129,30 @@ def bjobs(words):
     found, unknown = [], []
     if wanted[:1] == ["-J"]:
         for folder in sorted((HOME / "jobs").iterdir(), key=lambda p: int(p.name)):
-            if json.loads((folder / "job.json").read_text())["name"] == wanted[1] and not forgets:
+            if json.loads((folder / "job.json").read_text())["name"] == wanted[1] and is_listed(folder):
                 found.append(folder)
         if not found:
             unknown.append(wanted[1])
     else:
         for job in wanted:
-            folder = HOME / "jobs" / ("none" if forgets else job)
-            (found if folder.exists() else unknown).append(folder if folder.exists() else job)
+            folder = HOME / "jobs" / job
+            (found if is_listed(folder) else unknown).append(folder if is_listed(folder) else job)
     for folder in found:
-        for index in range(1, json.loads((folder / "job.json").read_text())["count"] + 1):
+        job = json.loads((folder / "job.json").read_text())
+        for index in range(1, job["count"] + 1):
             if f"{folder.name}[{index}]" != absent:
-                print(f"{folder.name}[{index}]|{index}|{(folder / str(index)).read_text()}")
+                state = (folder / str(index)).read_text()
+                print(f"{folder.name}[{index}]|{index}|{state}|{job['user']}|{job['name']}[{index}]")
     for job in unknown:
         print(f"Job <{job}> is not found", file=sys.stderr)
     return 255 if unknown or fault("bjobs_fails_with_output") is not None else 0
+
+
+def is_listed(folder):
+    if (HOME / "forgets").exists() or not folder.exists():  # as LSF forgets an hour after the end of a job
+        return False
+    lag = HOME / "lag"  # in seconds: its answers may be old
+    return not lag.exists() or time.time() - folder.stat().st_ctime > float(lag.read_text())
 
 
 def bkill(words):
