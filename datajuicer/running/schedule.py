@@ -1,7 +1,7 @@
 """The schedule of a run: tasks go to an executor as its workers become free, until no call is left.
 
-Only the interface of `concurrent.futures.Executor` is used; the two executors of this package additionally
-pass on a request to stop.
+Only the interface of `concurrent.futures.Executor` is used; the executors of this package additionally pass
+on a request to stop.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from datajuicer.running.stop import Stop
 from datajuicer.store import claims
 from datajuicer.store.pickled import check_ours
 from datajuicer.store.store import Store
-from datajuicer.workers.local import InProcess, LocalExecutor
+from datajuicer.workers.local import InProcess, LocalExecutor, Stoppable
 from datajuicer.workers.shared import SharedObjects
 
 MAX_UNSTORABLE = 3  # values of one function that could not be stored, after which it is not called again
@@ -65,7 +65,7 @@ def compute_all(
         with stop.handling(executor):
             yield from schedule.results()
     except BaseException as error:
-        if isinstance(executor, LocalExecutor):
+        if isinstance(executor, Stoppable):
             executor.kill()
         if isinstance(error, KeyboardInterrupt) and stop.count:
             raise schedule.interrupted() from None
@@ -218,7 +218,8 @@ class _Schedule:
         try:
             return future.result()
         except (CancelledError, Interrupted) as error:
-            return [Result(Outcome.STOPPED, error=self._why_not(places[0]) or str(error))] * len(places)
+            stopped = Result(Outcome.STOPPED, error=self._why_not(places[0]) or str(error))
+            return [Result(Outcome.DONE) if self._is_stored(place) else stopped for place in places]
         except WorkerDied as death:
             return self._results_of_dead(places, death)
         except Exception as error:  # the executor is broken, or cannot import what the task needs
@@ -234,6 +235,13 @@ class _Schedule:
         if self.keep is None or not isinstance(call.function, Cachable):
             return [Result(Outcome.REFUSED, error=f"the worker process {death.reason}")]
         return [record_death(Task((call,), self.keep, provenance=circumstances()), death.reason)]
+
+    def _is_stored(self, place: int) -> bool:
+        """Whether a call was stopped after its result was stored, before it could say so."""
+        call = self.calls[place]
+        if self.keep is None or not isinstance(call.function, Cachable) or call.replaces is not None:
+            return False
+        return self.keep.path(call.name, call.id).exists()
 
     def _code(self, place: int) -> Code | None:
         """Return the code that is behind a call here, to be compared where it is made."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from datajuicer.running.progress import Progress
 from datajuicer.workers.job import Link
-from datajuicer.workers.local import InProcess, LocalExecutor
+from datajuicer.workers.local import InProcess, Stoppable
 
 
 class Stop:
@@ -48,7 +48,7 @@ class Stop:
             in_process = isinstance(executor, InProcess)
             if self.count > 1 or (in_process and not self.can_stop):
                 raise KeyboardInterrupt
-            if isinstance(executor, LocalExecutor):
+            if isinstance(executor, Stoppable):
                 # in a thread: a signal may come while this one holds the lock of a pipe
                 threading.Thread(target=executor.request_stop, daemon=True).start()
             print("stopping after the next checkpoint; once more to stop at once", file=sys.stderr)

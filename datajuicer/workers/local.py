@@ -14,7 +14,7 @@ from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import datajuicer
 from datajuicer.errors import Interrupted, WorkerDied
@@ -32,6 +32,19 @@ THREAD_SETTINGS = (
 )
 
 Event = Callable[..., None]
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """What an executor can do besides computing: pass on a request to stop."""
+
+    def request_stop(self) -> None:
+        """Ask what runs for a checkpoint; what is queued is not begun."""
+        ...
+
+    def kill(self) -> None:
+        """End what runs now."""
+        ...
 
 
 class InProcess(Executor):
@@ -120,6 +133,7 @@ class LocalExecutor(Executor):
         on_event: told what the workers report.
         time_limit: seconds of computing after which a task's process is ended; None: as long as it takes.
         main: the name of the `__main__` whose functions come by value; default: this process's.
+        threads: threads of numerical libraries in each worker; default: one for each of its processors.
     """
 
     def __init__(
@@ -129,7 +143,9 @@ class LocalExecutor(Executor):
         *,
         time_limit: float | None = None,
         main: str | None = None,
+        threads: int | None = None,
     ):
+        self.threads = threads
         self.on_event = on_event or (lambda *_: None)
         self.time_limit = time_limit
         self.main = module_name("__main__") if main is None else main
@@ -264,7 +280,7 @@ class LocalExecutor(Executor):
             command,
             stdin=subprocess.DEVNULL,
             pass_fds=(their_read, their_write),
-            env=environment(len(slot.processors)),
+            env=environment(self.threads or len(slot.processors)),
             start_new_session=True,  # Ctrl-C in the terminal is for us alone; we pass it on
         )
         os.close(their_read)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 import datajuicer as dj
-from datajuicer.clusters.dask_cluster import DaskExecutor
+from datajuicer.clusters.dask_executor import DaskExecutor
 from jaxrobust.cli import on_cluster
 from jaxrobust.errors import InputError
 from jaxrobust.studies.stages import Stage, plan_stages, stages_of
