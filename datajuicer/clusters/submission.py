@@ -298,7 +298,7 @@ def _send(store: Store, prepared: Prepared, scheduler: Scheduler) -> None:
     try:
         reply = scheduler.submit(script)
     except NoAnswer as error:
-        if _job_surely(store, campaign, scheduler):
+        if _was_sent(store, campaign, scheduler):
             return
         campaigns.discard(store, campaign.name)
         raise NoAnswer(f"{error} (nothing was submitted)") from error
@@ -315,13 +315,25 @@ def _send(store: Store, prepared: Prepared, scheduler: Scheduler) -> None:
             f"the job was not accepted, nothing was submitted: {reply.refused}"
             + (f" ({setting})" if setting else "")
         )
-    if _job_surely(store, campaign, scheduler):
+    if _was_sent(store, campaign, scheduler):
         return
     campaigns.discard(store, campaign.name)
     raise UsageError(
         f"it is not clear whether the job was accepted, and the scheduler lists none: {reply.unclear}. Give "
         "the same command again; should this job start all the same, it ends at once"
     )
+
+
+def _was_sent(store: Store, campaign: Campaign, scheduler: Scheduler) -> bool:
+    """Whether a job exists after a submission that got no clear reply.
+
+    Raises:
+        NoAnswer: That is not known either; the campaign stays, and the same command later finds out.
+    """
+    try:
+        return bool(_job_surely(store, campaign, scheduler))
+    except NoAnswer as error:
+        raise NoAnswer(f"{error} (it is not known whether {campaign.name} was submitted)") from error
 
 
 def _job_surely(store: Store, campaign: Campaign, scheduler: Scheduler) -> str:

@@ -141,7 +141,7 @@ def test_bad_input_is_one_sentence_and_submits_nothing(
     assert not list(lsf.glob("jobs/*"))
 
 
-@pytest.mark.parametrize(("mode", "command"), [("bsub", "bsub"), ("slurm", "sbatch")])
+@pytest.mark.parametrize(("mode", "command"), [("bsub", "bjobs"), ("slurm", "sbatch")])
 def test_no_scheduler_on_path(program, mode, command, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "/nowhere")
