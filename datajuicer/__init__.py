@@ -18,11 +18,13 @@ from datajuicer.grids.table import Table
 from datajuicer.running.cachable import Cachable, cachable
 from datajuicer.running.cached import cached
 from datajuicer.running.explain import Explanation, explain
+from datajuicer.running.file import File
 from datajuicer.running.parent import Parent
 from datajuicer.running.planned import planned
 from datajuicer.running.run import run
 from datajuicer.running.status import Status, missing, status
 from datajuicer.store.copying import copy_results
+from datajuicer.store.pruning import prune, restore
 from datajuicer.store.store import Store
 from datajuicer.store.upkeep import gc, verify
 from datajuicer.store.values import Artifact
@@ -36,6 +38,7 @@ __all__ = [
     "Cachable",
     "Explanation",
     "Failure",
+    "File",
     "Grid",
     "Interrupted",
     "Job",
@@ -63,8 +66,10 @@ __all__ = [
     "make_unique",
     "missing",
     "planned",
+    "prune",
     "query",
     "reduce_keys",
+    "restore",
     "run",
     "split",
     "status",

@@ -33,6 +33,8 @@ def run(
     executor: Executor | None = None,
     batch: int = 1,
     time_limit: float | None = None,
+    max_failures: int | None = None,
+    retries: int = 0,
     progress: bool | None = None,
     lint: bool = False,
     hint: str = "",
@@ -58,6 +60,9 @@ def run(
         batch: how many points of one group go into one call of a cachable function's batched form.
         time_limit: seconds after which the worker process of a call is ended, and its points recorded as
             failed.
+        max_failures: after so many points have failed in this run no further one is begun.
+        retries: how often a point is computed again, after a pause that doubles each time, whose failure is
+            not recorded because trying again may help: OSError, MemoryError and the like.
         progress: False: say nothing while computing.
         lint: warn of keys that the function reads from its arguments but does not declare.
         hint: with `load`: the command that computes what is missing, for the message.
@@ -69,7 +74,9 @@ def run(
     """
     _check(run_mode, cache_mode, store_key)
     store = Store(cache_dir)
-    options = RunOptions(n_threads, executor, batch, progress, lint, run_mode == "retry", time_limit)
+    options = RunOptions(
+        n_threads, executor, batch, progress, lint, run_mode == "retry", time_limit, max_failures, retries
+    )
     is_loading = run_mode in ("load", "load_any")
 
     def call(*args: Any, **kwargs: Any) -> Any:

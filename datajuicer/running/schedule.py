@@ -38,6 +38,7 @@ from datajuicer.workers.shared import SharedObjects
 MAX_UNSTORABLE = 3  # values of one function that could not be stored, after which it is not called again
 POLL_INTERVAL = 0.2  # seconds between two looks at what another process computes
 MAX_POLL_INTERVAL = 5.0
+RETRY_AFTER = 1.0  # seconds before the first further attempt; doubles each time
 
 
 def compute_all(
@@ -122,6 +123,9 @@ class _Schedule:
     # what another process computes: when to look again, and after what interval
     elsewhere: dict[int, tuple[float, float]] = field(default_factory=dict)
     full: str = ""  # why the store takes no more
+    n_failed: int = 0
+    attempts: dict[int, int] = field(default_factory=dict)  # further ones, by place
+    again: dict[int, float] = field(default_factory=dict)  # by place: when the next attempt begins
     codes: Codes = field(default_factory=Codes)
     # function → how many of its values could not be stored, and why
     unstorable: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -147,13 +151,14 @@ class _Schedule:
     def results(self) -> Iterator[tuple[int, Result]]:
         pending = deque(batches(self.calls, self.options.batch))
         provenance = circumstances() if self.keep is not None else {}
-        while pending or self.running or self.elsewhere:
+        while pending or self.running or self.elsewhere or self.again:
             if self.stop.count:
                 pending.clear()
                 self.elsewhere.clear()
+                self.again.clear()
                 for future in self.running:
                     future.cancel()
-            elif self.full or self.unstorable:
+            elif self.full or self.unstorable or self._has_failed_enough():
                 yield from self._give_up(pending)
             while pending and self._has_room():
                 places = pending.popleft()
@@ -162,6 +167,7 @@ class _Schedule:
                     break  # it is computed already: yield it before the next
             yield from self._collect(pending)
             pending.extend((place,) for place in self._poll_elsewhere())
+            pending.extend((place,) for place in self._due())
 
     def _has_room(self) -> bool:
         if self.options.executor is not None:
@@ -190,10 +196,11 @@ class _Schedule:
 
     def _collect(self, pending: deque[tuple[int, ...]]) -> Iterator[tuple[int, Result]]:
         if not self.running:
-            if self.elsewhere and not pending:
+            if (self.elsewhere or self.again) and not pending:
                 time.sleep(POLL_INTERVAL)
             return
-        timeout = POLL_INTERVAL if self.elsewhere else 1.0  # bounded: a stop may be requested meanwhile
+        is_waiting = bool(self.elsewhere or self.again)
+        timeout = POLL_INTERVAL if is_waiting else 1.0  # bounded: a stop may be requested meanwhile
         for future in wait(self.running, timeout, FIRST_COMPLETED).done:
             places = self.running.pop(future)
             for place, result in zip(places, self._results_of(future, places), strict=True):
@@ -201,12 +208,36 @@ class _Schedule:
                     pending.appendleft((place,))
                 elif result.outcome is Outcome.BUSY:
                     self.elsewhere[place] = time.monotonic() + POLL_INTERVAL, POLL_INTERVAL
+                elif self._tries_again(place, result):
+                    continue
                 elif result.outcome is not Outcome.STOPPED or not self.stop.count:
+                    self.n_failed += result.outcome in (Outcome.FAILED, Outcome.REFUSED)
                     self.full = self.full or (result.error if result.fatal else "")
                     if result.is_unstorable:
                         count, _ = self.unstorable.get(self.calls[place].name, (0, ""))
                         self.unstorable[self.calls[place].name] = count + 1, result.error
                     yield self._finish(place, result)
+
+    def _tries_again(self, place: int, result: Result) -> bool:
+        """Whether a call is made again, for which its failure is not recorded; if so, it waits for that."""
+        number = self.attempts.get(place, 0)
+        may_help = result.outcome is Outcome.REFUSED and not (result.fatal or result.is_unstorable)
+        if not may_help or number >= self.options.retries or self.stop.count:
+            return False
+        self.attempts[place] = number + 1
+        self.again[place] = time.monotonic() + RETRY_AFTER * 2**number
+        return True
+
+    def _due(self) -> list[int]:
+        """Return the places whose next attempt begins now."""
+        due = [place for place, when in self.again.items() if time.monotonic() >= when]
+        for place in due:
+            del self.again[place]
+        return due
+
+    def _has_failed_enough(self) -> bool:
+        most = self.options.max_failures
+        return most is not None and self.n_failed >= most
 
     def _finish(self, place: int, result: Result) -> tuple[int, Result]:
         self.n_finished += 1
@@ -272,12 +303,14 @@ class _Schedule:
         count, error = self.unstorable.get(name, (0, ""))
         if not self.full and count >= MAX_UNSTORABLE:
             return f"not computed, since results of {name} cannot be stored: {error}"
+        if not self.full and self._has_failed_enough():
+            return f"not computed, since {self.n_failed} points have failed (max_failures)"
         return self.full
 
     def _give_up(self, pending: deque[tuple[int, ...]]) -> Iterator[tuple[int, Result]]:
         """Refuse what is not under way and could not be stored."""
         left = [place for places in pending for place in places if self._why_not(place)]
-        left += [place for place in self.elsewhere if self._why_not(place)]
+        left += [place for place in (*self.elsewhere, *self.again) if self._why_not(place)]
         kept = [places for places in pending if not self._why_not(places[0])]
         pending.clear()
         pending.extend(kept)
@@ -286,4 +319,5 @@ class _Schedule:
                 future.cancel()
         for place in left:
             self.elsewhere.pop(place, None)
+            self.again.pop(place, None)
             yield self._finish(place, Result(Outcome.REFUSED, error=self._why_not(place)))

@@ -9,6 +9,8 @@
     sessions/<function>/<first two of key>/<key>.claim.<n>    somebody computes this now (see claims.py)
     sessions/quarantine/                                      what turned out corrupt, each with its reason
     sessions/campaigns/                                       what was sent to clusters (clusters/campaign.py)
+    sessions/pruned/<time>/                                   what was moved aside (pruning.py)
+    sessions/.gitignore                                       keeps a new store out of version control
 
 Artifacts are complete and on the disk before the record appears, and the record appears in one step, so a
 reader sees a whole result or none. The first of two results stays. A result that is to replace another is
@@ -22,6 +24,7 @@ import errno
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,6 +49,8 @@ from datajuicer.store.reading import (
 from datajuicer.store.record import FORMAT, Damaged, Record, difference, format_record, parse_record
 
 LOG = "log.txt"
+
+_GITIGNORE = b"# Results of datajuicer; remove this file to put them under version control.\n*\n"
 
 MISSING: Any = object()  # stands for a value whose artifacts are gone
 
@@ -250,10 +255,14 @@ class Store:
     def check_writable(self) -> None:
         """Raise a UsageError before anything is computed if results could not be kept."""
         probe = self.root / f".{unique()}.tmp"
+        is_new = not self.root.exists()
         try:
             make_folder(self.root, self.root)
             probe.write_bytes(b"writable")
             probe.unlink()
+            if is_new:
+                with suppress(FileExistsError):  # another process made the store at the same time
+                    write_file(self.root / ".gitignore", _GITIGNORE)
         except OSError as error:
             probe.unlink(missing_ok=True) if self.root.is_dir() else None
             raise UsageError(
