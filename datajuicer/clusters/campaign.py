@@ -5,6 +5,7 @@
     sessions/campaigns/<name>/plan.json         elements and their points, site settings, code and versions
     sessions/campaigns/<name>/tasks             what the elements compute, pickled, one chunk per element
     sessions/campaigns/<name>/script.sh         what was sent to the scheduler
+    sessions/campaigns/<name>/code/             the packages that it runs, if a snapshot was asked for
     sessions/campaigns/<name>/job.json          the scheduler's id, as soon as it is known
     sessions/campaigns/<name>/cancelled         exists if it was cancelled
     sessions/campaigns/<name>/elements/<i>.json what the element did last
@@ -26,8 +27,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from datajuicer.clusters.made_with import MadeWith
+from datajuicer.clusters.made_with import MadeWith, packages_of
 from datajuicer.clusters.site import Site
+from datajuicer.clusters.snapshot import CODE, copy_packages
 from datajuicer.errors import UsageError
 from datajuicer.running.plan import Call
 from datajuicer.store.disk import cannot_write, sync_folder, unique, write_file
@@ -62,6 +64,7 @@ class Campaign:
     main: str  # the name of the __main__ of the plan
     site: Site
     elements: tuple[Element, ...]
+    snapshot: bool = False  # whether its folder holds the code that it runs
     user: str = ""  # who submitted it; empty: a plan from before this was written down
 
     def to_bytes(self) -> bytes:
@@ -129,8 +132,9 @@ def folder(store: Store, name: str) -> Path:
     return store.root.absolute() / CAMPAIGNS / name
 
 
-def write(store: Store, name: str, plan: bytes, tasks: bytes, script: str) -> None:
-    """Make a campaign's folder appear, whole."""
+def write(store: Store, campaign: Campaign, tasks: bytes, script: str) -> None:
+    """Make a campaign's folder appear, whole, with the code that it runs if it is to have a snapshot."""
+    name, plan = campaign.name, campaign.to_bytes()
     target = folder(store, name)
     temporary = target.with_name(f"{name}.{unique()}.tmp")
     try:
@@ -138,6 +142,8 @@ def write(store: Store, name: str, plan: bytes, tasks: bytes, script: str) -> No
             (temporary / sub).mkdir(parents=True)
         for file, data in ((PLAN, plan), (TASKS, tasks), (SCRIPT, script.encode())):
             write_file(temporary / file, data)
+        if campaign.snapshot:
+            copy_packages(packages_of(campaign.made_with), temporary / CODE)
         sync_folder(temporary)
         os.rename(temporary, target)
     except OSError as error:

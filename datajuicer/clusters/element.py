@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from datajuicer.clusters import campaign as campaigns
 from datajuicer.clusters.campaign import Campaign, Chunk, Trace
-from datajuicer.clusters.made_with import difference, made_with
+from datajuicer.clusters.made_with import difference, made_with, packages_of
 from datajuicer.clusters.scheduler import Place, Scheduler
 from datajuicer.clusters.survey import schedulers
 from datajuicer.errors import UsageError
@@ -40,6 +40,7 @@ from datajuicer.workers.local import LocalExecutor
 WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
 ENDS = (signal.SIGTERM, signal.SIGINT)
 WARNED = "DATAJUICER_WARNED"  # a variable; set if a warning came before this process was there
+RETRIES = 2  # further attempts at what failed for a cause that may pass, such as a file system that hangs
 LAST_WORDS = 5.0  # seconds for the worker to be gone after it was killed
 LOOK_EVERY = 0.1  # seconds
 
@@ -121,9 +122,8 @@ def main(folder: str, digest: str) -> int:
     trace = replace(trace, steps=before.steps if before else None, notes={})
     campaigns.write_trace(place, here.index, trace)
     sys.path[:] = dict.fromkeys([*campaign.path, *sys.path])
-    packages = [n.removeprefix("code of ") for n in campaign.made_with if n.startswith("code of ")]
     try:
-        if other := difference(campaign.made_with, made_with(packages)):
+        if other := difference(campaign.made_with, made_with(packages_of(campaign.made_with))):
             raise UsageError(
                 f"{socket.gethostname()} has {other} than the plan was made with: set up the same there, or "
                 "submit again with -retry"
@@ -266,7 +266,11 @@ class _Computing:
         if not left:
             return
         options = RunOptions(
-            executor=self.executor, batch=len(left), progress=True, retry=self.campaign.retry
+            executor=self.executor,
+            batch=len(left),
+            progress=True,
+            retry=self.campaign.retry,
+            retries=RETRIES,
         )
         with closing(compute_all(self.store, [calls[i] for i in left], options)) as results:
             for place, result in results:

@@ -14,6 +14,7 @@ from datajuicer.running.cachable import Cachable
 from datajuicer.running.circumstances import PACKAGES
 
 MadeWith = dict[str, str]
+_CODE_OF = "code of "
 
 
 def code_packages(functions: Iterable[Any]) -> list[str]:
@@ -39,8 +40,13 @@ def made_with(packages: Iterable[str]) -> MadeWith:
         digest = blake2b(digest_size=10)
         for relative, path in _files(name):
             digest.update(relative.encode() + b"\0" + blake2b(path.read_bytes()).digest())
-        found[f"code of {name}"] = digest.hexdigest()
+        found[f"{_CODE_OF}{name}"] = digest.hexdigest()
     return found
+
+
+def packages_of(planned: MadeWith) -> list[str]:
+    """Return the packages whose code is named."""
+    return [name.removeprefix(_CODE_OF) for name in planned if name.startswith(_CODE_OF)]
 
 
 def _files(package: str) -> list[tuple[str, Path]]:
@@ -65,7 +71,7 @@ def difference(planned: MadeWith, here: MadeWith) -> str:
     for name, value in planned.items():
         if here.get(name) == value:
             continue
-        if name.startswith("code of "):
+        if name.startswith(_CODE_OF):
             differences.append(f"other {name}")
         else:
             differences.append(f"{name} {here.get(name, 'not installed')} instead of {value}")

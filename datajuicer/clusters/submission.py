@@ -28,6 +28,7 @@ from datajuicer.clusters.made_with import code_packages, made_with
 from datajuicer.clusters.refusals import setting_behind
 from datajuicer.clusters.scheduler import NoAnswer, Scheduler
 from datajuicer.clusters.site import Site, checked_set_up
+from datajuicer.clusters.snapshot import CODE
 from datajuicer.clusters.states import QUEUED
 from datajuicer.clusters.survey import PointStatus, Schedulers, job_of, survey
 from datajuicer.errors import UsageError
@@ -67,6 +68,7 @@ class SubmitOptions:
     label: str  # the beginning of the campaign's name
     batch: int = 1  # points of one group that share an element
     retry: bool = False  # failed and lost points too
+    snapshot: bool = False  # run a copy of the code as it is now, whatever is edited while the jobs wait
     chained: Callable[[Call], bool] = lambda call: False  # computed by the element that computes its parent
 
     @property
@@ -148,7 +150,7 @@ def prepare(store: Store, statuses: Sequence[PointStatus], options: SubmitOption
             own = {(call.name, call.id) for chunk in part for call in chunk.calls}
             parents = {_id(parent) for chunk in part for call in chunk.calls for parent in call.parents} - own
             after = tuple(sorted({holders[parent] for parent in parents if parent in holders}))
-            one = _prepared(part, number + len(prepared) + 1, after, options)
+            one = _prepared(store, part, number + len(prepared) + 1, after, options)
             prepared.append(one)
             holders |= dict.fromkeys(own, one.campaign.name)
     return prepared
@@ -237,22 +239,25 @@ def _replacing_one(store: Store, call: Call) -> Call:
 
 
 def _prepared(
-    chunks: Sequence[Chunk], number: int, after: tuple[str, ...], options: SubmitOptions
+    store: Store, chunks: Sequence[Chunk], number: int, after: tuple[str, ...], options: SubmitOptions
 ) -> Prepared:
     tasks, elements = campaigns.pickle_chunks(chunks)
     functions = [call.function for chunk in chunks for call in chunk.calls]
     label = re.sub(r"[^A-Za-z0-9_.\-]+", "_", options.label).strip("_.-")[:LONGEST_LABEL] or "campaign"
+    name = f"{label}-{uuid.uuid4().hex[:6]}"
+    code = [str(campaigns.folder(store, name) / CODE)] if options.snapshot else []
     campaign = Campaign(
-        name=f"{label}-{uuid.uuid4().hex[:6]}",
+        name=name,
         number=number,
         scheduler=options.scheduler.name,
         created=time.time(),
         retry=options.retry,
         made_with=made_with(code_packages(functions)),
-        path=tuple(str(Path(entry or ".").absolute()) for entry in sys.path),
+        path=(*code, *(str(Path(entry or ".").absolute()) for entry in sys.path)),
         main=module_name("__main__"),
         site=options.site,
         elements=elements,
+        snapshot=options.snapshot,
         user=user_name(),
     )
     return Prepared(campaign, tasks, after)
@@ -268,7 +273,7 @@ def script(store: Store, campaign: Campaign, scheduler: Scheduler, after: Sequen
     place = campaigns.folder(store, campaign.name)
     if any(character in str(place) for character in "\"'%\\\n$`"):
         raise UsageError(f"the path {place} holds a quotation mark, %, $ or \\: name another store")
-    engine = Path(datajuicer.__file__).resolve().parents[1]
+    engine = place / CODE if campaign.snapshot else Path(datajuicer.__file__).resolve().parents[1]
     threads = " ".join(f"{name}={campaign.site.cores}" for name in THREAD_SETTINGS)
     lines = [
         "#!/bin/bash -l" if campaign.site.login_shell else "#!/bin/bash",
@@ -283,7 +288,8 @@ def script(store: Store, campaign: Campaign, scheduler: Scheduler, after: Sequen
         f"    exit {NOT_SEEN}",
         "fi",
         "trap '' USR1 USR2",
-        f"exec {shlex.quote(sys.executable)} -c {shlex.quote(_START)} {shlex.quote(str(place))} "
+        # -P: what is imported does not depend on the folder in which the job was sent
+        f"exec {shlex.quote(sys.executable)} -P -c {shlex.quote(_START)} {shlex.quote(str(place))} "
         f"{sha256(campaign.to_bytes()).hexdigest()}",
         "",
     ]
@@ -294,7 +300,7 @@ def _send(store: Store, prepared: Prepared, scheduler: Scheduler) -> None:
     campaign = prepared.campaign
     known = {one.name: campaigns.known_job(store, one) for one in campaigns.read_all(store)}
     script = prepared.script(store, scheduler, known)
-    campaigns.write(store, campaign.name, campaign.to_bytes(), prepared.tasks, script)
+    campaigns.write(store, campaign, prepared.tasks, script)
     try:
         reply = scheduler.submit(script)
     except NoAnswer as error:

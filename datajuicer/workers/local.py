@@ -269,6 +269,7 @@ class LocalExecutor(Executor):
         processors = ",".join(map(str, slot.processors))
         command = [
             sys.executable,
+            "-P",  # not from the working directory: from where this process has it
             "-m",
             "datajuicer.workers.worker",
             str(their_read),

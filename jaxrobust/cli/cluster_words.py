@@ -33,13 +33,14 @@ _SITE = {
     "set_up": "a command that each job runs first; if it fails, the job ends",
     "login_shell": "true: run set_up in a login shell",
 }
-_ARRAY_WORDS = ("wait", "print_script")
+_ARRAY_WORDS = ("wait", "print_script", "snapshot")
 _FILE_WORDS = ("launch_settings", "profile")
 
 OPTIONS = {
     "mode": Option("local", "; ".join(f"{name}: {what}" for name, what in MODES.items())),
     "wait": Option(False, "follow the array job until it is through"),
     "cancel": Option(False, "end the array jobs that hold these models"),
+    "snapshot": Option(False, "run a copy of the code as it is now, whatever is edited while jobs wait"),
     "print_script": Option(False, "show what would be sent; send nothing"),
     "dask_cluster": Option("local", f"where Dask's workers run: {', '.join(DASK_CLUSTERS)}"),
     "launch_settings": Option("", f"file of the site settings; {FILE} if not given"),

@@ -44,6 +44,7 @@ def send(stages: Sequence[PlannedStage], label: str, options: Mapping[str, Any])
         label,
         options["models_per_job"],
         options["retry"],
+        options["snapshot"],
         chained=lambda call: (call.name, call.id) in chained,
     )
     calls = calls_of(stages)

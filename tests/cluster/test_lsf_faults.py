@@ -1,5 +1,6 @@
 """What goes wrong on clusters, injected into the stand-in for LSF: nothing is sent twice, nothing is lost."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -440,6 +441,30 @@ def test_other_code_on_the_node_is_said_and_computes_nothing(closed, store, tmp_
     assert "has other code of its_own than the plan was made with" in reasons(store, calls)[0]
     send(store, calls, retry=True)
     assert to_the_end(store, calls) == ["done"]
+
+
+@pytest.mark.parametrize("kind", ["module", "package"])
+def test_with_a_snapshot_what_is_edited_while_a_job_waits_changes_nothing(
+    closed, store, tmp_path, monkeypatch, kind
+):
+    folder = tmp_path / "modules" / (f"of_{kind}" if kind == "package" else "")
+    folder.mkdir(parents=True)
+    file = folder / ("__init__.py" if kind == "package" else f"of_{kind}.py")
+    (folder / "word.txt").write_text("before")
+    file.write_text(
+        "import pathlib\nimport datajuicer as dj\n\n@dj.cachable()\ndef mine(n):\n"
+        "    return ['before', (pathlib.Path(__file__).parent / 'word.txt').exists(), dj.__file__]\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    module = importlib.import_module(f"of_{kind}")
+    calls = calls_of(module.mine, 1)
+    (campaign,) = send(store, calls, snapshot=True)
+    file.write_text(file.read_text().replace("'before'", "'after'"))
+    (closed / "closed").unlink()
+    assert to_the_end(store, calls) == ["done"]
+    (record,) = store.records("mine")
+    code = campaigns.folder(store, campaign.name) / "code"
+    assert record["value"] == ["before", kind == "package", str(code / "datajuicer" / "__init__.py")]
 
 
 def test_another_library_version_on_the_node_is_said(lsf, store, points, starts, monkeypatch):

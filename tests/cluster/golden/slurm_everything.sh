@@ -28,4 +28,4 @@ if ! [ -r /home/me/project/store/campaigns/mismatch_experiment-123abc/plan.json 
     exit 86
 fi
 trap '' USR1 USR2
-exec python -c 'import signal; signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1, signal.SIGUSR2)); from datajuicer.clusters.element import run; run()' /home/me/project/store/campaigns/mismatch_experiment-123abc DIGEST
+exec python -P -c 'import signal; signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1, signal.SIGUSR2)); from datajuicer.clusters.element import run; run()' /home/me/project/store/campaigns/mismatch_experiment-123abc DIGEST
