@@ -78,7 +78,7 @@ def _is_signal(number: int) -> bool:
 
 _MORE_MEMORY = "give it more (-memory=… or memory in launch_settings.toml)"
 _OUT_OF_MEMORY = re.compile("OUT_OF_MEMORY|OOM|MEMLIMIT")
-_ENDED_BY_ORDER = re.compile("TIMEOUT|RUNLIMIT|OWNER|CANCELLED")
+_ENDED_BY_ORDER = re.compile("TIMEOUT|CANCELLED|PREEMPTED|TERM_(?!EXTERNAL_SIGNAL|UNKNOWN)")
 _NEVER_STARTED = re.compile("Constraints|Dependency|NotAvail|Invalid|Limit|Held")
 
 

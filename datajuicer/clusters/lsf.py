@@ -22,8 +22,7 @@ QUEUE_AGAIN = 85
 LEAST = (10, 1)  # the first version with units of memory in rusage
 LAG = 300.0  # seconds; MBD_REFRESH_TIME, how old an answer of bjobs may be, goes up to that
 
-# Widths, since fields are cut to what is usual otherwise.
-_FORMAT = "jobid jobindex stat exit_code exit_reason:80 user:40 job_name:100 delimiter='|'"
+_FORMAT = "jobid jobindex stat exit_code exit_reason user job_name delimiter='|'"  # no widths: nothing is cut
 _ALIVE = {
     "PEND": "pending",
     "WAIT": "pending",
