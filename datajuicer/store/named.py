@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from datajuicer.store.record import Damaged, Record
 
 PICKLE = "value.pickle"  # the file of saver="pickle"
 
 
-@dataclass(frozen=True)
-class NamedFile:
+class NamedFile(NamedTuple):
     """A file that a record names, relative to the folder of the result.
 
     Attributes:
@@ -46,7 +44,7 @@ def member(folder: Path, name: Any) -> Path:
     path = folder
     for part in inner.split(os.sep):
         path = path / part
-        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+        if os.path.islink(path) and not path.resolve().is_relative_to(folder.resolve()):
             raise Damaged(f"names the file {name!r}, which is a link out of its folder")
     return path
 
