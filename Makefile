@@ -32,7 +32,8 @@ lint: .venv/installed
 	$(BIN)/basedpyright
 
 test: lint
-	$(BIN)/python -m pytest -n 2 -m "not slow and not cluster"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not cluster" --ignore=tests/contracts --ignore=tests/stitching
+	$(BIN)/python -m pytest -n 2 -m "not slow and not cluster" --check-arrays tests/contracts tests/stitching
 
 test-slow: .venv/installed
 	XLA_FLAGS= $(BIN)/python -m pytest -m "slow and not cluster"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jaxtyping import install_import_hook
 
 import datajuicer as dj
 
@@ -249,6 +250,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the tests of the real LSF; on a login node, it submits small jobs",
     )
+
+    parser.addoption(
+        "--check-arrays",
+        action="store_true",
+        help="check the arrays of the rooms below against their annotations at every call, traced ones too",
+    )
+
+
+# What users call with labels and settings of their own checks these itself: verification, training, measures.
+ROOMS = ["numerics", "losses", "layers", "networks", "perturbations", "attacks", "stitching"]
+BOUNDS = ["intervals", "lipschitz", "lsnn_intervals", "margins", "propagation"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--check-arrays"):
+        modules = [*ROOMS, *(f"certificates.{module}" for module in BOUNDS)]
+        install_import_hook([f"jaxrobust.{module}" for module in modules], "typechecking.check")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
