@@ -32,10 +32,12 @@ N_MODELS = {
     "treat_as_constant_experiment": (6, 6),
     "weight_magnitude_experiment": (48, 16),
     "worst_case_experiment": (30, 15),
+    "attack_suite_experiment": (30, 6),
 }
 # Experiments whose networks are among those of the mismatch experiment.
 SHARED = [
     "adversarial_landscape_experiment",
+    "attack_suite_experiment",
     "hessian_experiment",
     "interval_propagation_experiment",
     "landscape_experiment",
@@ -107,6 +109,7 @@ def test_networks_of_the_mismatch_experiment_are_not_trained_again(name, protoco
 
 # Those that are like others, and drawn by `make test-slow` alone.
 SLOW = (
+    "attack_suite_experiment",
     "methods_random_experiment",
     "normalisation_experiment",
     "precision_experiment",
