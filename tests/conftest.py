@@ -258,14 +258,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-# What users call with labels and settings of their own checks these itself: verification, training, measures.
-ROOMS = ["numerics", "losses", "layers", "networks", "perturbations", "attacks", "stitching"]
+# What users call with labels, rows and settings of their own checks these itself: verification, training,
+# measures, matching.
+ROOMS = ["numerics", "losses", "layers", "networks", "perturbations", "attacks"]
 BOUNDS = ["intervals", "lipschitz", "lsnn_intervals", "margins", "propagation"]
+STITCHES = ["layers", "masks", "objectives", "rank", "stitched"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--check-arrays"):
-        modules = [*ROOMS, *(f"certificates.{module}" for module in BOUNDS)]
+        modules = [
+            *ROOMS,
+            *(f"certificates.{module}" for module in BOUNDS),
+            *(f"stitching.{module}" for module in STITCHES),
+        ]
         install_import_hook([f"jaxrobust.{module}" for module in modules], "typechecking.check")
 
 
