@@ -33,13 +33,13 @@ MOST_BITS = 24
 def _step(p: Float[Array, "..."], bits: Array) -> Float[Array, ""]:
     """The distance of neighbouring values, and 1 where it would be zero."""
     highest_code = (jnp.uint32(1) << jnp.asarray(bits, jnp.uint32)) - 1
-    step = (jnp.max(p) - jnp.min(p)) / highest_code.astype(jnp.float32)
+    step = (jnp.max(p) - jnp.min(p)) / highest_code.astype(p.dtype)
     return jnp.where(step > 0, step, 1)
 
 
 def _widened(p: Float[Array, "..."]) -> Float[Array, "..."]:
     """In at least float32: 65535 codes are infinite in float16, and not all whole numbers in bfloat16."""
-    return p.astype(jnp.promote_types(p.dtype, jnp.float32))
+    return p.astype(jnp.float32) if p.dtype.itemsize < 4 else p
 
 
 def _check_bits(bits: PerLeaf, kind: str) -> None:

@@ -108,7 +108,10 @@ class PhaseChangeMemory:
 
     def _of_tensor(self, key: Array, weights: Array) -> Array:
         largest = jnp.max(jnp.abs(weights))
-        clipped = jnp.minimum(largest, self.clip * jnp.sqrt(jnp.mean(weights**2) + (largest == 0)))
+        is_zero = largest == 0
+        clipped = jnp.minimum(
+            largest, self.clip * jnp.sqrt(jnp.mean(weights**2) + is_zero.astype(weights.dtype))
+        )
         largest = jnp.where(jnp.asarray(self.clip) > 0, clipped, largest).astype(weights.dtype)
         # Where all weights are zero, any scale serves: the noise of the empty devices is scaled by zero.
         relative = jnp.clip(weights / jnp.where(largest > 0, largest, 1), -1, 1)
