@@ -10,8 +10,8 @@ from datajuicer.store.quarantine import QUARANTINE
 from datajuicer.store.reading import cannot_read
 
 CAMPAIGNS = "campaigns"  # what was sent to clusters; see clusters/campaign.py
-PRUNED = "pruned"  # what was moved aside; see pruning.py
-NO_FUNCTIONS = (QUARANTINE, CAMPAIGNS, PRUNED)
+PRUNED = ".pruned"  # what was moved aside; see pruning.py
+NO_FUNCTIONS = (QUARANTINE, CAMPAIGNS)
 
 _HEX = frozenset("0123456789abcdef")
 _BY_SUFFIX = {"json": "done", "failed.json": "failed"}

@@ -1,6 +1,6 @@
 """Pruning: results that are not wanted any more are moved aside, whence they can come back.
 
-What is pruned lies in `<store>/pruned/<time>/` as it lay in the store. Nothing is deleted here: remove that
+What is pruned lies in `<store>/.pruned/<time>/` as it lay in the store. Nothing is deleted here: remove that
 folder when nobody misses anything.
 """
 
@@ -81,7 +81,7 @@ def restore(store: Store, folder: str | os.PathLike[str] | None = None) -> list[
 
     Args:
         store: the store.
-        folder: one of the folders in `<store>/pruned/`; default: the latest.
+        folder: one of the folders in `<store>/.pruned/`; default: the latest.
 
     Returns:
         What came back, as function/key.

@@ -9,7 +9,7 @@
     sessions/<function>/<first two of key>/<key>.claim.<n>    somebody computes this now (see claims.py)
     sessions/quarantine/                                      what turned out corrupt, each with its reason
     sessions/campaigns/                                       what was sent to clusters (clusters/campaign.py)
-    sessions/pruned/<time>/                                   what was moved aside (pruning.py)
+    sessions/.pruned/<time>/                                  what was moved aside (pruning.py)
     sessions/.gitignore                                       keeps a new store out of version control
 
 Artifacts are complete and on the disk before the record appears, and the record appears in one step, so a

@@ -42,7 +42,7 @@ def test_what_is_pruned_is_gone_and_comes_back_whole(tmp_path):
     assert sorted(dj.restore(Store(tmp_path))) == sorted(pruned)
     assert files(tmp_path) == before
     assert run(art, tmp_path, 2, run_mode="load")[0]["f"].path().read_bytes() == b"\x02"
-    assert not list((tmp_path / "pruned").iterdir())
+    assert not list((tmp_path / ".pruned").iterdir())
 
 
 def test_only_what_fits_is_pruned(tmp_path):
@@ -99,7 +99,7 @@ def test_several_prunings_are_restored_one_by_one(tmp_path):
     store = Store(tmp_path)
     dj.prune(store, function="art", dry_run=False)
     dj.prune(store, function="versioned", dry_run=False)
-    earlier, _ = sorted((tmp_path / "pruned").iterdir())
+    earlier, _ = sorted((tmp_path / ".pruned").iterdir())
     assert dj.restore(store, earlier)[0].startswith("art/")
     assert dj.restore(store)[0].startswith("versioned/")
     with pytest.raises(UsageError, match="nothing to restore"):
