@@ -24,13 +24,13 @@ class _Normalize(ast.NodeTransformer):
 
     in_class = False  # where a hint may make a field
 
-    def visitFunctionDef(self, node: Any) -> Any:
+    def visit_FunctionDef(self, node: Any) -> Any:
         node.decorator_list = [d for d in node.decorator_list if not _is_mark(d)]
         node.returns = None
         strip_docstring(node)
         return self._inside(node, in_class=False)
 
-    visit_AsyncFunctionDef = visitFunctionDef
+    visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ClassDef(self, node: ast.ClassDef) -> Any:
         strip_docstring(node)
