@@ -31,9 +31,14 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 
+# Bits, contracts and trainings that compute more than they compile: compiled as for users, or nearly so.
+COMPILED := tests/contracts tests/stitching tests/jaxrobust/lipschitz tests/studies/test_walking_noise.py \
+	tests/studies/test_sparse_tickets_on_mnist.py
+NORMAL := -n 2 -m "not slow and not cluster"
+
 test: lint
-	$(BIN)/python -m pytest -n 2 -m "not slow and not cluster" --ignore=tests/contracts --ignore=tests/stitching
-	$(BIN)/python -m pytest -n 2 -m "not slow and not cluster" --check-arrays tests/contracts tests/stitching
+	XLA_FLAGS="$$($(BIN)/python tests/xla_flags.py)" $(BIN)/python -m pytest $(NORMAL) $(COMPILED:%=--ignore=%)
+	$(BIN)/python -m pytest $(NORMAL) --check-arrays $(COMPILED)
 
 test-slow: .venv/installed
 	XLA_FLAGS= $(BIN)/python -m pytest -m "slow and not cluster"

@@ -85,7 +85,7 @@ def test_an_experiment_trains_evaluates_and_draws_from_numbers_alone(train, tmp_
     assert png.read_bytes().startswith(b"\x89PNG")
     table = (tmp_path / "figures" / "quickstart.md").read_text()
     assert "| 0.7 |" in table
-    assert "synthetic" in table
+    assert "scikit-learn" in table
     assert "2 networks per method (seeds 0 and 1), 100 devices per network and level" in table
 
 

@@ -215,7 +215,9 @@ def has_its_derivative_in_closed_form(case):
         weighted, weights = weighted_sum_and_derivative(case)
         (_, moved), gradient = weighted(parameters)
         for p, q, g, w in zip(*map(jax.tree.leaves, (parameters, moved, gradient, weights)), strict=True):
-            np.testing.assert_allclose(g, case.derivative(p, q).astype(g.dtype) * w, rtol=1e-10, atol=1e-12)
+            np.testing.assert_allclose(
+                g, np.asarray(case.derivative(p, q), g.dtype) * w, rtol=1e-10, atol=1e-12
+            )
 
 
 def keeps_structure_shapes_and_dtypes(case):
