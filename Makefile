@@ -32,7 +32,7 @@ lint: .venv/installed
 	$(BIN)/basedpyright
 
 # Bits, contracts and trainings that compute more than they compile: compiled as for users, or nearly so.
-COMPILED := tests/contracts tests/stitching tests/jaxrobust/lipschitz tests/studies/test_walking_noise.py \
+COMPILED := tests/contracts tests/stitching tests/studies/test_walking_noise.py \
 	tests/studies/test_sparse_tickets_on_mnist.py
 NORMAL := -n 2 -m "not slow and not cluster"
 
