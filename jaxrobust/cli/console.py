@@ -82,8 +82,8 @@ def show(words: Sequence[str]) -> int:
     from jaxrobust.cli.folder import experiment_files
     from jaxrobust.cli.imports import import_files
     from jaxrobust.data.own import registry
-    from jaxrobust.networks.own.registry import registered
     from jaxrobust.studies.named import REGISTRIES
+    from jaxrobust.studies.own_points import typed_networks
     from jaxrobust.studies.parameter_noise.catalogue import FAMILIES
 
     read = read_words(words, LIST)
@@ -92,7 +92,7 @@ def show(words: Sequence[str]) -> int:
     import_files(read.options["import"])
     rows = [
         ("experiments", ", ".join(experiment_files(Path(read.options["experiments"]))) or "none"),
-        ("networks (-arch)", ", ".join([*FAMILIES, *registered()])),
+        ("networks (-arch)", ", ".join([*FAMILIES, *typed_networks()])),
         ("data sets (-dataset)", ", ".join([*data.DATASETS, *registry.names()])),
         *((each.plural, ", ".join(each.named)) for each in REGISTRIES),
     ]

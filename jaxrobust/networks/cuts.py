@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -69,6 +69,47 @@ def cut_positions(network: Network) -> tuple[str, ...]:
     """
     graph = _graph(network)
     return tuple(name for name in graph.marks if not graph.leads_around(name))
+
+
+class PositionRow(NamedTuple):
+    """What can be done at a position.
+
+    Attributes:
+        name: Its name.
+        shape: Of one sample; None for an axis whose length the data decide.
+        front: Whether a network can be the front of a stitch up to here: not at the input.
+        end: Whether it can be the end from here on: everything between input and logits passes through here,
+            and something follows.
+    """
+
+    name: str
+    shape: Shape
+    front: bool
+    end: bool
+
+    @property
+    def channels(self) -> int | None:
+        """How many values a stitch gets or gives per pixel, token or sample."""
+        return self.shape[-1] if self.shape else 1
+
+
+def position_rows(network: Network) -> list[PositionRow]:
+    """Return every position of a network in the order of computation; nothing is computed.
+
+    Example:
+        >>> from jaxrobust.networks.mlp import MLP
+        >>> for row in position_rows(MLP(n_in=3, n_hidden=(4,), n_out=2)):
+        ...     print(row.name, row.shape, row.channels, row.front, row.end)
+        input (3,) 3 False True
+        fc1 (4,) 4 True True
+        relu1 (4,) 4 True True
+        logits (2,) 2 True False
+    """
+    cuts = set(cut_positions(network))
+    return [
+        PositionRow(name, shape, name != "input", name in cuts and name != "logits")
+        for name, shape in network.positions.items()
+    ]
 
 
 @settings_tree

@@ -1,5 +1,7 @@
 """LeNet-5 (LeCun et al. 1998) with ReLU and max-pooling, with or without batch normalization."""
 
+from dataclasses import dataclass
+
 from flax import linen as nn
 from jax import Array
 from jaxtyping import Float
@@ -72,3 +74,21 @@ def lenet5(
     if min(image[:2]) < SMALLEST:
         raise InputError(f"LeNet-5 needs images of at least {SMALLEST}x{SMALLEST} pixels, not {image}.")
     return LinenNetwork(LeNet5(n_out, normalization), image)
+
+
+@dataclass(frozen=True)
+class LeNet:
+    """LeNet-5 described without its data: 61,706 parameters for 32x32 grey images and ten classes.
+
+    Attributes:
+        normalized: Whether every layer but the last is followed by batch normalization.
+    """
+
+    normalized: bool = False
+
+    def build(self, shape: tuple[int, ...], n_classes: int) -> LinenNetwork:
+        """Return the network for images of a shape (height, width, channels)."""
+        if len(shape) != 3:
+            raise InputError(f"LeNet-5 takes images, not samples of shape {shape}.")
+        norm = BatchNorm(variance="unbiased") if self.normalized else None
+        return lenet5((shape[0], shape[1], shape[2]), n_classes, norm)

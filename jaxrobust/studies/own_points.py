@@ -1,10 +1,11 @@
-"""Grid points of users' own networks and data, as ``train.py -arch=mine`` makes them."""
+"""Grid points of networks by name, users' own and published ones, as ``train.py -arch=name`` makes them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from jaxrobust import data
+from jaxrobust.networks.named import NAMED
 from jaxrobust.networks.own.registry import OwnNetwork, registered
 from jaxrobust.registry import attribute_helps
 from jaxrobust.studies.named import registry_of
@@ -12,23 +13,36 @@ from jaxrobust.studies.training_points import training_point
 from jaxrobust.studies.typed_words import words_of
 from jaxrobust.training.schedule import Phases
 
-# Trained on if no data set is given; it comes with scikit-learn.
+# Trained on if no data set is given; the digits come with scikit-learn.
 DEFAULT_DATASET = "digits"
+DATASET_OF_NAMED = "cifar10"
 
 
-def own_point(name: str, dataset: str = DEFAULT_DATASET) -> dict[str, Any]:
-    """The grid point of a registered network with every default.
+def typed_networks() -> dict[str, Any]:
+    """Every network that typed points hold under a name: published ones, and those that were registered."""
+    return {**NAMED, **registered()}
+
+
+def own_point(name: str, dataset: str = "") -> dict[str, Any]:
+    """The grid point of a typed network with every default.
+
+    Args:
+        name: One of ``typed_networks()``.
+        dataset: Name of the data set; empty for digits, for a published network CIFAR-10.
 
     Raises:
         InputError: The network does not work for the data.
     """
+    network = typed_networks()[name]
+    dataset = dataset or (DEFAULT_DATASET if isinstance(network, OwnNetwork) else DATASET_OF_NAMED)
     schedule = Phases(n_epochs=(20.0,), learning_rates=(1e-3,))
-    return training_point(registered()[name], dataset, schedule=schedule, eval_step_interval=100)
+    return training_point(network, dataset, schedule=schedule, eval_step_interval=100)
 
 
 def settings_by_path(name: str, settings: Mapping[str, str]) -> dict[str, str]:
     """Typed words with settings of the network by their path: ``width`` as ``network.width``."""
-    own = dict(registered()[name].settings)
+    network = typed_networks()[name]
+    own = dict(network.settings) if isinstance(network, OwnNetwork) else {f.name for f in fields(network)}
     return {f"network.{word}" if word in own else word: text for word, text in settings.items()}
 
 

@@ -12,11 +12,14 @@ from jaxrobust.layers.images import convolve
 from jaxrobust.layers.linen import Convolution
 from jaxrobust.networks.conv_stack import StridedCNN, Tiny10
 from jaxrobust.networks.cuts import cut_positions, positions_after, positions_before, shape_at
+from jaxrobust.networks.lenet import LeNet
 from jaxrobust.networks.mlp import MLP
+from jaxrobust.networks.named import NAMED, Dense
 from jaxrobust.networks.network import Variables
 from jaxrobust.networks.preactivation import PreActResNet18, WideResNet
 from jaxrobust.networks.residual import CifarResNet, ResNet20
 from jaxrobust.networks.taps import EVERY, Taps
+from jaxrobust.networks.vgg import Vgg
 from jaxrobust.stitching.layers import Pointwise
 from jaxrobust.stitching.stitched import Cut, Stitched
 
@@ -39,6 +42,9 @@ COLOR = (32, 32, 3)
         (PreActResNet18(), COLOR, 12_548_426),
         (WideResNet(28, 10), COLOR, 36_479_194),
         (WideResNet(34, 10), COLOR, 46_160_474),
+        (Vgg(11), COLOR, 9_391_498),
+        (LeNet(), (32, 32, 1), 61_706),
+        (Dense(), COLOR, 1_105_510),
     ],
 )
 def test_published_numbers_of_parameters(recipe, image, n_parameters):
@@ -46,14 +52,16 @@ def test_published_numbers_of_parameters(recipe, image, n_parameters):
     assert sum(leaf.size for leaf in jax.tree.leaves(parameters)) == n_parameters
 
 
-def test_the_published_dense_network():
-    parameters = jax.eval_shape(MLP(3072, (300, 300, 300), 10).init, jax.random.key(0)).parameters
-    assert sum(leaf.size for leaf in jax.tree.leaves(parameters)) == 1_105_510
-
-
 @pytest.mark.parametrize(
     "make",
-    [lambda: CifarResNet(20), lambda: WideResNet(27), lambda: StridedCNN(channels=(3,), strides=(1, 2))],
+    [
+        lambda: CifarResNet(20),
+        lambda: WideResNet(27),
+        lambda: StridedCNN(channels=(3,), strides=(1, 2)),
+        lambda: Vgg(12),
+        Vgg,
+        LeNet,
+    ],
 )
 def test_sizes_that_do_not_exist_are_refused(make):
     with pytest.raises(InputError):
