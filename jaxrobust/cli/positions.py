@@ -10,8 +10,8 @@ from jaxrobust.studies.parameter_noise.catalogue import network_of
 
 HEADER = ("position", "shape", "channels", "front", "end")
 NOTE = (
-    "front: the network can be cut here and its first layers used; end: its last layers can. Where a shortcut "
-    "leads around a position, a stitch that ends there still lets the original inputs by."
+    "front: the first layers up to here can be stitched; end: the last layers from here on can. Where a "
+    "shortcut leads around a position, a stitch that ends there still lets the original inputs by."
 )
 
 

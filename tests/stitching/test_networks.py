@@ -14,7 +14,7 @@ from jaxrobust.networks.conv_stack import StridedCNN, Tiny10
 from jaxrobust.networks.cuts import cut_positions, positions_after, positions_before, shape_at
 from jaxrobust.networks.lenet import LeNet
 from jaxrobust.networks.mlp import MLP
-from jaxrobust.networks.named import NAMED, Dense
+from jaxrobust.networks.named import Dense
 from jaxrobust.networks.network import Variables
 from jaxrobust.networks.preactivation import PreActResNet18, WideResNet
 from jaxrobust.networks.residual import CifarResNet, ResNet20
