@@ -29,7 +29,8 @@ CIFAR10_STD = (0.2471, 0.2435, 0.2616)
 class PreActivationBlock(nn.Module):
     """``shortcut + conv(act(bn(conv(act(bn(x))))))``, where the shortcut is ``x`` or a convolution of it.
 
-    Where shapes change, the shortcut takes ``act(bn(x))``.
+    Where shapes change, the shortcut is a convolution: as published, one of 1x1 pixels (Wide-ResNet) takes
+    ``act(bn(x))``, one of 3x3 pixels (PreAct-ResNet) takes ``x``.
 
     Attributes:
         features: Channels.
@@ -51,9 +52,9 @@ class PreActivationBlock(nn.Module):
         inner = Normalization(NORM, name="bn1")(x, training=training)
         inner = tap("act1", getattr(jax.nn, self.activation)(inner))
         if self.stride > 1 or x.shape[-1] != self.features:
-            own_padding = padding if self.shortcut_size > 1 else (0, 0)
+            source, own_padding = (x, padding) if self.shortcut_size > 1 else (inner, (0, 0))
             x = Convolution(self.features, self.shortcut_size, self.stride, own_padding, name="shortcut")(
-                inner
+                source
             )
         inner = Convolution(self.features, 3, self.stride, padding, name="conv1")(inner)
         inner = Normalization(NORM, name="bn2")(inner, training=training)

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 
 from jaxrobust.data.sources import default_cache
 from jaxrobust.errors import InputError
+from jaxrobust.networks.torch_layout import from_torch
 from jaxrobust.path_rules import paths
 from jaxrobust.settings import nearest
 from jaxrobust.studies.parameter_noise.catalogue import network_of
@@ -104,6 +105,24 @@ def with_parameters(
         "data_is_synthetic": dataset.synthetic,
         "n_test_samples": len(dataset.test.labels),
     }
+
+
+def with_torch_weights(point: Mapping[str, Any], arrays: Arrays | str | Path) -> dict[str, Any]:
+    """Put weights of a PyTorch network into a grid point, by ``networks.torch_layout``.
+
+    Args:
+        point: A grid point of a residual, pre-activation or VGG network that is not trained.
+        arrays: A state dict in torchvision's or RobustBench's layout, as arrays by name or as a
+            ``.safetensors`` or ``.npz`` file; files of PyTorch are not read, as that could execute anything.
+
+    Returns:
+        As ``with_parameters``: a point to evaluate, and the front or end of a stitch.
+
+    Raises:
+        InputError: An array is missing, is left over, or does not fit; or the file cannot be read.
+    """
+    given = _read(arrays) if isinstance(arrays, str | Path) else arrays
+    return with_parameters(point, from_torch(network_of(point, dataset_of(point)), given))
 
 
 def _read(path: str | Path) -> dict[str, np.ndarray]:
