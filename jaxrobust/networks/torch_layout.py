@@ -45,14 +45,6 @@ def from_torch(network: Network, state: Mapping[str, np.ndarray]) -> dict[str, n
 
     Raises:
         InputError: There is no layout for the network; an array is missing, left over, or of another shape.
-
-    Example:
-        >>> from jaxrobust.networks.vgg import Vgg
-        >>> network = Vgg(11).build((32, 32, 3), 10)
-        >>> from_torch(network, {"features.0.weight": np.zeros((64, 3, 3, 3))})
-        Traceback (most recent call last):
-            ...
-        jaxrobust.errors.InputError: The given weights have no 'features.0.bias' for 'conv1/bias'.
     """
     given = _unwrapped(state)
     found: dict[str, np.ndarray] = {}
@@ -77,6 +69,12 @@ def torch_names(network: Network) -> dict[str, tuple[Alternatives, tuple[int, ..
 
     Raises:
         InputError: There is no layout for the network.
+
+    Example:
+        >>> from jaxrobust.networks.vgg import Vgg
+        >>> names, shape = torch_names(Vgg(11).build((32, 32, 3), 10))["conv2/kernel"]
+        >>> names[0], shape
+        ('features.4.weight', (3, 3, 64, 128))
     """
     rename = _layout(network)
     like = jax.eval_shape(network.init, jax.random.key(0))
