@@ -10,7 +10,7 @@ Command: python train.py -exp=stitching_cifar10 -mode=slurm
 from pathlib import Path
 from typing import Any
 
-from jaxrobust.figures.stitching.profiles import draw_profiles
+from jaxrobust.figures.stitching.report import write_report
 from jaxrobust.studies.stitching import protocols
 
 PAIRS = (("N", "N'"), ("N", "R"), ("R", "N"), ("R", "R'"))
@@ -34,5 +34,5 @@ class stitching_cifar10:
         return protocols.evaluate(grid, protocols.CIFAR10_EVALUATION, 0, **how)
 
     def visualize(self, grid: list[dict[str, Any]], folder: Path) -> list[Path]:
-        """Accuracy over depth, a panel for each pair, and the table."""
-        return draw_profiles(grid, folder, "stitching_cifar10")
+        """Accuracy over depth, a panel for each pair; the matrices; the tables, and a page of all."""
+        return write_report(grid, folder, "stitching_cifar10")

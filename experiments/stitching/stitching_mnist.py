@@ -9,7 +9,7 @@ Command: python train.py -exp=stitching_mnist -n_threads=2
 from pathlib import Path
 from typing import Any
 
-from jaxrobust.figures.stitching.profiles import draw_profiles
+from jaxrobust.figures.stitching.report import write_report
 from jaxrobust.studies.stitching import protocols
 
 
@@ -32,5 +32,5 @@ class stitching_mnist:
         return protocols.evaluate(grid, protocols.MNIST_EVALUATION, 500, **how)
 
     def visualize(self, grid: list[dict[str, Any]], folder: Path) -> list[Path]:
-        """Accuracy over depth, a panel for each pair, and the table."""
-        return draw_profiles(grid, folder, "stitching_mnist")
+        """Accuracy over depth, a panel for each pair; the matrices; the tables, and a page of all."""
+        return write_report(grid, folder, "stitching_mnist")

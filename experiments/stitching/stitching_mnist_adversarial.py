@@ -8,7 +8,7 @@ Command: python train.py -exp=stitching_mnist_adversarial -n_threads=2
 from pathlib import Path
 from typing import Any
 
-from jaxrobust.figures.stitching.profiles import draw_profiles
+from jaxrobust.figures.stitching.report import write_report
 from jaxrobust.studies.stitching import protocols
 from jaxrobust.training.methods import AttackedSamples, Standard
 
@@ -34,5 +34,5 @@ class stitching_mnist_adversarial:
         return protocols.evaluate(grid, protocols.MNIST_EVALUATION, 500, **how)
 
     def visualize(self, grid: list[dict[str, Any]], folder: Path) -> list[Path]:
-        """Accuracy over depth, a panel for each pair, and the table."""
-        return draw_profiles(grid, folder, "stitching_mnist_adversarial")
+        """Accuracy over depth, a panel for each pair; the matrices; the tables, and a page of all."""
+        return write_report(grid, folder, "stitching_mnist_adversarial")

@@ -1,7 +1,8 @@
-"""How many directions of a stitch matter: truncation of its singular values."""
+"""What a stitching matrix holds: truncation of its singular values, and its largest entries."""
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from jaxrobust.errors import InputError
 from jaxrobust.stitching.layers import Weights, kernel_of
@@ -27,3 +28,23 @@ def ranks(stitch: Weights, shares: tuple[float, ...] = (1.0, 0.9, 0.8, 0.7, 0.6,
     """Return the ranks of a sweep, as shares of the full one, from large to small and each once."""
     full = min(kernel_of(stitch).shape)
     return sorted({max(round(share * full), 1) for share in shares}, reverse=True)
+
+
+def blockwise_largest(kernel: Float[np.ndarray, "in out"], largest: int) -> Float[np.ndarray, "rows columns"]:
+    """Return a matrix of ``largest`` rows and columns at most: of each block the entry of largest magnitude.
+
+    Raises:
+        InputError: ``largest`` is not positive.
+
+    Example:
+        >>> blockwise_largest(np.array([[1.0, -2.0], [0.5, 0.0]]), 1).tolist()
+        [[-2.0]]
+    """
+    if largest < 1:
+        raise InputError(f"A matrix is reduced to at least 1 row and column, not {largest}.")
+    for axis in (0, 1):
+        blocks = np.array_split(kernel, min(largest, kernel.shape[axis]), axis)
+        at = [np.abs(block).argmax(axis, keepdims=True) for block in blocks]
+        chosen = [np.take_along_axis(block, where, axis) for block, where in zip(blocks, at, strict=True)]
+        kernel = np.concatenate(chosen, axis)
+    return kernel

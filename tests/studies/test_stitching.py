@@ -8,6 +8,7 @@ import datajuicer as dj
 from jaxrobust.attacks.input_attack import fgsm, pgd
 from jaxrobust.errors import InputError
 from jaxrobust.figures.stitching.profiles import draw_profiles, kind_of
+from jaxrobust.figures.stitching.report import write_report
 from jaxrobust.networks.mlp import MLP
 from jaxrobust.perturbations.mismatch import GaussianMismatch
 from jaxrobust.stitching.layers import LowRank, Pointwise
@@ -137,6 +138,19 @@ def test_the_figure_and_its_tables(finished, tmp_path):
     assert rows[0].startswith("pair,front_cut,end_cut,stitch,repeat,clean,robust")
     with pytest.raises(InputError, match="needs stitched points"):
         draw_profiles([p for p in finished[0] if "cut" not in p], tmp_path, "none")
+
+
+@pytest.mark.slow
+def test_the_report_is_one_page_with_both_pictures_and_the_tables(finished, tmp_path):
+    paths = write_report(finished[0], tmp_path, "report")
+    assert {path.name for path in paths} >= {"report.html", "report.png", "report.csv", "report_kernels.png"}
+    page = (tmp_path / "report.html").read_text()
+    assert page.count('<img src="data:image/png;base64,') == 2
+    assert "<td>closed form</td>" in page
+    assert 'src="http' not in page
+    trained = next(p for p in finished[0] if "cut" in p and kind_of(p) == "trained")
+    assert trained["kernel"]["shape"] == [6, 6]
+    assert np.shape(trained["kernel"]["entries"]) == (6, 6)
 
 
 def test_the_toy_grid_is_three_donors_and_as_many_stitches_as_published():

@@ -52,10 +52,7 @@ def draw_profiles(points: Points, folder: Path, name: str) -> list[Path]:
     Raises:
         InputError: There are no stitches among the points.
     """
-    stitches = [point for point in points if "cut" in point]
-    if not stitches:
-        raise InputError("A depth profile needs stitched points; were they filtered away?")
-    donors = {(point["donor"], point["repeat"]): point for point in points if "donor" in point}
+    stitches, donors = _divided(points)
     kinds = list(dict.fromkeys(kind_of(point) for point in stitches))
     styles = {**STYLES, **{k: LineStyle(c, 1.6) for k, c in zip(kinds, COLOURS, strict=False)}}
     panels: dict[str, list[Mapping[str, Any]]] = {}
@@ -80,9 +77,27 @@ def draw_profiles(points: Points, folder: Path, name: str) -> list[Path]:
     rows = [Row(partial(draw, measure), label) for measure, label in MEASURES.items()]
     titled = {f"{pair.replace('→', ' → ')}": content for pair, content in panels.items()}
     composition = Composition(titled, rows, width=2.9, height=5.2, legend=Legend(n_columns=5))
+    return composition.write(folder, name, profile_caption(points), profile_numbers(points))
+
+
+def profile_numbers(points: Points) -> Numbers:
+    """Return one table per pair of donors, and one record per stitch."""
+    stitches, donors = _divided(points)
+    panels: dict[str, list[Mapping[str, Any]]] = {}
+    for point in stitches:
+        panels.setdefault(point["pair"], []).append(point)
     tables = [_table(pair, content, donors) for pair, content in panels.items()]
-    records = [_record(point, donors) for point in stitches]
-    return composition.write(folder, name, _caption(stitches), Numbers(tables, records, EXPLANATION))
+    return Numbers(tables, [_record(point, donors) for point in stitches], EXPLANATION)
+
+
+def _divided(
+    points: Points,
+) -> tuple[list[Mapping[str, Any]], dict[tuple[str, int], Mapping[str, Any]]]:
+    """Return the stitches, and the donors by name and repeat."""
+    stitches = [point for point in points if "cut" in point]
+    if not stitches:
+        raise InputError("A depth profile needs stitched points; were they filtered away?")
+    return stitches, {(point["donor"], point["repeat"]): point for point in points if "donor" in point}
 
 
 def _donors(point: Mapping[str, Any], donors: Mapping[tuple[str, int], Mapping[str, Any]]) -> list[Any]:
@@ -135,9 +150,11 @@ def _percent(values: list[float]) -> str:
     return mean if len(values) == 1 else f"{mean} ± {100 * np.std(values, ddof=1):.1f}"
 
 
-def _caption(points: Points) -> str:
-    first = points[0]
-    repeats = len({point["repeat"] for point in points})
+def profile_caption(points: Points) -> str:
+    """Return what the caption of the profiles says of their data."""
+    stitches, _ = _divided(points)
+    first = stitches[0]
+    repeats = len({point["repeat"] for point in stitches})
     band = ", bands from the smallest to the largest" if repeats > 1 else ""
     return (
         f"{first['data_source']}, {first['accuracy']['n']} of {first['n_test_samples']} test samples. Front "

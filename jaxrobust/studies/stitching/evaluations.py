@@ -17,8 +17,9 @@ from jaxrobust.measures.cka import debiased_cka, linear_cka
 from jaxrobust.networks.network import Network, Variables
 from jaxrobust.networks.taps import Taps
 from jaxrobust.perturbations.perturbation import Perturbation
+from jaxrobust.stitching.layers import kernel_of
 from jaxrobust.stitching.matching import squared_distance
-from jaxrobust.stitching.rank import truncated
+from jaxrobust.stitching.rank import blockwise_largest, truncated
 from jaxrobust.studies.evaluations.mismatch import accuracies_under
 from jaxrobust.studies.evaluations.trained import Trained, load_trained
 from jaxrobust.studies.sources import reader_of
@@ -116,6 +117,30 @@ def stitch_similarity(model: dict[str, Any], n_samples: int = 2000) -> dict[str,
         "cka": float(linear_cka(given, own)),
         "debiased_cka": float(debiased_cka(given, own)),
         "distance": squared_distance(network, variables, inputs, batch_size=BATCH),
+    }
+
+
+@_evaluation(["model:trained", "largest"], "stitch_kernel")
+def stitch_kernel(model: dict[str, Any], largest: int = 64) -> dict[str, Any]:
+    """The matrix of a stitch, to be looked at.
+
+    Args:
+        model: A finished stitch.
+        largest: Most rows and columns; larger matrices are divided into blocks, of each of which the entry of
+            largest magnitude is kept.
+
+    Returns:
+        ``entries`` (front by end), ``shape`` of the whole matrix, ``largest``, and ``singular_values`` from
+        large to small.
+    """
+    kernel = np.asarray(
+        kernel_of(load_stitched(model, n_samples=1).variables.parameters["stitch"]), np.float64
+    )
+    return {
+        "entries": blockwise_largest(kernel, largest).astype(np.float32).tolist(),
+        "shape": list(kernel.shape),
+        "largest": largest,
+        "singular_values": np.linalg.svd(kernel, compute_uv=False).tolist(),
     }
 
 

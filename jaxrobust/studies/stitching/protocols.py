@@ -11,7 +11,7 @@ from jaxrobust.networks.conv_stack import StridedCNN
 from jaxrobust.networks.cuts import cut_positions
 from jaxrobust.networks.residual import CifarResNet
 from jaxrobust.stitching.stitched import Cut
-from jaxrobust.studies.stitching.evaluations import attacked_accuracy, stitch_similarity
+from jaxrobust.studies.stitching.evaluations import attacked_accuracy, stitch_kernel, stitch_similarity
 from jaxrobust.studies.stitching.points import match_point, stitch_point
 from jaxrobust.studies.training_points import network_of, training_point
 from jaxrobust.training.augmentation import augmentation_named
@@ -136,7 +136,7 @@ def cifar10_stitches(
 def evaluate(
     grid: Sequence[Point], attacks: tuple[InputAttack, ...], n_samples: int, **how: Any
 ) -> list[Point]:
-    """Evaluate donors and stitches: ``accuracy`` in every point, ``similarity`` in those of stitches."""
+    """Evaluate ``accuracy`` of donors and stitches, ``similarity`` and ``kernel`` of stitches."""
     points = dj.run(list(grid), attacked_accuracy, store_key="accuracy", **how)(
         "{*}", attacks, n_samples=n_samples
     )
@@ -145,4 +145,4 @@ def evaluate(
     if not stitches:
         return others
     alike = dj.run(stitches, stitch_similarity, store_key="similarity", **how)("{*}", n_samples=n_samples)
-    return [*others, *alike]
+    return [*others, *dj.run(alike, stitch_kernel, store_key="kernel", **how)("{*}")]
