@@ -66,6 +66,11 @@ def write_tables(folder: Path, name: str, numbers: Numbers) -> list[Path]:
     return [write_text(folder / f"{name}.{ending}", text) for ending, text in texts.items()]
 
 
+def write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> Path:
+    """Write records as CSV, one line each; the first has all columns."""
+    return write_text(path, _csv(records))
+
+
 def latex(table: Table) -> str:
     """One table for LaTeX with the package booktabs; the note is a comment."""
     lines = [

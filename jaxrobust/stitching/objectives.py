@@ -44,7 +44,7 @@ class DonorTargets:
 
     def loss(self, objective: Objective, parameters: Parameters, key: Array) -> Loss:
         """The mean over the targets."""
-        network = _stitched(objective)
+        network = stitched_network(objective)
         outputs = objective.forward(parameters, objective.inputs, key)
         fixed, statistics = jax.lax.stop_gradient(parameters), objective.statistics
         front, end = (
@@ -85,7 +85,7 @@ class StitchPenalty:
 
     def loss(self, objective: Objective, parameters: Parameters, key: Array) -> Loss:
         """The base loss and the terms."""
-        network = _stitched(objective)
+        network = stitched_network(objective)
         loss, outputs = self.base.loss(objective, parameters, key)
         if self.l1 is not None:
             loss = loss + self.l1 * jnp.mean(jnp.abs(kernel_of(parameters["stitch"])))
@@ -107,7 +107,12 @@ def _only(outputs) -> Array:
     return next(iter(outputs.activations.values()))
 
 
-def _stitched(objective: Objective) -> Stitched:
+def stitched_network(objective: Objective) -> Stitched:
+    """Return the stitched network of an objective.
+
+    Raises:
+        InputError: The network is another.
+    """
     if not isinstance(objective.network, Stitched):
         raise InputError(
             f"This method trains a stitch, but the network is a {type(objective.network).__name__}; "

@@ -1,6 +1,6 @@
 """Depth profiles: accuracy of stitches over the cut, beside that of their donors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from jaxrobust.figures.kinds.curves import draw_curves
 from jaxrobust.figures.series import Points
 from jaxrobust.figures.style import LineStyle, accuracy_axis
 from jaxrobust.figures.tables import Numbers, Table
+from jaxrobust.stitching.controls import ShuffledLabels
 from jaxrobust.training.methods import AttackedSamples, Trades
 
 DONORS = {"front alone": "front", "end alone": "end"}
@@ -22,8 +23,26 @@ STYLES = {
     "front alone": LineStyle("#1b9e77", 1.2, dashed=True),
     "end alone": LineStyle("#d95f02", 1.2, dashed=True),
 }
-COLOURS = ("#000000", "#7570b3", "#e7298a", "#666666")
-MEASURES = {"clean": "Clean accuracy", "all": "Accuracy under attack"}
+COLOURS = ("#000000", "#7570b3", "#e7298a", "#666666", "#a6761d", "#66a61e")
+# Rows of a figure: what of an evaluated point is drawn.
+Measures = Mapping[str, Callable[[Mapping[str, Any]], list[float]]]
+MEASURES: Measures = {
+    "Clean accuracy": lambda point: [point["accuracy"]["clean"]],
+    "Accuracy under attack": lambda point: [point["accuracy"]["all"]],
+}
+# How donors were trained, by name.
+ABOUT = {
+    "N": "trained on clean images",
+    "N'": "the same from another seed",
+    "R": "on attacked images",
+    "R'": "by TRADES",
+    "0": "not trained",
+    "M": "on MNIST",
+    "F": "on Fashion-MNIST",
+    "RM": "on attacked MNIST",
+    "RF": "on attacked Fashion-MNIST",
+    "P": "under attack on the parameters",
+}
 COLUMNS = ("clean", "robust", "clean, front", "robust, front", "clean, end", "robust, end", "CKA", "distance")
 EXPLANATION = (
     "Test accuracy in % of stitched networks, clean and under attack, with that of their donors; CKA and "
@@ -36,18 +55,26 @@ def kind_of(point: Mapping[str, Any]) -> str:
     method = point.get("method")
     if method is None:
         return "closed form"
+    if "attacked" in point:
+        return f"trained on attacks: {point['attacked']}"
+    if isinstance(method, ShuffledLabels):
+        return "trained, shuffled labels"
     if isinstance(method, AttackedSamples):
         return f"trained, {method.share:.0%} attacked"
     return "trained, TRADES" if isinstance(method, Trades) else "trained"
 
 
-def draw_profiles(points: Points, folder: Path, name: str) -> list[Path]:
-    """Draw one column per pair of donors: clean and robust accuracy over the cut, and write the table.
+def draw_profiles(
+    points: Points, folder: Path, name: str, measures: Measures = MEASURES, numbers: Numbers | None = None
+) -> list[Path]:
+    """Draw one column per pair of donors, one row per measure over the cut, and write the table.
 
     Args:
         points: Evaluated donors and stitches, with ``accuracy`` and, for stitches, ``similarity``.
         folder: Where to.
         name: Of the files.
+        measures: What is drawn, by the label of its axis; clean and robust accuracy by default.
+        numbers: The tables; those of ``profile_numbers`` by default.
 
     Raises:
         InputError: There are no stitches among the points.
@@ -59,25 +86,28 @@ def draw_profiles(points: Points, folder: Path, name: str) -> list[Path]:
     for point in stitches:
         panels.setdefault(point["pair"], []).append(point)
 
-    def draw(measure: str, axes: Axes, content: list[Mapping[str, Any]]) -> None:
+    def draw(
+        measure: Callable[[Mapping[str, Any]], list[float]], axes: Axes, content: list[Mapping[str, Any]]
+    ) -> None:
         cuts = list(dict.fromkeys(point["cut"].front for point in content))
         lines: dict[str, dict[float, list[float]]] = {}
         for point in content:
             depth = cuts.index(point["cut"].front)
-            found = {kind_of(point): point["accuracy"][measure]}
+            found = {kind_of(point): measure(point)}
             for label, donor in zip(DONORS, _donors(point, donors), strict=True):
-                found[label] = donor["accuracy"][measure]
-            for label, value in found.items():
-                lines.setdefault(label, {}).setdefault(depth, []).append(value)
+                found[label] = measure(donor)
+            for label, values in found.items():
+                lines.setdefault(label, {}).setdefault(depth, []).extend(values)
         draw_curves(axes, {k: lines[k] for k in (*DONORS, *kinds) if k in lines}, styles)
         accuracy_axis(axes)
         axes.set_xticks(range(len(cuts)), cuts, rotation=30 if len(cuts) > 5 else 0)
         axes.set_xlabel("Cut after")
 
-    rows = [Row(partial(draw, measure), label) for measure, label in MEASURES.items()]
+    rows = [Row(partial(draw, measure), label) for label, measure in measures.items()]
     titled = {f"{pair.replace('→', ' → ')}": content for pair, content in panels.items()}
-    composition = Composition(titled, rows, width=2.9, height=5.2, legend=Legend(n_columns=5))
-    return composition.write(folder, name, profile_caption(points), profile_numbers(points))
+    height = 0.6 + 2.3 * len(rows)
+    composition = Composition(titled, rows, width=2.9, height=height, legend=Legend(n_columns=5))
+    return composition.write(folder, name, profile_caption(points), numbers or profile_numbers(points))
 
 
 def profile_numbers(points: Points) -> Numbers:
@@ -155,9 +185,11 @@ def profile_caption(points: Points) -> str:
     stitches, _ = _divided(points)
     first = stitches[0]
     repeats = len({point["repeat"] for point in stitches})
+    names = dict.fromkeys(name for point in stitches for name in point["pair"].split("→"))
+    about = "; ".join(f"{name}: {ABOUT[name]}" for name in names if name in ABOUT)
     band = ", bands from the smallest to the largest" if repeats > 1 else ""
     return (
         f"{first['data_source']}, {first['accuracy']['n']} of {first['n_test_samples']} test samples. Front "
-        f"→ end; N and N' were trained on clean, R on attacked images. {counted(repeats, 'repeat')} of every "
-        f"training{band}. Dashed: the donors by themselves."
+        f"→ end; {about}. {counted(repeats, 'repeat')} of every training{band}. Dashed: the donors by "
+        f"themselves."
     )

@@ -5,11 +5,32 @@ from pathlib import Path
 from jaxrobust.figures.html_page import Picture, write_page
 from jaxrobust.figures.series import Points
 from jaxrobust.figures.stitching.kernels import draw_kernels
-from jaxrobust.figures.stitching.profiles import draw_profiles, profile_caption, profile_numbers
+from jaxrobust.figures.stitching.profiles import (
+    MEASURES,
+    Measures,
+    draw_profiles,
+    profile_caption,
+    profile_numbers,
+)
+from jaxrobust.figures.tables import Numbers, write_csv
 
 
-def write_report(points: Points, folder: Path, name: str) -> list[Path]:
+def write_report(
+    points: Points,
+    folder: Path,
+    name: str,
+    measures: Measures = MEASURES,
+    further: Numbers = Numbers((), (), ""),  # noqa: B008 - a tuple
+) -> list[Path]:
     """Draw the depth profiles and the stitching matrices; write tables and an HTML page of both.
+
+    Args:
+        points: Evaluated donors and stitches.
+        folder: Where to.
+        name: Of the files.
+        measures: What is drawn over depth.
+        further: Tables besides those of the profiles; their numbers are in a CSV file of their own, which has
+            ``_further`` behind its name.
 
     Returns:
         The files written, the picture of the profiles first.
@@ -17,8 +38,13 @@ def write_report(points: Points, folder: Path, name: str) -> list[Path]:
     Raises:
         InputError: There are no stitches among the points.
     """
-    profiles = draw_profiles(points, folder, name)
+    numbers = profile_numbers(points)
+    both = Numbers(
+        [*numbers.tables, *further.tables], numbers.records, f"{numbers.explanation} {further.explanation}"
+    )
+    profiles = draw_profiles(points, folder, name, measures, both)
     kernels, caption = draw_kernels(points, folder, name)
     pictures = [Picture(profiles[0], profile_caption(points)), Picture(kernels[0], caption)]
-    page = write_page(folder, name, name.replace("_", " "), pictures, profile_numbers(points))
-    return [*profiles, *kernels, page]
+    page = write_page(folder, name, name.replace("_", " "), pictures, both)
+    rest = [write_csv(folder / f"{name}_further.csv", further.records)] if further.records else []
+    return [*profiles, *kernels, page, *rest]

@@ -71,21 +71,27 @@ def attacked_accuracy(
         ``clean``, ``all``, ``each`` (one accuracy per attack), ``no_gradient`` (the share of samples for
         which an attack never saw a gradient: they only look robust) and ``n``.
     """
-    trained = load_any(model, n_samples)
-    right = _right(trained.network, trained.variables, trained.inputs, trained.labels)
-    survived, blind, each = right.copy(), np.zeros(len(right), bool), []
-    for index, attack in enumerate(attacks):
-        fooled, no_gradient = _attacked(trained, attack, jax.random.fold_in(jax.random.key(seed), index))
-        each.append(float((right & ~fooled).mean()))
-        survived &= ~fooled
-        blind |= no_gradient
-    return {
-        "clean": float(right.mean()),
-        "all": float(survived.mean()),
-        "each": each,
-        "no_gradient": float(blind.mean()),
-        "n": len(right),
-    }
+    return _accuracies(load_any(model, n_samples), attacks, seed)
+
+
+@_evaluation(["model:trained", "dataset", "attacks", "n_samples", "seed"], "other_task_accuracy")
+def other_task_accuracy(
+    model: dict[str, Any],
+    dataset: str,
+    attacks: tuple[InputAttack, ...],
+    n_samples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """What ``attacked_accuracy`` measures, of a stitch on another data set than its own.
+
+    Args:
+        model: A finished stitch.
+        dataset: Name of the data set, with samples of the same shape.
+        attacks: As of ``attacked_accuracy``.
+        n_samples: Test samples, taken at even distances; 0 for all.
+        seed: Of random starts.
+    """
+    return _accuracies(load_stitched(model, n_samples=n_samples, dataset=dataset), attacks, seed)
 
 
 @_evaluation(["model:trained", "n_samples"], "stitch_similarity")
@@ -198,6 +204,23 @@ def stitch_mismatch(
 ) -> list[float]:
     """Accuracies of ``n_draws`` devices whose parameters, donors' and stitch's, are perturbed."""
     return accuracies_under(load_any(model, n_samples), perturbation, n_draws=n_draws, seed=seed)
+
+
+def _accuracies(trained: Trained, attacks: tuple[InputAttack, ...], seed: int) -> dict[str, Any]:
+    right = _right(trained.network, trained.variables, trained.inputs, trained.labels)
+    survived, blind, each = right.copy(), np.zeros(len(right), bool), []
+    for index, attack in enumerate(attacks):
+        fooled, no_gradient = _attacked(trained, attack, jax.random.fold_in(jax.random.key(seed), index))
+        each.append(float((right & ~fooled).mean()))
+        survived &= ~fooled
+        blind |= no_gradient
+    return {
+        "clean": float(right.mean()),
+        "all": float(survived.mean()),
+        "each": each,
+        "no_gradient": float(blind.mean()),
+        "n": len(right),
+    }
 
 
 def _right(network: Network, variables: Variables, inputs: Array, labels: Array) -> Bool[np.ndarray, " n"]:
