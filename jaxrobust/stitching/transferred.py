@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from jaxrobust.attacks.input_attack import AttackOnInputs
@@ -54,7 +55,7 @@ class TransferredAttacks:
         network = stitched_network(objective)
         clean, outputs = self.base.loss(objective, parameters, key)
         fixed = jax.lax.stop_gradient(parameters)
-        total = clean if self.with_clean else 0.0
+        total = clean if self.with_clean else jnp.zeros_like(clean)
         for place, source in enumerate(self.sources):
             donor, statistics = getattr(network, source), objective.statistics[source]
 

@@ -128,7 +128,8 @@ def transfer_methods(robust: Sequence[Source]) -> Iterator[tuple[str, Method]]:
         robust: Which donors are robust; the union attacks these, and takes clean inputs too unless both are.
     """
     attack = MNIST_ATTACK
-    for name, sources in (("front", ("front",)), ("end", ("end",)), ("both", ("front", "end"))):
+    ways: dict[str, tuple[Source, ...]] = {"front": ("front",), "end": ("end",), "both": ("front", "end")}
+    for name, sources in ways.items():
         yield name, TransferredAttacks(Standard(), attack, sources)
     yield "union", TransferredAttacks(Standard(), attack, tuple(robust), with_clean=len(robust) < 2)
 
