@@ -1,6 +1,8 @@
 """``train.py -positions``: what is printed of networks by name and of those of experiments."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -8,6 +10,7 @@ from jaxrobust.cli import train
 from jaxrobust.networks.cuts import position_rows
 from jaxrobust.networks.lsnn import LSNN
 from jaxrobust.networks.named import NAMED
+from jaxrobust.networks.names import PUBLISHED_NETWORKS
 
 
 def printed(capsys, *words: str, status: int = 0):
@@ -54,7 +57,7 @@ def test_positions_of_every_network_of_an_experiment(capsys):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("-arch=resnet19",), "There is no architecture 'resnet19'; there are .* Did you mean 'resnet18'?"),
+        (("-arch=resnet19",), "There is no architecture 'resnet19'. Did you mean 'resnet18'?"),
         (("-arch=tiny10", "-network.widht=3"), "Tiny10 has no setting 'widht', only normalized."),
         (("-arch=vgg11", "-dataset=digits"), "VGG needs images of at least 16x16 pixels"),
         (("-exp=stitching_mnits",), "There is no experiment 'stitching_mnits'"),
@@ -65,6 +68,13 @@ def test_bad_words_are_one_sentence(words, says, capsys):
     said = printed(capsys, *words, "-positions", status=2)
     assert said.count("\n") == 1
     assert re.search(says, said)
+
+
+def test_names_are_known_without_jax_and_each_is_a_network():
+    assert tuple(NAMED) == PUBLISHED_NETWORKS
+    code = "import sys, jaxrobust.cli.train, jaxrobust.networks.names; print('jax' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_only_positions_with_a_way_in_and_a_way_out_are_cut():

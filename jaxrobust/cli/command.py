@@ -32,18 +32,19 @@ from jaxrobust.cli.experiments import (
 )
 from jaxrobust.cli.imports import import_files
 from jaxrobust.cli.listing import show_costs
+from jaxrobust.cli.positions import describe_positions
 from jaxrobust.cli.status import report
 from jaxrobust.cli.words import PROTOCOLS, Words, describe_settings
 from jaxrobust.errors import InputError, unused_gpu
-from jaxrobust.networks.own.registry import registered
+from jaxrobust.settings import no_such
 from jaxrobust.studies.availability import with_available_data
 from jaxrobust.studies.own_points import (
-    DEFAULT_DATASET,
     described_settings,
     own_point,
     settings_by_path,
+    typed_networks,
 )
-from jaxrobust.studies.parameter_noise.catalogue import family_named
+from jaxrobust.studies.parameter_noise.catalogue import FAMILIES, family_named
 from jaxrobust.studies.stages import PlannedStage, side_by_side
 from jaxrobust.training.malloc import keep_freed_memory
 
@@ -159,7 +160,7 @@ def compute(words: Words, folder: Path) -> int:
         return 0
     experiments = {} if options["arch"] else load_experiments(options["exp"], folder)
     command = Command(words, experiments, _once())
-    if options["list"] or options["status"]:
+    if options["list"] or options["status"] or options["positions"]:
         _look(command, folder)
         return 0
     plans = command.with_data(options["protocol"] or "published")
@@ -178,8 +179,11 @@ def compute(words: Words, folder: Path) -> int:
 
 
 def _look(command: Command, folder: Path) -> None:
-    """Show what things cost, or what is done."""
+    """Show what things cost, what is done, or where networks can be cut."""
     options = command.words.options
+    if options["positions"]:
+        print(describe_positions(command.grids(options["protocol"] or "published")))
+        return
     if options["list"]:
         plans = command.under_each_protocol(lambda protocol: command.planned(command.grids(protocol)))
         show_costs(plans, command.experiments, folder, options)
@@ -190,11 +194,13 @@ def _look(command: Command, folder: Path) -> None:
 
 def _one_network(name: str, settings: dict[str, str]) -> Grid:
     """The grid of -arch: one point of the library's networks, or of one that the user registered."""
-    if name not in registered():
+    typed = typed_networks()
+    if name in FAMILIES and name not in typed:
         return configured([family_named(name).make()], settings)
+    if name not in typed:
+        raise InputError(no_such("architecture", name, (*FAMILIES, *typed)))
     words = settings_by_path(name, settings)
-    dataset = words.pop("dataset", DEFAULT_DATASET)
-    return configured([own_point(name, dataset)], words)
+    return configured([own_point(name, words.pop("dataset", ""))], words)
 
 
 class _OneNetwork:

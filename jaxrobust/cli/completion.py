@@ -10,6 +10,7 @@ from jaxrobust.cli import figures, options
 from jaxrobust.cli.cluster_words import MODES
 from jaxrobust.cli.words import COMMANDS, PROTOCOLS, Option
 from jaxrobust.errors import InputError
+from jaxrobust.networks.names import PUBLISHED_NETWORKS
 from jaxrobust.settings import no_such
 from jaxrobust.studies.parameter_noise.family_words import FAMILY_WORDS
 
@@ -54,7 +55,7 @@ def script(shell: str) -> str:
         raise InputError(no_such("completion for", shell, SHELLS))
     text = _SCRIPT
     for name, words in (
-        ("ARCH", FAMILY_WORDS),
+        ("ARCH", (*FAMILY_WORDS, *PUBLISHED_NETWORKS)),
         ("PROTOCOL", PROTOCOLS),
         ("MODE", MODES),
         ("SHELLS", SHELLS),

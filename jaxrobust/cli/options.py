@@ -7,7 +7,9 @@ from jaxrobust.studies.parameter_noise.family_words import FAMILY_WORDS
 OPTIONS = {
     "exp": Option((), "experiments to run: -exp=one,other; all if neither -exp nor -arch is given"),
     "arch": Option(
-        "", f"train one model of an architecture: {', '.join(FAMILY_WORDS)}, or one that you register"
+        "",
+        f"train one model of an architecture: {', '.join(FAMILY_WORDS)}; a published network such as "
+        "resnet18; or one that you register",
     ),
     "import": Option((), "your files, which register networks, data or methods: -import=mine.py"),
     "experiments": Option("", "folder of the experiments; experiments/ if not given"),
@@ -23,6 +25,9 @@ OPTIONS = {
     "n_threads": Option(1, "worker processes"),
     "models_per_job": Option(1, "models trained side by side in one program; more pay on a GPU"),
     "list": Option(False, "show the experiments with their cost under each protocol; compute nothing"),
+    "positions": Option(
+        False, "show where networks can be read, perturbed and cut, and their shapes; compute nothing"
+    ),
     "status": Option(False, "say what is done, running, pending, failed, lost, missing; compute nothing"),
     "yes": Option(False, "do not ask before a run of more than an hour"),
     "force": Option(False, "compute again what is already there"),

@@ -18,6 +18,8 @@ from jaxrobust.cli.words import (
     read_words,
 )
 from jaxrobust.errors import InputError
+from jaxrobust.networks.names import PUBLISHED_NETWORKS
+from jaxrobust.settings import no_such
 from jaxrobust.studies.parameter_noise.family_words import FAMILY_WORDS, check_typed, described
 
 USAGE = """\
@@ -31,6 +33,7 @@ python train.py -exp=ecg_experiment -data_folder=…  with data from this folder
 python train.py -arch=ecg_lsnn -beta_robustness=0.25 -seed=1
 python train.py -exp=ecg_experiment -mode=bsub      one array job on an LSF cluster; also -mode=slurm
 python train.py -arch=ecg_lsnn --help               its settings
+python train.py -arch=resnet18 -positions           where it can be read, perturbed and cut
 python train.py -arch=mine -import=mine.py -dataset=mine.npz   your network, your data
 python train.py                                     every experiment
 """
@@ -68,6 +71,7 @@ def _check(options: dict[str, Any]) -> None:
         ("status", "retry", "to look or to compute"),
         ("list", "status", "what things cost or what is done"),
         ("list", "cancel", "to look or to end"),
+        *(("positions", other, "what to look at") for other in ("list", "status", "cancel")),
         ("arch", "only", "one model or some of an experiment's"),
         ("status", "stop_after", "to look or to compute"),
     ):
@@ -91,16 +95,20 @@ def _check_names(words: Words, folder: Path) -> None:
     name = words.options["arch"]
     if not name:
         check_experiments(words.options["exp"], folder)
-    elif name in FAMILY_WORDS or not words.options["import"]:
+    elif name in FAMILY_WORDS:
         check_typed(name, words.settings, OPTIONS)
+    elif name not in PUBLISHED_NETWORKS and not words.options["import"]:
+        raise InputError(no_such("architecture", name, (*FAMILY_WORDS, *PUBLISHED_NETWORKS)))
 
 
 def _help(words: Words, folder: Path) -> str:
-    """The text for --help; nothing for a network that only a file of the user knows."""
+    """The text for --help; nothing for a network whose settings are known once it is imported."""
     name = words.options["arch"]
-    if name and name not in FAMILY_WORDS and words.options["import"]:
+    if name and name not in FAMILY_WORDS and (name in PUBLISHED_NETWORKS or words.options["import"]):
         return ""
     if name:
+        if name not in FAMILY_WORDS:
+            raise InputError(no_such("architecture", name, (*FAMILY_WORDS, *PUBLISHED_NETWORKS)))
         return describe_settings(*described(name))
     names = fill(", ".join(experiment_files(folder)), 100, initial_indent="  ", subsequent_indent="  ")
     return f"{__doc__}\n\n{as_invoked(USAGE)}\nOptions:\n{describe_options(OPTIONS)}\n\nExperiments:\n{names}"
