@@ -16,7 +16,7 @@ NOTE = (
 
 
 def describe_positions(grids: Mapping[str, list[dict[str, Any]]]) -> str:
-    """Return one table per distinct network of the grids; needs no data."""
+    """Return one table per distinct network of the grids that learns a data set; needs no data."""
     tables = []
     for name, grid in grids.items():
         for network, dataset in _distinct(grid):
@@ -30,6 +30,8 @@ def describe_positions(grids: Mapping[str, list[dict[str, Any]]]) -> str:
 def _distinct(grid: list[dict[str, Any]]) -> Iterator[tuple[Network, str]]:
     seen: set[tuple[Network, str]] = set()
     for point in grid:
+        if "dataset" not in point:
+            continue
         blank = data.blank(point["dataset"], split=point["split"] or None)
         found = network_of(point, blank), blank.name
         if found not in seen:

@@ -1,5 +1,7 @@
 """The comparison of Lipschitz networks: its grid, a training with certificate and attacks, its table."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,9 @@ import datajuicer as dj
 from jaxrobust.criteria import Hinge
 from jaxrobust.errors import InputError
 from jaxrobust.figures.lipschitz.comparison import compare, comparison_table
+from jaxrobust.figures.lipschitz.published_tables import draw_critics, published_tables, wasserstein_table
+from jaxrobust.measures.wasserstein import ShiftedGaussians
+from jaxrobust.studies.lipschitz.critics import critics
 from jaxrobust.studies.lipschitz.protocols import PARAMETERIZATIONS, TASKS, comparison
 from jaxrobust.studies.lipschitz.robustness import CURVE, robustness_sweep
 
@@ -53,6 +58,46 @@ def test_the_table_has_deviations_missing_cells_and_published_rows():
     assert table.rows[1][1:5] == ["BCOP, published", "5", "97.54", "45.84"]
     assert len(table.rows) == 3  # AOL has no published row
     assert "2 epochs (shortened from 200), seeds 0, 1" in table.note
+
+
+def test_the_published_tables_hold_ours_beside_theirs_and_those_of_others():
+    numbers = {"clean": 0.7241, "certified": 0.5872, "pgd": 0.6439, "fgsm": 0.6453}
+    points = [{**point("BCOP", **numbers), "dataset": "cifar10", "layout": "large", "mismatch": 0.0}]
+    points.append({**points[0], "parameterization": "RK-L2NE"})
+    points[0]["small"] = {"certified": 0.63}
+    others, ablation, small = published_tables(points)
+    assert others.rows[0] == ["BCOP-Large", "ours", "72.41", "58.72", "64.39", "64.53"]
+    assert others.rows[1] == ["BCOP-Large", "published", "72.41", "58.72", "64.39", "64.53"]
+    assert ["KW-ResNet", "Wong et al. 2018", "61.20", "51.96", "–", "–"] in others.rows
+    assert [row[:2] for row in ablation.rows[:2]] == [
+        ["RK-L2NE-Large", "ours"],
+        ["RK-L2NE-Large", "published"],
+    ]
+    assert small.rows == [["BCOP-Large", "63.00", "62.97"]]
+    assert "0.1" in small.title
+    assert published_tables([{**points[1], "dataset": "digits"}]) == []  # nothing was published of the digits
+
+
+def test_trials_are_aggregated_as_published():
+    trials = [0.7211, 0.7213, 0.7241, 0.7269, 0.7271]  # mean and population deviation by hand
+    table = published_tables(
+        [{**point("BCOP", i, clean=c), "layout": "large", "mismatch": 0.0} for i, c in enumerate(trials)]
+    )[0]
+    assert table.rows[0][2] == "72.41±0.26"
+
+
+def test_critics_beside_the_published_distances(tmp_path):
+    pair = ShiftedGaussians()
+    grid = [
+        {**p, "distance": 2.9, "standard_error": 0.1, "constant": 1.0, "estimates": [1.0, 2.0, 2.9]}
+        for p in critics([pair], ["RKO", "BCOP"])
+    ]
+    table = wasserstein_table(grid)
+    assert table.rows[0] == ["Shifted Gaussians", "MaxMin", "–", "2.90", "2.90", "3"]
+    assert ["STL-10, published", "MaxMin", "7.39±0.31", "8.95±0.12", "9.91±0.11", "–"] in table.rows
+    assert (tmp_path / "critics.csv") in draw_critics(grid, tmp_path, "critics")
+    experiment = importlib.import_module("experiments.lipschitz.lipschitz_critics").lipschitz_critics()
+    assert len(experiment.train_grid()) == 12
 
 
 @pytest.mark.slow

@@ -52,8 +52,8 @@ def comparison_table(points: Points, dataset: str) -> Table:
     rows = []
     for layout, method in dict.fromkeys((p["layout"], p["parameterization"]) for p in points):
         alike = [p for p in points if (p["layout"], p["parameterization"]) == (layout, method)]
-        cells = [mean_and_deviation(_values(alike, column)) for column in COLUMNS]
-        constant = max(_values(alike, "constant"), default=float("nan"))
+        cells = [mean_and_deviation(values_of(alike, column)) for column in COLUMNS]
+        constant = max(values_of(alike, "constant"), default=float("nan"))
         rows.append([layout, method, str(len(alike)), *cells, f"{constant:.5f}"])
         if published := PUBLISHED.get((dataset, layout, method)):
             rows.append([layout, f"{method}, published", "5", *(f"{x:.2f}" for x in published), "–", "–"])
@@ -61,8 +61,15 @@ def comparison_table(points: Points, dataset: str) -> Table:
     return Table(f"{dataset} at radius {points[0]['radius']:.4g}", header, rows, _note(points))
 
 
-def compare(points: Points, folder: Path, name: str) -> list[Path]:
-    """Draw certified accuracy over the radius, one panel per data set and layout, and write the tables."""
+def compare(points: Points, folder: Path, name: str, further: Sequence[Table] = ()) -> list[Path]:
+    """Draw certified accuracy over the radius, one panel per data set and layout, and write the tables.
+
+    Args:
+        points: Evaluated points, with ``robustness``.
+        folder: Where to.
+        name: Of the files.
+        further: Tables below the comparison's.
+    """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for point in points:
         groups.setdefault(f"{point['dataset']}, {point['layout']}", []).append(point)
@@ -83,7 +90,7 @@ def compare(points: Points, folder: Path, name: str) -> list[Path]:
         "Square attack at the radius; mean±standard deviation over trials. The constant is the largest "
         "measured Lipschitz constant, by which certificates divide."
     )
-    numbers = Numbers(tables, [_record(point) for point in points], explanation)
+    numbers = Numbers([*tables, *further], [_record(point) for point in points], explanation)
     figure = Composition(groups, [Row(draw, "Certified accuracy (%)")], 3.2, 2.8, legend=Legend())
     several = len({point["seed"] for point in points}) > 1
     bands = " Bands reach from the smallest to the largest trial." if several else ""
@@ -94,7 +101,8 @@ def compare(points: Points, folder: Path, name: str) -> list[Path]:
     return figure.write(folder, name, caption, numbers)
 
 
-def _values(points: Points, column: str) -> list[float]:
+def values_of(points: Points, column: str) -> list[float]:
+    """Return one measure of the points, without those that lack it."""
     return [p["robustness"][column] for p in points if p["robustness"][column] is not None]
 
 

@@ -1,4 +1,4 @@
-"""Published numbers (Li et al. 2019, tables 1 and 2), aggregated from the results of five trials."""
+"""Published numbers (Li et al. 2019, tables 1 to 4, 7 and 8), means of five trials, and those they quote."""
 
 from typing import NamedTuple
 
@@ -39,4 +39,62 @@ PUBLISHED: dict[tuple[str, str, str], Published] = {
     ("mnist", "large", "RK-L2NE"): Published(96.76, 37.79, 75.81, 76.19),
     ("mnist", "large", "BCOP-Fixed"): Published(65.20, 0.00, 42.08, 42.76),
     ("mnist", "fc", "FC"): Published(98.71, 54.46, 81.96, 83.64),
+}
+
+# Certified at a small radius (table 8), of the large network with BCOP and the fully connected one.
+SMALL_RADII = {"mnist": 0.3, "cifar10": 0.1}
+SMALL: dict[tuple[str, str, str], float] = {
+    ("mnist", "large", "BCOP"): 97.11,
+    ("mnist", "fc", "FC"): 97.06,
+    ("cifar10", "large", "BCOP"): 62.97,
+    ("cifar10", "fc", "FC"): 53.67,
+}
+
+
+class Quoted(NamedTuple):
+    """A network of another paper, in percent at the data set's radius; None where there is no number.
+
+    Attributes:
+        name: Of the network.
+        source: Where clean and certified accuracy are from; attacks are those of Li et al.
+        clean: Accuracy.
+        certified: At the radius.
+        pgd: Under PGD.
+        fgsm: Under FGSM.
+    """
+
+    name: str
+    source: str
+    clean: float
+    certified: float | None
+    pgd: float | None = None
+    fgsm: float | None = None
+
+
+KW, QW = "Wong et al. 2018", "Qian and Wegman 2019"
+OTHERS: dict[str, tuple[Quoted, ...]] = {
+    "mnist": (
+        Quoted("KW-Large", KW, 88.12, 44.53),
+        Quoted("KW-Small, as attacked", KW, 87.73, None, 59.38, 59.03),
+        Quoted("KW-Large, as attacked", KW, 88.39, None, 61.85, 61.12),
+        Quoted("L2NNN, model 3", QW, 98.65, 42.13, 86.86, 85.83),
+        Quoted("L2NNN, model 4", QW, 98.23, 27.59, 86.25, 84.17),
+    ),
+    "cifar10": (
+        Quoted("KW-Large", KW, 59.76, 50.60),
+        Quoted("KW-ResNet", KW, 61.20, 51.96),
+        Quoted("KW-Small, as attacked", KW, 54.39, None, 49.94, 49.98),
+        Quoted("KW-Large, as attacked", KW, 60.14, None, 55.53, 55.55),
+        Quoted("L2NNN, model 3", QW, 79.15, 44.46, 72.07, 72.11),
+        Quoted("L2NNN, model 4", QW, 77.15, 31.41, 71.89, 71.92),
+    ),
+}
+
+# Wasserstein distances between generated and real images (table 4): mean and deviation. Images of CIFAR-10
+# were enlarged to 64x64, which doubles distances; STL-10 is 64x64 already.
+WASSERSTEIN: dict[tuple[str, str], dict[str, tuple[float, float]]] = {
+    ("STL-10", "maxmin"): {"OSSN": (7.39, 0.31), "RKO": (8.95, 0.12), "BCOP": (9.91, 0.11)},
+    ("STL-10", "relu"): {"OSSN": (7.06, 0.72), "RKO": (7.82, 0.21), "BCOP": (8.28, 0.19)},
+    ("CIFAR-10", "maxmin"): {"OSSN": (3.29, 0.05), "RKO": (4.95, 0.08), "BCOP": (5.34, 0.07)},
+    ("CIFAR-10", "relu"): {"OSSN": (3.07, 0.12), "RKO": (4.20, 0.06), "BCOP": (4.39, 0.07)},
 }

@@ -183,3 +183,20 @@ def robustness_sweep(
         n_attacked=n_attacked,
         mismatch="{mismatch}",
     )
+
+
+def small_radius_sweep(
+    grid: Sequence[dict[str, Any]], radius: float, *, n_samples: int = 0, n_attacked: int = 1000, **how: Any
+) -> list[dict[str, Any]]:
+    """Evaluate trained points at a small radius as well, under ``small``; the attacks check the certificates.
+
+    Args:
+        grid: Trained points.
+        radius: L2 radius.
+        n_samples: Test samples; 0 for all.
+        n_attacked: Attacked samples; 0 for all.
+        how: Options of ``datajuicer.run``.
+    """
+    return dj.run(list(grid), lipschitz_robustness, store_key="small", **how)(
+        "{*}", radius, 50, n_samples=n_samples, n_attacked=n_attacked
+    )
