@@ -48,8 +48,8 @@ test-cluster: .venv/installed
 	@tests/cluster/start_slurm.sh || { status=$$?; [ $$status = 77 ] && exit 0 || exit $$status; }; \
 	if sinfo -h >/dev/null 2>&1; then $(BIN)/python -m pytest -m cluster tests/cluster; fi
 
-# The tables of docs/performance.md; meant for two quiet cores. peers.py leaves out what is not installed (extra
-# `peers`).
+# The tables of docs/performance.md; meant for two quiet cores. peers.py and lipschitz.py leave out what is not
+# installed (extra `peers`).
 benchmarks: .venv/installed
 	$(BIN)/python -m pip install --quiet --editable '.[benchmark]'
 	$(BIN)/python benchmarks/lsnn_gradient.py --repeats=11
@@ -59,6 +59,7 @@ benchmarks: .venv/installed
 	$(BIN)/python benchmarks/mismatch_draws.py --repeats=1
 	$(BIN)/python benchmarks/many_models.py --repeats=1
 	$(BIN)/python benchmarks/sparse_tickets.py --repeats=5
+	$(BIN)/python benchmarks/lipschitz.py --repeats=5
 	$(BIN)/python benchmarks/peers.py --repeats=7
 	$(BIN)/python benchmarks/engine.py
 
