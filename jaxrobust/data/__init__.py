@@ -16,7 +16,7 @@ from typing import Any
 from jaxrobust.data import sources
 from jaxrobust.data.dataset import Dataset, Examples
 from jaxrobust.data.ecg import generated_ecg, mitdb
-from jaxrobust.data.images import cifar10, digits, fashion_mnist, mnist
+from jaxrobust.data.images import cifar10, digits, fashion_mnist, mnist, stl10
 from jaxrobust.data.loading import load_recipe, prepared
 from jaxrobust.data.own import files, registry
 from jaxrobust.data.own.arrays import Given
@@ -50,6 +50,7 @@ DATASETS: Mapping[str, Recipe] = MappingProxyType(
             fashion_mnist.RECIPE,
             mnist.RECIPE,
             cifar10.RECIPE,
+            *stl10.RECIPES,
             speech_commands.RECIPE,
             arabic_speech.RECIPE,
             generated_ecg.RECIPE,
