@@ -68,7 +68,11 @@ def with_parameters(
     dataset = dataset_of(point)
     network = network_of(point, dataset)
     like = jax.eval_shape(network.init, jax.random.key(0))
-    given = _read(arrays) if isinstance(arrays, str | Path) else {n: np.asarray(a) for n, a in arrays.items()}
+    given = (
+        read_arrays(arrays)
+        if isinstance(arrays, str | Path)
+        else {n: np.asarray(a) for n, a in arrays.items()}
+    )
     tree = (like.parameters, like.statistics)
     leaves = []
     used: set[str] = set()
@@ -121,11 +125,16 @@ def with_torch_weights(point: Mapping[str, Any], arrays: Arrays | str | Path) ->
     Raises:
         InputError: An array is missing, is left over, or does not fit; or the file cannot be read.
     """
-    given = _read(arrays) if isinstance(arrays, str | Path) else arrays
+    given = read_arrays(arrays) if isinstance(arrays, str | Path) else arrays
     return with_parameters(point, from_torch(network_of(point, dataset_of(point)), given))
 
 
-def _read(path: str | Path) -> dict[str, np.ndarray]:
+def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """Read arrays by name from a ``.safetensors`` or ``.npz`` file.
+
+    Raises:
+        InputError: It is neither, or cannot be read.
+    """
     path = Path(path)
     try:
         if path.suffix == ".safetensors":
