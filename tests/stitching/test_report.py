@@ -21,6 +21,8 @@ def test_a_heat_map_per_pair_and_cut_even_where_one_is_missing(tmp_path):
     paths, caption = draw_kernels(points, tmp_path, "few")
     assert [path.name for path in paths] == ["few_kernels.png", "few_kernels.pdf", "few_kernels.txt"]
     assert "closed form" in caption
+    trained = {**points[0], "method": "any"}
+    assert "N → R: trained; R → N: closed form." in draw_kernels([*points, trained], tmp_path, "both")[1]
     with pytest.raises(InputError, match="need stitched points"):
         draw_kernels([], tmp_path, "none")
 

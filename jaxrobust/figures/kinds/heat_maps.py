@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 
 def draw_heat_map(axes: Axes, matrix: Float[np.ndarray, "rows columns"], x_label: str = "") -> None:
@@ -20,4 +21,6 @@ def draw_heat_map(axes: Axes, matrix: Float[np.ndarray, "rows columns"], x_label
     bar = axes.figure.colorbar(image, ax=axes, shrink=0.9)
     bar.ax.tick_params(labelsize=7)
     axes.tick_params(labelsize=7)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(4, integer=True))
     axes.set_xlabel(x_label, fontsize=8)

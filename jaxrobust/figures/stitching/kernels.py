@@ -14,13 +14,15 @@ from jaxrobust.figures.kinds.heat_maps import draw_heat_map
 from jaxrobust.figures.series import Points
 from jaxrobust.figures.stitching.profiles import kind_of
 
+TRAINED = "trained"
+
 
 def draw_kernels(points: Points, folder: Path, name: str) -> tuple[list[Path], str]:
-    """Draw the kernel of every stitch of one way to find it: a column per pair, a row per cut.
+    """Draw the kernels of stitches: a column per pair, a row per cut.
 
     Args:
-        points: Evaluated stitches, with ``kernel``; of several repeats the first is drawn, of several ways
-            the first, which is the trained one where there is one.
+        points: Evaluated stitches, with ``kernel``; of several repeats the first is drawn, and of several
+            ways to find the stitches of a pair the trained one or, if there is none, the first.
         folder: Where to.
         name: Of the files, which get ``_kernels`` behind it.
 
@@ -33,8 +35,12 @@ def draw_kernels(points: Points, folder: Path, name: str) -> tuple[list[Path], s
     stitches = [point for point in points if "cut" in point]
     if not stitches:
         raise InputError("Stitching matrices need stitched points; were they filtered away?")
-    kind, repeat = kind_of(stitches[0]), stitches[0]["repeat"]
-    chosen = [point for point in stitches if (kind_of(point), point["repeat"]) == (kind, repeat)]
+    repeat = stitches[0]["repeat"]
+    kinds: dict[str, str] = {}
+    for point in stitches:
+        if point["pair"] not in kinds or kind_of(point) == TRAINED:
+            kinds[point["pair"]] = kind_of(point)
+    chosen = [p for p in stitches if p["repeat"] == repeat and kind_of(p) == kinds[p["pair"]]]
     cuts = list(dict.fromkeys(point["cut"].front for point in chosen))
     panels: dict[str, dict[str, Mapping[str, Any]]] = {}
     for point in chosen:
@@ -48,8 +54,12 @@ def draw_kernels(points: Points, folder: Path, name: str) -> tuple[list[Path], s
 
     rows = [Row(partial(draw, cut), f"{cut}\nchannel of the front") for cut in cuts]
     caption = (
-        f"Entries of the stitching matrix, {kind}, repeat {repeat}. Of matrices with more than "
+        f"Entries of the stitching matrix, repeat {repeat}. {_ways(kinds)} Of matrices with more than "
         f"{chosen[0]['kernel']['largest']} channels, the entry of largest magnitude in each block."
     )
     composition = Composition(panels, rows, width=2.6, height=1.9 * len(rows) + 0.4)
     return composition.write(folder, f"{name}_kernels", caption), caption
+
+
+def _ways(kinds: Mapping[str, str]) -> str:
+    return "; ".join(f"{pair.replace('→', ' → ')}: {kind}" for pair, kind in kinds.items()) + "."
