@@ -63,9 +63,9 @@ def _obtain(
 def on_stand_ins(
     grid: Sequence[Mapping[str, Any]], stand_ins: Mapping[str, str] = data.STAND_INS
 ) -> list[dict[str, Any]]:
-    """The same grid with every data set that has a stand-in replaced by it."""
+    """The same grid with every data set that has a stand-in replaced by it; points without one stay."""
     return [
-        _on_stand_in(point, stand_ins) if point["dataset"] in stand_ins else dict(point) for point in grid
+        _on_stand_in(point, stand_ins) if point.get("dataset") in stand_ins else dict(point) for point in grid
     ]
 
 
