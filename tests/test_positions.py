@@ -61,6 +61,7 @@ def test_positions_of_every_network_of_an_experiment(capsys):
         (("-arch=tiny10", "-network.widht=3"), "Tiny10 has no setting 'widht', only normalized."),
         (("-arch=vgg11", "-dataset=digits"), "VGG needs images of at least 16x16 pixels"),
         (("-exp=stitching_mnits",), "There is no experiment 'stitching_mnits'"),
+        (("-exp=lipschitz_critics",), "No network of lipschitz_critics learns a data set"),
         (("-arch=tiny10", "-status"), "Give either -positions or -status"),
     ],
 )

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jaxrobust import data
+from jaxrobust.errors import InputError
 from jaxrobust.networks.cuts import PositionRow, position_rows
 from jaxrobust.networks.network import Network, Shape
 from jaxrobust.studies.parameter_noise.catalogue import network_of
@@ -16,7 +17,11 @@ NOTE = (
 
 
 def describe_positions(grids: Mapping[str, list[dict[str, Any]]]) -> str:
-    """Return one table per distinct network of the grids that learns a data set; needs no data."""
+    """Return one table per distinct network of the grids that learns a data set; needs no data.
+
+    Raises:
+        InputError: There is no such network.
+    """
     tables = []
     for name, grid in grids.items():
         for network, dataset in _distinct(grid):
@@ -24,6 +29,10 @@ def describe_positions(grids: Mapping[str, list[dict[str, Any]]]) -> str:
             rows = position_rows(network)
             lines = _lines([HEADER, *map(_cells, rows)]) if rows else ["  no positions"]
             tables.append("\n".join([f"{name}: {kind} on {dataset}", *lines]))
+    if not tables:
+        raise InputError(
+            f"No network of {', '.join(grids)} learns a data set: there are no positions to show."
+        )
     return "\n\n".join([*tables, NOTE])
 
 
