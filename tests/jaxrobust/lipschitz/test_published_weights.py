@@ -14,7 +14,10 @@ from jaxrobust.studies.lipschitz.robustness import lipschitz_robustness
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 IMAGE = (8, 8, 1)
 CONVOLUTIONS = {"conv1": (4, 16), "conv2": (64, 32)}  # of 2x2 pixels, behind the squares of pixels
-METHODS = ("BCOP", "RKO", "OSSN", "SVCM", "RK-L2NE")
+METHODS = (
+    "BCOP",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("RKO", "OSSN", "SVCM", "RK-L2NE")),
+)
 
 
 def orthogonal(random, *shape):
