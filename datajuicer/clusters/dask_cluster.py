@@ -73,7 +73,7 @@ def _in_this_process(workers: int) -> Any:
     return SpecCluster(
         scheduler={"cls": Scheduler, "options": inside},
         workers=dict.fromkeys(range(workers), worker),
-        silence_logs=50,
+        silence_logs=50,  # type: ignore[arg-type] # a level, as documented
     )
 
 
