@@ -5,6 +5,7 @@ automatic differentiation would give NaN there, and one NaN spoils a whole gradi
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import jax
@@ -37,6 +38,31 @@ def root(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     is_zero = jnp.asarray(x) <= 0
     # Two `where`s: the derivative of the branch not taken would otherwise be inf, and inf * 0 is NaN.
     return jnp.where(is_zero, 0, jnp.sqrt(jnp.where(is_zero, 1, x)))
+
+
+Axis = int | tuple[int, ...] | None
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def largest(x: Float[Array, "*shape"], axis: Axis = None) -> Float[Array, "*rest"]:
+    """Return ``jnp.max``; its derivative is shared by all equal ones, and finite.
+
+    That of ``jnp.max`` divides by how many elements equal the largest: by none in programs that compute
+    an element twice and round it in two ways.
+
+    Example:
+        >>> print(jax.grad(largest)(jnp.array([1.0, 2.0, 2.0])))
+        [0.  0.5 0.5]
+    """
+    return jnp.max(x, axis=axis)
+
+
+@largest.defjvp
+def _largest_jvp(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (x,), (tangent,) = primals, tangents
+    is_largest = (x == jnp.max(x, axis=axis, keepdims=True)).astype(x.dtype)
+    shared = jnp.sum(tangent * is_largest, axis=axis) / jnp.maximum(jnp.sum(is_largest, axis=axis), 1)
+    return largest(x, axis), shared
 
 
 def norm(x: Float[Array, "..."]) -> Float[Array, ""]:

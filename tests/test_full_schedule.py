@@ -1,4 +1,4 @@
-"""The table of networks at the full published schedule in docs/results.md, against the shipped records."""
+"""Tables of docs/results.md that no experiment draws alone, against the shipped records."""
 
 import re
 from pathlib import Path
@@ -42,3 +42,33 @@ def test_worst_case_at_the_full_schedule():
         for method, cell in zip((*METHODS[:4], "AWP"), cells, strict=True):
             found = [p for p in points if p["method"] == method and p["size"] == float(size)]
             assert cell == f"{100 * mean(float(p['worst_case']['accuracy']) for p in found):.1f}"
+
+
+def test_two_attacks_on_the_networks_whose_weights_ship():
+    """Published attack, suite and corners, each of standard training and of forward noise + beta."""
+    experiment = load_experiments(["attack_suite_experiment"], ROOT / "experiments")[
+        "attack_suite_experiment"
+    ]
+    grid = [p for p in experiment.short.applied(experiment.train_grid()) if p["architecture"] != "cnn"]
+    points = experiment.evaluate(dj.run(grid, "train", store_key="*", **LOAD)("{*}"), **LOAD)
+    table = {row[0]: row[1:] for row in rows_below("## Two attacks") if row[0] not in ("ζ", "0")}
+    assert set(table) == {"0.05", "0.1", "0.2"}
+    for size, cells in table.items():
+        of_size = [point for point in points if point["size"] == float(size)]
+        found = [
+            [p for p in of_size if p["architecture"] == network and p["method"] == method]
+            for network in ("speech_lsnn", "ecg_lsnn")
+            for method in ("Standard", "Forward noise + beta")
+        ]
+        assert [len(some) for some in found] == [1] * 4
+        accuracies = [
+            (p["worst_case"]["accuracy"], p["suite"]["accuracy"], min(p["suite"]["corners"]))
+            for (p,) in found
+        ]
+        shown = [
+            ", ".join(f"{100 * one[kind]:.2f}" for one in of_network)
+            for of_network in (accuracies[:2], accuracies[2:])
+            for kind in range(3)
+        ]
+        assert cells == shown
+        assert all(suite <= min(published, corner) for published, suite, corner in accuracies)

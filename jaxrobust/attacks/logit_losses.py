@@ -12,7 +12,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from jaxrobust.errors import InputError
-from jaxrobust.numerics import divide
+from jaxrobust.numerics import divide, largest
 from jaxrobust.settings import nearest
 
 Logits = Float[Array, "batch classes"]
@@ -31,7 +31,7 @@ def margin(logits: Logits, labels: Labels, nominal: Logits) -> PerSample:
     """The largest other logit minus that of the label: positive where the answer is wrong."""
     del nominal
     is_label = jax.nn.one_hot(labels, logits.shape[-1], dtype=bool)
-    other = jnp.max(jnp.where(is_label, -jnp.inf, logits), axis=-1)
+    other = largest(jnp.where(is_label, -jnp.inf, logits), -1)
     return other - jnp.take_along_axis(logits, labels[:, None], axis=-1)[:, 0]
 
 

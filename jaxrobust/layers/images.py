@@ -10,6 +10,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from jaxrobust.errors import InputError
+from jaxrobust.numerics import largest
 
 # Layers change height, width and channels: axes with an underscore are not compared between arguments.
 Images = Float[Array, "batch _height _width _channels"]
@@ -122,4 +123,4 @@ def max_pool(x: Images) -> Images:
     batch, height, width, channels = x.shape
     height, width = height // 2, width // 2
     squares = x[:, : 2 * height, : 2 * width].reshape(batch, height, 2, width, 2, channels)
-    return jnp.max(squares, axis=(2, 4))
+    return largest(squares, (2, 4))

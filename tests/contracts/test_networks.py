@@ -24,6 +24,7 @@ from jaxrobust.networks.network import Network, Variables
 from jaxrobust.networks.resnet import ResNet
 from jaxrobust.networks.tapping import positions_of, run_with_taps
 from jaxrobust.networks.taps import EVERY, NO_TAPS, Taps
+from jaxrobust.networks.vgg import VggModule
 from jaxrobust.stitching.stitched import Cut, Stitched
 from jaxrobust.trees import settings_tree
 
@@ -119,6 +120,7 @@ CASES = {
     "mlp, dropout": Case(MLP(6, (5, 4), 3, dropout=0.3), (2, 3)),
     "mlp, normalized": Case(MLP(6, (5, 4), 3, "uniform", normalization=BatchNorm()), (6,)),
     "lenet": Case(LinenNetwork(SMALL_LENET, (16, 17, 2)), (16, 17, 2)),
+    "vgg": Case(LinenNetwork(VggModule(((2,), (3,)), 3, BatchNorm()), (8, 8, 2)), (8, 8, 2)),
     "cnn": Case(SMALL_CNN(), (12, 13, 2)),
     "cnn, by batch, dropout": Case(SMALL_CNN(normalization="batch", dropout=0.3), (12, 13, 2)),
     "resnet": Case(ResNet(image=(8, 8, 2), n_out=3, n_blocks=1, channels=(2, 4, 8)), (8, 8, 2)),

@@ -8,7 +8,7 @@ from flax import linen as nn
 from jaxrobust.errors import InputError
 from jaxrobust.layers.images import Images
 from jaxrobust.layers.lipschitz.bounds import Bound, Shape
-from jaxrobust.numerics import root
+from jaxrobust.numerics import largest, root
 
 Pooling = Literal["l2", "max", "average"]
 
@@ -59,7 +59,7 @@ def pool(x: Images, size: int, kind: Pooling) -> Images:
     if kind == "l2":
         return root(jnp.sum(windows**2, axis=(2, 4)))
     if kind == "max":
-        return jnp.max(windows, axis=(2, 4))
+        return largest(windows, (2, 4))
     return jnp.sum(windows, axis=(2, 4)) / size
 
 

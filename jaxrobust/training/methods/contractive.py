@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import jax
-import jax.numpy as jnp
 from jax import Array
 
-from jaxrobust.numerics import absolute
+from jaxrobust.numerics import absolute, largest
 from jaxrobust.training.methods.objective import Loss, Method, Objective
 from jaxrobust.training.methods.selection import selected
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree, static
@@ -41,5 +40,5 @@ class ContractivePenalty:
 
         (loss, forward), gradient = jax.value_and_grad(of, has_aux=True)(parameters)
         # The sign is constant, with 0 at 0, where the derivative of an absolute value is no number.
-        largest = [jnp.max(absolute(g)) for g in selected(self.parameters, gradient)]
-        return loss + self.weight * sum(largest), forward
+        of_each = [largest(absolute(g)) for g in selected(self.parameters, gradient)]
+        return loss + self.weight * sum(of_each), forward
