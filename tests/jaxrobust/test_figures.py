@@ -105,7 +105,7 @@ def test_kinds_know_no_experiment(path):
         node.module
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] != "matplotlib"
-    } - {"collections.abc", "dataclasses", "typing"}
+    } - {"collections.abc", "dataclasses", "jaxtyping", "typing"}
     assert ours <= {"jaxrobust.figures.style", "jaxrobust.figures.series"}
     words = {"method", "level", "accuracies", "architecture", "history", "worst_case", "landscape"}
     keys = {
