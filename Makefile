@@ -31,14 +31,18 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 
-# Bits, contracts and trainings that compute more than they compile: compiled as for users, or nearly so.
-COMPILED := tests/contracts tests/stitching tests/studies/test_walking_noise.py \
-	tests/studies/test_sparse_tickets_on_mnist.py
-NORMAL := -n 2 -m "not slow and not cluster"
+# Bits, and trainings that compute more than they compile: compiled as for users, or nearly so.
+AS_USERS := tests/contracts/test_training.py tests/contracts/test_attacks.py \
+	tests/studies/test_walking_noise.py tests/studies/test_sparse_tickets_on_mnist.py
+# Where arrays are checked against their annotations.
+CHECKED := tests/contracts tests/stitching
+PYTEST := $(BIN)/python -m pytest -n 2 -m "not slow and not cluster"
+QUICK := XLA_FLAGS="$$($(BIN)/python tests/xla_flags.py)"
 
 test: lint
-	XLA_FLAGS="$$($(BIN)/python tests/xla_flags.py)" $(BIN)/python -m pytest $(NORMAL) $(COMPILED:%=--ignore=%)
-	$(BIN)/python -m pytest $(NORMAL) --check-arrays $(COMPILED)
+	$(QUICK) $(PYTEST) $(AS_USERS:%=--ignore=%) $(CHECKED:%=--ignore=%)
+	$(QUICK) $(PYTEST) --check-arrays $(AS_USERS:%=--ignore=%) $(CHECKED)
+	$(PYTEST) --check-arrays $(AS_USERS)
 
 test-slow: .venv/installed
 	XLA_FLAGS= $(BIN)/python -m pytest -m "slow and not cluster"

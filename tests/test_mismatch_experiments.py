@@ -94,7 +94,7 @@ def test_speech_is_trained_with_its_own_beta():
 
 
 # Some of the sweeps, which are alike, are drawn by `make test-slow` alone.
-SLOW = ("adversarial_tune", "pcm_sim_robustness", "amp_experiment")
+SLOW = ("adversarial_tune", "pcm_sim_robustness", "amp_experiment", "vary_n_attack_steps")
 
 
 @pytest.mark.parametrize(

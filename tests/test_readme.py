@@ -34,6 +34,7 @@ def test_the_experiment_trains_evaluates_and_draws(tmp_path, run_script):
     assert "| 0.3 |" in (tmp_path / "figures" / "my_experiment.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_notebook_cell_gives_accuracies(run_script):
     accuracies = NOTEBOOK.rstrip().splitlines()
     accuracies[-1] = f"print({accuracies[-1]})"

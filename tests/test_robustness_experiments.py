@@ -111,6 +111,7 @@ def test_networks_of_the_mismatch_experiment_are_not_trained_again(name, protoco
 SLOW = (
     "attack_suite_experiment",
     "methods_random_experiment",
+    "methods_random_vary_beta_experiment",
     "normalisation_experiment",
     "precision_experiment",
     "treat_as_constant_experiment",

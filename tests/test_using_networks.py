@@ -44,6 +44,7 @@ def test_networks_are_taken_out_without_data(tmp_path, printed):
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_networks_are_measured_on_heartbeats(tmp_path, printed, real_data):
     lines = printed(PAGE.read_text(), JAXROBUST_DATA=str(real_data))
     on_validation_data = number_in(lines, "ecg_lsnn     Forward noise + beta")

@@ -32,7 +32,3 @@ for network, shape in ((MLP(6, (5,), 2), (6,)), (LSNN(n_in=3, n_out=2, n_hidden=
 
 def test_networks_train_in_double_precision(run_script):
     assert run_script(SCRIPT, JAX_ENABLE_X64="1").splitlines() == ["6 float64 True"] * 2
-
-
-def test_and_in_single_precision_as_before(run_script):
-    assert run_script(SCRIPT).splitlines() == ["6 float32 True"] * 2
