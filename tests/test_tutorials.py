@@ -76,6 +76,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(networks, "_networks", {})
     plt.switch_backend("agg")
+    plt.close("all")  # what other tests left open
     yield tmp_path
     sys.modules.pop("mine", None)
 
