@@ -19,7 +19,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 
 def completed(*typed: str) -> list[str]:
-    """What bash offers for the last of the words; as bash does, "=" is a word of its own."""
+    """What bash offers for the last of the words; as in bash, "=" is a separate word."""
     done = subprocess.run(
         ["bash", "-c", ASK, "bash", *typed],
         env={"SCRIPT": script("bash"), "PATH": "/usr/bin:/bin"},

@@ -1,7 +1,7 @@
 """Calls over the workers of a Dask client: `run(..., executor=DaskExecutor(client))`.
 
 Calls travel in chunks, since one message for each would cost more than a short evaluation; the chunks are so
-small that every worker gets two at least. A Dask worker computes in a process of its own beside it, so that a
+small that every worker gets at least two. A Dask worker computes in a separate process, so that a
 crash or a time limit ends one call and not the worker. Results go through the store alone; what Dask carries
 back only says how it went.
 """

@@ -1,6 +1,6 @@
 """Endings: what the exit status means with which an element ended, and what to do about it.
 
-Our own script ends with statuses of its own where it cannot start the computation. A status above 128 of a
+Our own script has exit statuses for what keeps it from starting the computation. A status above 128 of a
 shell, the second number of SLURM's `0:9` and the low byte of a raw wait status stand for a signal.
 """
 

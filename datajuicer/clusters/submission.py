@@ -46,11 +46,8 @@ from datajuicer.store.store import Store
 from datajuicer.workers.local import THREAD_SETTINGS
 
 LONGEST_LABEL = 60  # characters; names of jobs and folders must not be long
-ASK_AGAIN = (
-    1.0,
-    3.0,
-    8.0,
-)  # seconds before the scheduler is asked again for a job whose submission got no reply
+# Seconds before the scheduler is asked again for a job whose submission got no reply.
+ASK_AGAIN = (1.0, 3.0, 8.0)
 
 # Signals are blocked before anything is imported; `main` takes those that waited.
 _START = (

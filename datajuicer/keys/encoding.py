@@ -248,7 +248,9 @@ class Encoder:
             return self._with_state(b"D", value, fields, fields, where)
         if isinstance(value, tuple) and hasattr(kind, "_fields"):
             return self._with_state(b"D", value, tuple(value), {}, where)
-        if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)) or wrapped_in(value):
+        if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)) or (
+            wrapped_in(value) is not None
+        ):
             name = lasting_name(value)
             if name is not None and (isinstance(value, types.BuiltinFunctionType) or _is_named(value)):
                 return self._tagged(b"Q", name, where=where)

@@ -123,7 +123,7 @@ def _parts(store: Store, record: Record) -> Iterator[Path]:
 
 
 def _replaced(store: Store, record: Record) -> Iterator[Path]:
-    """Yield the folders of a key that hold results which this record has replaced, and nothing of its own."""
+    """Yield the folders of a key that hold only results that this record has replaced."""
     for folder in _folders(store, record):
         if folder != store.folder_of(record) and any(folder.glob("replaced-*.json")):
             yield folder

@@ -29,16 +29,7 @@ class attack_suite_experiment:
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Thirty models, those of the worst-case experiment."""
-        return protocols.with_methods(
-            protocols.published_networks(),
-            [
-                protocols.STANDARD,
-                protocols.FORWARD_NOISE,
-                protocols.BETA,
-                protocols.FORWARD_NOISE_BETA,
-                protocols.AWP,
-            ],
-        )
+        return protocols.with_methods(protocols.published_networks(), protocols.ATTACKED_METHODS)
 
     def evaluate(self, grid: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
         """Both attacks at each size, on the same test samples."""

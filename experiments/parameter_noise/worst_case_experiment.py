@@ -21,16 +21,7 @@ class worst_case_experiment:
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Thirty models, all of them in the mismatch experiment too."""
-        return protocols.with_methods(
-            protocols.published_networks(),
-            [
-                protocols.STANDARD,
-                protocols.FORWARD_NOISE,
-                protocols.BETA,
-                protocols.FORWARD_NOISE_BETA,
-                protocols.AWP,
-            ],
-        )
+        return protocols.with_methods(protocols.published_networks(), protocols.ATTACKED_METHODS)
 
     def evaluate(self, grid: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
         """One attack of ten steps on the whole test set for each size and loss."""

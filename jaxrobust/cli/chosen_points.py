@@ -18,8 +18,8 @@ def only(grid: Sequence[Point], words: Sequence[str]) -> list[dict[str, Any]]:
 
     Args:
         grid: Points of one stage.
-        words: ``setting=value``; a setting inside of another has its path, ``method.attack.size=0.1``. What
-            is no number or word, such as a network, is told by the name of its class.
+        words: ``setting=value``; a setting inside of another has its path, ``method.attack.size=0.1``. For
+            what is no number or word, such as a network, the value is the name of its class.
 
     Raises:
         InputError: A word without ``=``, a setting that no point has, or nothing is left.

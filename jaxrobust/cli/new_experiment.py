@@ -40,7 +40,7 @@ class {name}:  # named as its file: that is how it is found
 
     def evaluate(self, grid, **how):
         """Turn trained networks into numbers; all that is slow belongs here, as each number is kept."""
-        # 20 simulated devices at each level: the standard deviation of a parameter in shares of its size.
+        # 20 simulated devices at each level: the standard deviation of a parameter relative to its size.
         return mismatch_sweep([{{**point, "n_draws": 20}} for point in grid], levels=[0.0, 0.2, 0.4], **how)
 
     def visualize(self, grid, folder):

@@ -1,4 +1,4 @@
-"""Some models of an experiment (-only), protocols of its own, and an end after some seconds (-stop_after)."""
+"""Some models of an experiment (-only), named protocols, and a limit in seconds (-stop_after)."""
 
 import pytest
 

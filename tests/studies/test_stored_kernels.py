@@ -59,7 +59,7 @@ def test_kernels_are_perturbed_and_not_what_they_are_made_of(finished):
     stored = load_stored(lipschitz, 10)
     matrix = np.asarray(stored.variables.parameters["fc1"]["kernel"])
     np.testing.assert_allclose(np.linalg.svd(matrix, compute_uv=False), 1, atol=1e-4)
-    # Made anew from deviating parameters, kernels would be orthogonal again and the constant 1.
+    # Computed again from deviating parameters, kernels would be orthogonal again and the constant 1.
     constants = [
         lipschitz_robustness(lipschitz, 0.1, 1, n_samples=10, mismatch=m)["constant"] for m in (0.0, 0.3)
     ]

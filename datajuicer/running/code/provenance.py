@@ -250,7 +250,7 @@ def _code_in(value: Any) -> Iterator[Any]:
     """A function, class or module; or the classes and functions that make up a value."""
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
         return
-    if isinstance(value, type | FunctionType | ModuleType) or keys.wrapped_in(value):
+    if isinstance(value, type | FunctionType | ModuleType) or keys.wrapped_in(value) is not None:
         yield value
     else:
         yield type(value)

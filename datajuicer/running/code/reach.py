@@ -1,7 +1,7 @@
 """What code stands behind a function: itself, and the functions, classes and constants it reaches by name.
 
 Only code of the same package counts, or of the same script or notebook and of single modules beside it. What
-other libraries define is told by its name; their versions stand in each record anyway.
+other libraries define counts by its name; their versions stand in each record anyway.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datajuicer import keys
 from datajuicer.running.code.digests import Digest, combined, facts_of, of_text
 from datajuicer.running.code.members import content_of, defaults_of, functions_of, is_generated, unwrapped
 from datajuicer.running.code.packages import is_loose, top
-from datajuicer.running.code.telling import CONTAINERS, Telling, is_array, short
+from datajuicer.running.code.value_text import CONTAINERS, ValueText, is_array, short
 
 _MUTATORS = {"add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem"}
 _MUTATORS |= {"popleft", "remove", "setdefault", "update"}
@@ -171,14 +171,14 @@ class _Walk:
 
     def token(self, value: Any) -> tuple[str | None, bool]:
         """A text that tells values apart and whether the value may change in place; None for our own code."""
-        told = Telling(self)
-        text = told(value)
+        write = ValueText(self)
+        text = write(value)
         while id(value) not in self.met and (inner := keys.wrapped_in(value)) is not None:
             value = inner
         is_code = isinstance(value, type | types.FunctionType)
         if is_code and (id(value) in self.met or top(getattr(value, "__module__", None) or "") in self.apart):
-            return None, told.is_mutable
-        return text, told.is_mutable
+            return None, write.is_mutable
+        return text, write.is_mutable
 
     def look_at_function(self, function: types.FunctionType) -> None:
         name = ITSELF if function is self.itself else short(function.__code__.co_qualname)

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from jaxrobust.errors import InputError
 from jaxrobust.figures.captions import counted
+from jaxrobust.figures.chance import mark_chance
 from jaxrobust.figures.composer import Composition, Legend, Row, draw_each
 from jaxrobust.figures.kinds.curves import draw_curves
 from jaxrobust.figures.series import Points, Series
@@ -43,6 +44,7 @@ def draw_stored(points: Points, folder: Path, name: str) -> list[Path]:
     def draw(key: str, axes: Axes) -> None:
         draw_curves(axes, series[key], styles, categorical=True)
         accuracy_axis(axes)
+        mark_chance(axes, points)
         axes.set_xlabel(PANELS[key][1])
 
     panels = {title: partial(draw, key) for key, (title, _) in PANELS.items() if series[key]}

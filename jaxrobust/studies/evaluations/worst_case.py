@@ -26,7 +26,7 @@ STANDARD_SIZES = (0.05, 0.1, 0.2)
 
 
 @partial(jax.jit, static_argnames=("network", "loss", "n_restarts", "at_once"))
-def _worst_case(
+def attacked_test_set(
     network,
     variables,
     inputs,
@@ -37,6 +37,7 @@ def _worst_case(
     n_restarts: int,
     at_once: int,
 ):
+    """Accuracies, losses and whether there was a gradient, per restart; one program for all sizes."""
     found = worst_case(
         apply_of(network, variables),
         variables.parameters,
@@ -92,7 +93,7 @@ def worst_case_accuracy(
         steps of each.
     """
     attack = ParameterAttack(relative_size=size, absolute_size=absolute_size, n_steps=n_steps)
-    accuracies, losses, has_gradient = _worst_case(
+    accuracies, losses, has_gradient = attacked_test_set(
         *load_trained(model, n_samples=n_samples),
         jax.random.key(seed),
         jax.tree.map(jnp.float32, attack),

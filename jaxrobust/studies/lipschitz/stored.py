@@ -5,23 +5,21 @@ of the first study store their parameters as they are.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array
 
 import datajuicer as dj
 from jaxrobust.attacks.parameter_attack import ParameterAttack
 from jaxrobust.errors import InputError
-from jaxrobust.measures.worst_case import worst_case
 from jaxrobust.networks.conv_stack import StridedCNN
-from jaxrobust.networks.network import Network, Variables
+from jaxrobust.networks.network import Variables
 from jaxrobust.perturbations.mismatch import GaussianMismatch
 from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.mismatch import accuracies_under
-from jaxrobust.studies.evaluations.trained import BATCH_SIZE, Trained, apply_of, load_trained, vmap_size
+from jaxrobust.studies.evaluations.trained import Trained, load_trained, vmap_size
+from jaxrobust.studies.evaluations.worst_case import attacked_test_set
 from jaxrobust.studies.lipschitz.protocols import TASKS, comparison
 from jaxrobust.studies.lipschitz.robustness import lipschitz_robustness
 from jaxrobust.studies.training_points import training_point
@@ -88,26 +86,9 @@ def stored_worst_case(
         raise InputError(f"The size of an attack is a number of at least 0, not {size!r}.")
     attack = ParameterAttack(relative_size=size, n_steps=n_steps)
     numbers = jax.tree.map(jnp.float32, attack)
-    return float(_accuracy(*load_stored(model, n_samples), jax.random.key(seed), numbers))
-
-
-@partial(jax.jit, static_argnames="network")
-def _accuracy(
-    network: Network, variables: Variables, inputs: Array, labels: Array, key: Array, attack: ParameterAttack
-) -> Array:
-    found = worst_case(
-        apply_of(network, variables),
-        variables.parameters,
-        inputs,
-        labels,
-        key,
-        attack,
-        loss="madry",
-        n_restarts=1,
-        restarts_at_once=vmap_size(1),
-        batch_size=BATCH_SIZE,
-    )
-    return jnp.min(found.accuracies)
+    stored = load_stored(model, n_samples)
+    accuracies, _, _ = attacked_test_set(*stored, jax.random.key(seed), numbers, "madry", 1, vmap_size(1))
+    return float(jnp.min(accuracies))
 
 
 def stored_grid(n_epochs: int = 40, seeds: Sequence[int] = (0,)) -> list[dict[str, Any]]:

@@ -41,6 +41,13 @@ _NORMALISATION = Setting(
     allowed=OneOf(("running", "batch")),
 )
 
+_CNN = {
+    **_schedule((35.0, 5.0), (1e-4, 1e-5), 1000),
+    "normalisation": _NORMALISATION,
+    "channel_biases": _CHANNEL_BIASES,
+    **TRAINING,
+}
+
 # What becomes conductances in phase-change memory: all but batch normalisation and the bias.
 WEIGHTS_OF_RESNET = r"(?!.*bn)(?!.*/b$).*"
 
@@ -76,10 +83,7 @@ FAMILY_WORDS = {
         settings={
             "dataset": Setting("fashion_mnist", "fashion_mnist, mnist, or digits_28x28"),
             "split": Setting("clean", "clean, or published for the published proportions"),
-            **_schedule((35.0, 5.0), (1e-4, 1e-5), 1000),
-            "normalisation": _NORMALISATION,
-            "channel_biases": _CHANNEL_BIASES,
-            **TRAINING,
+            **_CNN,
         },
     ),
     "cifar_cnn": FamilyWords(
@@ -87,10 +91,7 @@ FAMILY_WORDS = {
         settings={
             "dataset": Setting("cifar10", "cifar10, or digits_32x32"),
             "split": Setting("clean", "how the data are divided"),
-            **_schedule((35.0, 5.0), (1e-4, 1e-5), 1000),
-            "normalisation": _NORMALISATION,
-            "channel_biases": _CHANNEL_BIASES,
-            **TRAINING,
+            **_CNN,
         },
     ),
     "resnet32": FamilyWords(

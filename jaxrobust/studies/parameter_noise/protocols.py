@@ -38,6 +38,9 @@ AWP: Method = {
 # What the published figures compare.
 METHODS = (STANDARD, FORWARD_NOISE, BETA, FORWARD_NOISE_BETA, DROPOUT, AWP)
 
+# Those whose worst case is published.
+ATTACKED_METHODS = (STANDARD, FORWARD_NOISE, BETA, FORWARD_NOISE_BETA, AWP)
+
 # Speech was trained with a larger weight of the robust term than ECG and images.
 _SPEECH = {"Beta": {"beta_robustness": 0.5}, "Forward noise + beta": {"beta_robustness": 0.5}}
 

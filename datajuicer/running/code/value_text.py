@@ -1,4 +1,4 @@
-"""A text that tells values apart: constants that functions read, attributes of classes, defaults."""
+"""Values as texts that differ where the values do: constants that functions read, attributes, defaults."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from datajuicer import keys
 from datajuicer.running.code.members import content_of
 from datajuicer.running.code.packages import top
 
-_MAX_ARRAY = 1 << 24  # bytes; a larger array is told by dtype and shape
-_MAX_ITEMS = 10_000  # a larger container is told by its length
+_MAX_ARRAY = 1 << 24  # bytes; of a larger array, dtype and shape count
+_MAX_ITEMS = 10_000  # of a larger container, the length counts
 _MAX_DEPTH = 8
 _LEAVES = (bool, int, float, complex, str, bytes, type(None))
 CONTAINERS = (list, tuple, dict, set, frozenset, types.MappingProxyType)
 
 
 class Walk(Protocol):
-    """Who meets the code that values hold, and knows whose code it is."""
+    """Looks at the code that values hold, and knows which of it counts."""
 
     met: dict[int, Any]
 
@@ -33,8 +33,8 @@ class Walk(Protocol):
         ...
 
 
-class Telling:
-    """Tells a value in a text, and takes in the code that it holds."""
+class ValueText:
+    """Writes a value as text, and has the code that it holds looked at."""
 
     def __init__(self, walk: Walk):
         self.walk = walk
