@@ -283,8 +283,8 @@ class Critic:
     def loss(self, outputs: Outputs, labels: Labels) -> Float[Array, ""]:
         """The negative of the estimated distance, by the batch's own numbers of either kind."""
         values, is_real = outputs.reshape(outputs.shape[0]), labels.reshape(labels.shape[0]) > 0
-        n_real = jnp.maximum(jnp.sum(is_real), 1)
-        n_generated = jnp.maximum(jnp.sum(~is_real), 1)
+        n_real = jnp.maximum(jnp.sum(is_real), 1).astype(values.dtype)
+        n_generated = jnp.maximum(jnp.sum(~is_real), 1).astype(values.dtype)
         return jnp.sum(jnp.where(is_real, 0, values)) / n_generated - (
             jnp.sum(jnp.where(is_real, values, 0)) / n_real
         )

@@ -108,6 +108,23 @@ def _forget_experiments() -> None:
         del sys.modules[name]
 
 
+# --- arrays ---
+
+WITH_OPTAX = {"test_optimizers", "test_training"}
+
+
+@pytest.fixture(autouse=True)
+def _strict_arrays(request: pytest.FixtureRequest) -> Iterator[None]:
+    """In the contracts, two dtypes never meet without a cast; optax's optimizers are not ours."""
+    if request.path.parent != HERE / "contracts" or request.path.stem in WITH_OPTAX:
+        yield
+        return
+    import jax
+
+    with jax.numpy_dtype_promotion("strict"):
+        yield
+
+
 # --- data ---
 
 

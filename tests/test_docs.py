@@ -15,7 +15,7 @@ from jaxrobust.cli.options import OPTIONS
 from jaxrobust.cli.words import read_words
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in ROOT.glob("docs/*.md")}
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in ROOT.glob("docs/**/*.md")}
 PAGES["README.md"] = (ROOT / "README.md").read_text()
 # The start of the console script's commands, and what takes the place of names that readers choose.
 CONSOLE = {"jaxrobust train": "train.py", "jaxrobust figures": "make_figures.py"}
@@ -120,5 +120,5 @@ def slug(title: str) -> str:
 
 def test_the_index_names_every_page():
     index = PAGES["docs/index.md"]
-    missing = {Path(page).name for page in PAGES if f"({Path(page).name})" not in index}
+    missing = {Path(page).name for page in PAGES if f"({page.removeprefix('docs/')})" not in index}
     assert missing == {"README.md", "index.md"}

@@ -34,9 +34,8 @@ import functools
 import types
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
-from math import isnan
 from pathlib import PurePath
-from struct import pack
+from struct import Struct
 from typing import Any
 
 from datajuicer.errors import UsageError
@@ -54,7 +53,8 @@ Fallback = Callable[[Any, str], Any]
 # is made of it only for messages: making it for every value would take as long as encoding the value.
 Place = str | tuple["Place", str, Any]
 
-_NAN = pack(">d", float("nan"))
+_pack = Struct(">d").pack
+_NAN = _pack(float("nan"))
 
 
 def _shown(where: Place) -> str:
@@ -77,7 +77,7 @@ def _whole_number(value: int) -> bytes:
 
 
 def _number(value: float) -> bytes:
-    return b"f" + (pack(">d", value) if not isnan(value) else _NAN)
+    return b"f" + (_pack(value) if value == value else _NAN)  # noqa: PLR0124 - NaN is not itself
 
 
 _PLAIN: dict[type, Callable[[Any], bytes]] = {

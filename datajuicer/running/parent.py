@@ -96,11 +96,9 @@ def parents_in(*values: Any) -> tuple[Parent, ...]:
             inner = item.values()
         else:
             continue
-        if id(item) not in seen:
+        if not _PLAIN.issuperset(map(type, inner)) and id(item) not in seen:
             seen.add(id(item))
-            for one in inner:
-                if type(one) not in _PLAIN:
-                    waiting.append(one)
+            waiting += [one for one in inner if type(one) not in _PLAIN]
     return tuple(found)
 
 

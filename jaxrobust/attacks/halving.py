@@ -76,11 +76,11 @@ class StepHalving(NamedTuple):
             jax.tree.map(lambda a, b: jnp.where(expand(improved, a), a, b), new, old)
             for new, old in ((point, self.point), (move, self.move))
         )
-        n_rising = self.n_rising + (~is_first & (loss > self.last))
+        n_rising = self.n_rising + (~is_first & (loss > self.last)).astype(jnp.int32)
         best_before = jnp.where(is_first, best, self.best_before)
 
         is_checkpoint = index == self.checkpoint
-        few = n_rising < RISING * (self.checkpoint - self.before)
+        few = n_rising.astype(float) < RISING * (self.checkpoint - self.before).astype(float)
         stuck = ~self.was_halved & (best == best_before)
         halve = is_checkpoint & (few | stuck)
         width = jnp.where(is_checkpoint, jnp.maximum(self.width - SHRINK, SHORTEST), self.width)

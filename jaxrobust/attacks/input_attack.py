@@ -320,6 +320,7 @@ def attack_inputs(
     is_ours = isinstance(settings, InputAttack)
     targets = jnp.argmax(nominal, axis=-1) if is_ours and settings.labels == "predicted" else labels
     check_label_form(targets, nominal.shape)
+    targets = jnp.asarray(targets, int)  # of the dtype of argmax
     loss = logit_loss(settings.loss if is_ours else "cross_entropy")
 
     def value_of(logits: Array) -> Value:

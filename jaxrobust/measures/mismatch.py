@@ -87,7 +87,8 @@ def _device(
     def count(chunk: tuple[tuple[Array, Array], Array]) -> tuple[Array, Array]:
         (some_inputs, some_labels), some_real = chunk
         outputs = apply(parameters, some_inputs)
-        hits = jnp.sum(jnp.where(some_real, score(outputs, some_labels), False))
+        scores = score(outputs, some_labels)
+        hits = jnp.sum(jnp.where(some_real, scores, jnp.zeros_like(scores)))
         answers = is_answer(
             outputs.reshape(some_real.shape[0], -1, outputs.shape[-1] if outputs.ndim > 1 else 1)
         )

@@ -300,7 +300,7 @@ def test_zero_noise_changes_nothing_and_every_position_matters(name):
     def pushed(amounts):
         tap = Taps(perturb={position: Push(amount) for position, amount in amounts.items()})
         logits = network.forward(*values, key=KEY, training=True, tap=tap).logits
-        return jnp.sum(logits * jnp.arange(1, logits.size + 1).reshape(logits.shape)), logits
+        return jnp.sum(logits * jnp.arange(1.0, logits.size + 1).reshape(logits.shape)), logits
 
     (_, logits), slopes = jax.value_and_grad(pushed, has_aux=True)(amounts)
     assert_close(logits, plain(name).logits)

@@ -37,7 +37,7 @@ def transpose(a: Array) -> Array:
 
 def at_least_float32(x: Array) -> Array:
     """Cast half precision to float32: orthogonality within 1e-4 needs it."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return x.astype(jnp.float32) if x.dtype in (jnp.bfloat16, jnp.float16) else x
 
 
 def orthogonalize(matrices: Matrices) -> Matrices:

@@ -81,7 +81,7 @@ class EntropySGD:
     ) -> Step:
         """One chain, one step."""
         gamma = jnp.minimum(
-            self.scope * (1 + self.scope_growth) ** memory.n_steps, jnp.divide(1.0, self.rate)
+            self.scope * (1 + self.scope_growth) ** memory.n_steps.astype(float), jnp.divide(1.0, self.rate)
         )
 
         def langevin(chain: _Chain, key: Array):

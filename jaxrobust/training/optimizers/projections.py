@@ -161,7 +161,7 @@ class Masks:
 
         # By selection: a product would leave -0.0, and NaN where a pruned weight is infinite.
         def mask(p: Array | None, m: Array) -> Array | None:
-            return p if p is None else jnp.where(jnp.asarray(m) != 0, p, jnp.zeros_like(p))
+            return p if p is None else jnp.where(jnp.asarray(m, bool), p, jnp.zeros_like(p))
 
         return jax.tree.map(mask, parameters, self.masks, is_leaf=_is_none)
 
