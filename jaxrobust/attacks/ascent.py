@@ -216,7 +216,13 @@ def ascend(
 
 
 def _moved(point: Point, move: Point, eta: Number) -> Point:
-    return jax.tree.map(lambda x, d: (x + expand(eta, x) * d).astype(x.dtype), point, move)
+    def moved(x: Array, d: Array) -> Array:
+        length = jnp.asarray(expand(eta, x))
+        # small steps would be lost in half precision
+        wide = max(x.dtype, length.dtype, key=lambda dtype: dtype.itemsize)
+        return (x.astype(wide) + length.astype(wide) * d.astype(wide)).astype(x.dtype)
+
+    return jax.tree.map(moved, point, move)
 
 
 def _any_nonzero(gradient: Point, n_axes: int) -> Array:

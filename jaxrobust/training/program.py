@@ -235,7 +235,9 @@ def validate(
         is_better = (state.diverged_at < 0) & (measured > state.best.accuracy)
         best = jax.tree.map(lambda a, b: jnp.where(is_better, a, b), new, state.best)
         loss, scores, n_steps = state.interval
-        metrics = IntervalMetrics(loss / n_steps.astype(loss.dtype), scores / n_steps.astype(scores.dtype), measured)
+        metrics = IntervalMetrics(
+            loss / n_steps.astype(loss.dtype), scores / n_steps.astype(scores.dtype), measured
+        )
         return state._replace(best=best, interval=_empty_interval()), metrics
 
     return mapped(one, mapping)(state, criterion)

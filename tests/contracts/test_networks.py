@@ -217,7 +217,8 @@ def test_vmap_over_parameters_equals_a_loop(name):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
 def test_keeps_the_dtype(name, dtype):
     network, values = CASES[name].network, prepared(name)  # kept for other tests, so not made under x64
-    with jax.enable_x64(True):
+    promotion = "standard" if name.startswith("linen") else "strict"  # Flax's layers promote inside
+    with jax.enable_x64(True), jax.numpy_dtype_promotion(promotion):
         parameters, statistics, inputs = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), values
         )

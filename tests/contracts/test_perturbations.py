@@ -28,7 +28,8 @@ class Attacking(NamedTuple):
 
     def perturb(self, key, parameters):
         def loss(p):
-            return sum((jnp.sum(jnp.sin(3 * x) + x**2) for x in jax.tree.leaves(p)), start=jnp.zeros(()))
+            leaves = [jnp.sum(jnp.sin(3 * x) + x**2).astype(jnp.float32) for x in jax.tree.leaves(p)]
+            return jnp.sum(jnp.stack(leaves))
 
         return attack(loss, parameters, key, self.settings).parameters
 
