@@ -10,25 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxrobust.figures.walking_noise.profiles import draw_profiles
-from jaxrobust.studies.walking_noise.evaluations import with_sweeps
-from jaxrobust.studies.walking_noise.networks import PublishedNetwork
+from jaxrobust.studies.walking_noise.profiles import with_profiles
 from jaxrobust.studies.walking_noise.protocol import mnist_networks
-from jaxrobust.studies.walking_noise.sweeps import Kind, NoiseSweep, decades
-
-ADDITIVE = decades(-2, 4)
-MULTIPLICATIVE = decades(-1, 5)
-
-
-def sweeps_of(network: PublishedNetwork, dataset: str) -> dict[str, NoiseSweep]:
-    """Noise at every position alone and at all of them, added and multiplied."""
-    positions = network.positions(dataset)
-    places = {"all": positions, **{name: (name,) for name in positions}}
-    kinds: dict[Kind, tuple[float, ...]] = {"additive": ADDITIVE, "multiplicative": MULTIPLICATIVE}
-    return {
-        f"{kind} {name}": NoiseSweep(where, levels, kind)
-        for kind, levels in kinds.items()
-        for name, where in places.items()
-    }
 
 
 class walking_profiles:
@@ -40,11 +23,7 @@ class walking_profiles:
 
     def evaluate(self, grid: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
         """Accuracy under noise at every position."""
-        evaluated = []
-        for network in dict.fromkeys(point["network"] for point in grid):
-            its = [point for point in grid if point["network"] == network]
-            evaluated += with_sweeps(its, sweeps_of(network, its[0]["dataset"]), **how)
-        return evaluated
+        return with_profiles(grid, **how)
 
     def visualize(self, grid: list[dict[str, Any]], folder: Path) -> list[Path]:
         """Curves of noise everywhere, and midpoints position by position."""

@@ -9,7 +9,7 @@ from experiments.walking_noise.noisy_training import noisy_training
 from experiments.walking_noise.repetition import BUDGETS, repetition
 from experiments.walking_noise.self_binarization import self_binarization
 from experiments.walking_noise.vant import vant
-from experiments.walking_noise.walking_profiles import sweeps_of, walking_profiles
+from experiments.walking_noise.walking_profiles import walking_profiles
 from jaxrobust import data
 from jaxrobust.errors import InputError
 from jaxrobust.measures.walking_profile import walking_profile
@@ -17,6 +17,7 @@ from jaxrobust.networks.network import Variables
 from jaxrobust.perturbations.noise import AdditiveNoise, CombinedNoise
 from jaxrobust.studies.training_points import check_point
 from jaxrobust.studies.walking_noise.networks import PublishedNetwork
+from jaxrobust.studies.walking_noise.profiles import sweeps_of
 from jaxrobust.studies.walking_noise.protocol import published_point
 from jaxrobust.studies.walking_noise.sweeps import NoiseSweep, decades
 from jaxrobust.training.loop import train

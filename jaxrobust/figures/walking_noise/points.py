@@ -52,8 +52,10 @@ def describe(points: Points) -> str:
     data = first["data_source"] + (" (synthetic data)" if first["data_is_synthetic"] else "")
     draws = max(point["n_draws"] for point in points)
     listed = ", ".join(map(str, seeds))
+    swept = first.get("n_swept_samples") or first["n_test_samples"]
+    samples = f"{swept} of {first['n_test_samples']}" if swept < first["n_test_samples"] else f"{swept}"
     networks = f"{len(seeds)} network{'s' if len(seeds) > 1 else ''} per kind (seed {listed})"
     return (
-        f"{data}, {first['n_test_samples']} test samples, {networks}, {', '.join(map(str, epochs))} epochs, "
+        f"{data}, {samples} test samples, {networks}, {', '.join(map(str, epochs))} epochs, "
         f"{draws} draw{'s' if draws > 1 else ''} of noise; all levels of a draw share their random numbers."
     )

@@ -80,18 +80,20 @@ def activation_statistics(
 
 
 def with_sweeps(
-    grid: Sequence[Mapping[str, Any]], sweeps: Mapping[str, NoiseSweep], **how: Any
+    grid: Sequence[Mapping[str, Any]], sweeps: Mapping[str, NoiseSweep], *, n_samples: int = 0, **how: Any
 ) -> list[dict[str, Any]]:
     """Evaluate trained points under named sweeps: a point each, with ``sweep_name`` and ``accuracies``.
 
     Args:
         grid: Trained grid points.
         sweeps: Sweeps by name.
+        n_samples: Test samples, taken at even distances; 0 for all.
         how: Options of ``datajuicer.run``; ``n_draws`` of a point replaces 3.
     """
     points = [
-        {"n_draws": 3, **point, "sweep_name": name, "sweep": sweep}
+        {"n_draws": 3, **point, "sweep_name": name, "sweep": sweep, "n_swept_samples": n_samples}
         for point in grid
         for name, sweep in sweeps.items()
     ]
-    return dj.run(points, noise_sweep, store_key="accuracies", **how)("{*}", "{sweep}", n_draws="{n_draws}")
+    evaluate = dj.run(points, noise_sweep, store_key="accuracies", **how)
+    return evaluate("{*}", "{sweep}", n_draws="{n_draws}", n_samples="{n_swept_samples}")

@@ -1,0 +1,32 @@
+"""Walking noise on the MLP for Fashion-MNIST, trained without noise for 250 epochs, with crops and flips.
+
+Published midpoints are not known. Expected: the order of MNIST's.
+Command: python train.py -exp=walking_profiles_fashion -n_threads=2
+"""
+
+from pathlib import Path
+from typing import Any
+
+from jaxrobust.figures.walking_noise.profiles import draw_profiles
+from jaxrobust.studies.walking_noise.networks import PublishedNetwork
+from jaxrobust.studies.walking_noise.profiles import with_profiles
+from jaxrobust.studies.walking_noise.protocol import published_point
+
+
+class walking_profiles_fashion:
+    """The MLP without and with batch normalization, one network of each."""
+
+    def train_grid(self) -> list[dict[str, Any]]:
+        """Two networks."""
+        return [
+            published_point(PublishedNetwork("mlp", normalize), "fashion_mnist")
+            for normalize in (False, True)
+        ]
+
+    def evaluate(self, grid: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
+        """Accuracy under noise at every position."""
+        return with_profiles(grid, **how)
+
+    def visualize(self, grid: list[dict[str, Any]], folder: Path) -> list[Path]:
+        """Curves of noise everywhere, and midpoints position by position."""
+        return draw_profiles(grid, folder, "walking_profiles_fashion")
