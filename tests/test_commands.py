@@ -48,7 +48,7 @@ def train(tmp_path):
 
 
 def records(folder: Path) -> dict[Path, str]:
-    return {path: path.read_text() for path in (folder / "sessions").glob("*/*/*.json")}
+    return {path: path.read_text() for path in (folder / "my_sessions").glob("*/*/*.json")}
 
 
 def test_a_second_run_computes_nothing(train, tmp_path):
@@ -58,7 +58,9 @@ def test_a_second_run_computes_nothing(train, tmp_path):
     began = time.time_ns()
     train("-arch=digits_mlp", *TINY)
     assert records(tmp_path) == first
-    assert not [p for p in (tmp_path / "sessions").rglob("*") if p.is_file() and p.stat().st_mtime_ns > began]
+    assert not [
+        p for p in (tmp_path / "my_sessions").rglob("*") if p.is_file() and p.stat().st_mtime_ns > began
+    ]
 
 
 def test_dashes_and_spaces_are_as_good_as_equals_signs(train, tmp_path):
@@ -78,7 +80,7 @@ def test_an_experiment_trains_evaluates_and_draws_from_numbers_alone(train, tmp_
     words = ["-exp=quickstart", "-only=architecture=digits_mlp", "-n_epochs=1,1", "-n_attack_steps=1"]
     train(*words, "-n_threads=2", XLA_FLAGS="")  # this one computes more than it compiles
     # Figures need no weights and no data: both are gone now.
-    for weights in (tmp_path / "sessions").rglob("*.safetensors"):
+    for weights in (tmp_path / "my_sessions").rglob("*.safetensors"):
         weights.unlink()
     run(str(ROOT / "make_figures.py"), *words, cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path / "no_data"))
     png = tmp_path / "figures" / "quickstart.png"
@@ -235,9 +237,9 @@ def test_bad_input_is_one_sentence_and_status_2(train, tmp_path, words, says):
 
 
 def test_an_unwritable_store_is_said_before_anything_is_computed(train, tmp_path):
-    (tmp_path / "sessions").write_text("in the way")
+    (tmp_path / "my_sessions").write_text("in the way")
     done = train("-arch=digits_mlp", *TINY, status=2)
-    assert "sessions" in done.stderr
+    assert "my_sessions" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -284,11 +286,11 @@ def test_ctrl_c_keeps_a_checkpoint_and_the_same_command_goes_on(tmp_path):
     assert (metrics.parent / "checkpoint.safetensors").exists()
     assert not records(tmp_path)
     subprocess.run(words, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=300)
-    (interrupted,) = (tmp_path / "sessions").rglob("parameters.safetensors")
+    (interrupted,) = (tmp_path / "my_sessions").rglob("parameters.safetensors")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     subprocess.run(words, cwd=elsewhere, env=environment, check=True, capture_output=True, timeout=300)
-    (uninterrupted,) = (elsewhere / "sessions").rglob("parameters.safetensors")
+    (uninterrupted,) = (elsewhere / "my_sessions").rglob("parameters.safetensors")
     assert interrupted.read_bytes() == uninterrupted.read_bytes()
 
 

@@ -43,7 +43,14 @@ def test_a_broken_experiment_does_not_stop_the_others(step, monkeypatch, tmp_pat
     assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".pdf", ".txt", ".md", ".tex", ".csv"}
 
 
-def test_what_is_missing_is_one_line_with_the_command_that_computes_it(tmp_path, capsys):
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch) -> Path:
+    """A working directory without results that ship."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_what_is_missing_is_one_line_with_the_command_that_computes_it(elsewhere, tmp_path, capsys):
     words = [
         "-exp=mismatch_experiment,quickstart",
         f"-sessions={tmp_path}",
@@ -67,7 +74,7 @@ def test_what_has_no_results_yet_is_no_failure_if_nobody_asked_for_it(monkeypatc
     assert said.err == ""
 
 
-def test_the_command_names_the_protocol_that_was_begun(tmp_path, capsys):
+def test_the_command_names_the_protocol_that_was_begun(elsewhere, tmp_path, capsys):
     words = ["-exp=mismatch_experiment", "-protocol=short", f"-sessions={tmp_path}"]
     assert figures.main(words, EXPERIMENTS) == 1
     assert "python train.py -exp=mismatch_experiment -protocol=short" in capsys.readouterr().err

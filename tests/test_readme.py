@@ -55,7 +55,7 @@ def test_own_data_train_by_the_command_beside_them(tmp_path, run_script):
     (line,) = [line for line in README.splitlines() if "-dataset=mine.npz" in line]
     done = jaxrobust(line.partition("#")[0], tmp_path)
     assert "validation accuracy: " in done
-    assert "weights: sessions/train_speech_lsnn/" in done
+    assert "weights: my_sessions/train_speech_lsnn/" in done
     assert "next: jaxrobust new " in done
 
 

@@ -197,7 +197,7 @@ def test_a_short_run_starts_without_a_question(typed, watched):
 def test_list_shows_each_experiment_with_its_cost_and_computes_nothing(typed, tmp_path):
     said = typed("train.py", "-list").out
     assert "chain\n  published  6 models, 6 missing; nothing alike is stored" in said
-    assert not (tmp_path / "sessions").exists()
+    assert not (tmp_path / "my_sessions").exists()
     typed("train.py", "-exp=chain")
     assert "6 models, all there; about 1 seconds" in typed("train.py", "-list", "-exp=chain").out
     assert "not both" in typed("train.py", "-list", "-status", status=2).err
@@ -246,7 +246,7 @@ def test_status_shows_how_far_a_stopped_point_is(typed, tmp_path):
         (tmp_path / "go").touch()
         typed("train.py", "-exp=slow")
     assert typed("train.py", "-exp=slow", "-status").out == "1 done, 0 running, 0 failed, 0 missing\n"
-    assert not list((tmp_path / "sessions").rglob(progress_file.NAME))
+    assert not list((tmp_path / "my_sessions").rglob(progress_file.NAME))
 
 
 SLOW = """

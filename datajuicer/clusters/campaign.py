@@ -66,6 +66,7 @@ class Campaign:
     elements: tuple[Element, ...]
     snapshot: bool = False  # whether its folder holds the code that it runs
     user: str = ""  # who submitted it; empty: a plan from before this was written down
+    below: tuple[str, ...] = ()  # the stores that lie below the one in which its folder is
 
     def to_bytes(self) -> bytes:
         """The content of plan.json."""
@@ -85,6 +86,7 @@ class Campaign:
             for e in content.pop("elements")
         )
         content["path"] = tuple(content["path"])
+        content["below"] = tuple(content.get("below", ()))
         return cls(**content, site=Site(**site), elements=elements)
 
 

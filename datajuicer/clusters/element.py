@@ -115,7 +115,7 @@ def main(folder: str, digest: str) -> int:
     if here is None:
         raise UsageError(f"this is no element of an array job of {scheduler.name}")
     before = campaigns.read_trace(place, here.index)
-    known = campaigns.known_job(place_store(place), campaign)
+    known = campaigns.known_job(Store(place.parents[1]), campaign)
     if known and known != here.job:
         raise UsageError(f"{campaign.name} runs as job {known} already; this is a second copy of it")
     trace = Trace(here.job, socket.gethostname(), starts=before.starts + 1 if before else 1)
@@ -129,10 +129,11 @@ def main(folder: str, digest: str) -> int:
                 "submit again with -retry"
             )
         chunk = _chunk(place, campaign, here)
+        store = _store(place, campaign)
     except UsageError as error:
         campaigns.write_trace(place, here.index, replace(trace, notes={"": str(error)}))
         raise
-    return _compute(place, campaign, chunk, scheduler, here, trace)
+    return _compute(store, place, campaign, chunk, scheduler, here, trace)
 
 
 def _chunk(place: Path, campaign: Campaign, here: Place) -> Chunk:
@@ -152,15 +153,30 @@ def _chunk(place: Path, campaign: Campaign, here: Place) -> Chunk:
         ) from error
 
 
-def place_store(place: Path) -> Store:
-    """The store in which a campaign's folder lies."""
-    return Store(place.parents[1])
+def _store(place: Path, campaign: Campaign) -> Store:
+    """The store in which a campaign's folder lies, over those that it was planned with.
+
+    Raises:
+        UsageError: one of these cannot be seen here.
+    """
+    try:
+        return Store(place.parents[1], below=campaign.below)
+    except UsageError as error:
+        raise UsageError(
+            f"{socket.gethostname()} does not see all stores ({error}): keep them where all nodes see them, "
+            "and submit again with -retry"
+        ) from error
 
 
 def _compute(
-    place: Path, campaign: Campaign, chunk: Chunk, scheduler: Scheduler, here: Place, trace: Trace
+    store: Store,
+    place: Path,
+    campaign: Campaign,
+    chunk: Chunk,
+    scheduler: Scheduler,
+    here: Place,
+    trace: Trace,
 ) -> int:
-    store = place_store(place)
     progress: dict[str, int] = {}  # by key: steps of its training
 
     def on_event(worker: int, kind: str, *content: Any) -> None:
@@ -253,7 +269,7 @@ class _Computing:
         """Compute one step of the chunk; a call whose parents have no result is refused in one sentence."""
         calls = self.chunk.calls
         for i in places:
-            if self.store.path(calls[i].name, calls[i].id).exists() and calls[i].replaces is None:
+            if self.store.has(calls[i].name, calls[i].id) and calls[i].replaces is None:
                 self.results[i] = Result(Outcome.DONE)
             elif _failed_since(self.store, self.campaign, calls[i]):
                 self.results[i] = Result(Outcome.FAILED)
@@ -294,7 +310,7 @@ def _too_long(campaign: Campaign) -> str:
 def _record(store: Store, chunk: Chunk, reason: str, finished: Container[int]) -> None:
     """Record calls that have no result as failed, except those that finished before."""
     for place, call in enumerate(chunk.calls):
-        if place not in finished and not store.path(call.name, call.id).exists():
+        if place not in finished and not store.has(call.name, call.id):
             record_death(Task((call,), store), reason)
 
 

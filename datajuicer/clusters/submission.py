@@ -256,6 +256,7 @@ def _prepared(
         elements=elements,
         snapshot=options.snapshot,
         user=user_name(),
+        below=tuple(map(str, store.below)),
     )
     return Prepared(campaign, tasks, after)
 

@@ -52,7 +52,7 @@ class PointStatus:
 def survey(store: Store, calls: Sequence[Call], known: Schedulers) -> list[PointStatus]:
     """Return the status of every call."""
     holders = _holders(store)
-    listing = Listing(store.root)
+    listing = Listing(store.outcomes)
     calls = settle_all(store, calls, listing)
     states = states_of(store, calls, listing)
     unfinished = [call for call, state in zip(calls, states, strict=True) if state is not State.DONE]
@@ -66,7 +66,7 @@ def survey(store: Store, calls: Sequence[Call], known: Schedulers) -> list[Point
             time.sleep(SECOND_LOOK)
         polls.append(_poll(store, list(wanted.values()), known))
         # the store is read after the scheduler was asked: what has ended by then has its record already
-        states = states_of(store, calls, Listing(store.root))
+        states = states_of(store, calls, Listing(store.outcomes))
         statuses = [
             _status(store, call, state, holders, polls, known)
             for call, state in zip(calls, states, strict=True)

@@ -18,36 +18,45 @@ def to_dataframe(source: Any, function: Any = None) -> Any:
     """A pandas data frame of a grid, or of all results of a function in a store.
 
     Args:
-        source: a grid: one row a point; or the folder of a function, such as `"sessions/train"`: one row a
-            result, with its dependencies under their names, its value under `value` (a dict: one column
-            `value.name` for each entry) and `key`, `started`, `seconds`, `version`, `host`, `commit` and
-            `code`, which is different for results that were made with different code. A dependency that
-            was left out has the default that was used. A dependency of one of these names stands under
-            `dependency.name`. Arrays are told by dtype and shape, what a saver wrote by its files' names;
-            neither is loaded.
-        function: the cachable function of that folder: results of earlier versions of the engine do not
-            name their defaults, they have those that it declares (`earlier_defaults`).
+        source: a grid: one row a point; or the folder of a function, such as `"sessions/train"`, or a store,
+            with what lies below it: one row a result, with its dependencies under their names, its value
+            under `value` (a dict: one column `value.name` for each entry) and `key`, `started`, `seconds`,
+            `version`, `host`, `commit` and `code`, which is different for results that were made with
+            different code. A dependency that was left out has the default that was used. A dependency of one
+            of these names stands under `dependency.name`. Arrays are told by dtype and shape, what a saver
+            wrote by its files' names; neither is loaded.
+        function: the cachable function whose results are wanted; needed with a store. Results of earlier
+            versions of the engine do not name their defaults, they have those that it declares
+            (`earlier_defaults`).
 
     Raises:
         UsageError: there is no such folder, or the function is not cachable.
     """
     import pandas as pd
 
-    if not isinstance(source, (str, os.PathLike)):
+    if not isinstance(source, (str, os.PathLike, Store)):
         return pd.DataFrame(as_points(source))
-    folder = Path(source)
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}; name that of a function, such as 'sessions/train'")
-    if function is not None and not hasattr(function, "earlier_defaults_described"):
-        raise UsageError(f"{function!r} is not cachable; give the function whose results are in {folder}")
+    is_cachable = hasattr(function, "earlier_defaults_described")
+    if not is_cachable and (function is not None or isinstance(source, Store)):
+        where = source.root if isinstance(source, Store) else source
+        raise UsageError(f"{function!r} is not cachable; give the function whose results are in {where}")
+    if isinstance(source, Store):
+        store, name = source, function.table_name
+    else:
+        folder = Path(source)
+        store, name = Store(folder.parent), folder.name
+        if not folder.is_dir():
+            raise UsageError(
+                f"there is no folder {folder}; name that of a function, such as 'sessions/train'"
+            )
     earlier = {} if function is None else function.earlier_defaults_described
     columns: dict[str, list[Any]] = {}
-    store, count = Store(folder.parent), -1
-    for record in store.records(folder.name):
+    count = -1
+    for record in store.records(name):
         try:
             row = _row(record, earlier)
         except Damaged as error:
-            store.quarantine_result(folder.name, record["key"], record["checksum"], f"it {error}")
+            store.quarantine_result(name, record["key"], record["checksum"], f"it {error}")
             continue
         count += 1
         for name, cell in row.items():

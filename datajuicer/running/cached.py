@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import os
 import pickle
 import sys
-from pathlib import Path
 from typing import Any
 
 from datajuicer.errors import Failure, RunError, UsageError
@@ -17,7 +15,7 @@ from datajuicer.running.messages import describe_failures
 from datajuicer.running.options import RunOptions
 from datajuicer.running.pending import compute_pending
 from datajuicer.running.plan import make_call
-from datajuicer.store.store import Store
+from datajuicer.store.store import Store, StoreLike
 
 
 class Cached:
@@ -61,14 +59,14 @@ class Cached:
         # by cloudpickle: a function of __main__ is not found under its name, where the Cachable stands
         import cloudpickle
 
-        return _unpickled, (cloudpickle.dumps(self._function), self._store.root)
+        return _unpickled, (cloudpickle.dumps(self._function), self._store)
 
 
-def _unpickled(function: bytes, root: Path) -> Cached:
-    return cached(pickle.loads(function), root)
+def _unpickled(function: bytes, store: Store) -> Cached:
+    return cached(pickle.loads(function), store)
 
 
-def cached(function: Cachable, cache_dir: str | os.PathLike[str] = "sessions") -> Cached:
+def cached(function: Cachable, cache_dir: StoreLike | None = None) -> Cached:
     """Bind a cachable function to a store: called, it looks there first and keeps what it computes.
 
     A grid of one, made fast. Text among the arguments is taken as it is, not as a template. A failure that
@@ -77,14 +75,14 @@ def cached(function: Cachable, cache_dir: str | os.PathLike[str] = "sessions") -
 
     Args:
         function: made by `cachable`.
-        cache_dir: the folder of the store.
+        cache_dir: the store, or its folder; default: `sessions/`.
 
     Raises:
         UsageError: the function is not cachable.
     """
     if not isinstance(function, Cachable):
         raise UsageError(f"{function!r} is not cachable; put @cachable() above it")
-    return Cached(function, Store(Path(cache_dir)))
+    return Cached(function, Store(cache_dir))
 
 
 def _original(failure: Failure) -> Exception | None:

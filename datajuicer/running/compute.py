@@ -159,7 +159,7 @@ def _claim(task: Task, call: Call, held: list[claims.Claim]) -> Result | Path:
         message = f"the store {store.root} cannot be written: {error}"
         return Result(Outcome.REFUSED, error=message, fatal=True)
     is_retry = task.retry or call.replaces is not None
-    if folder is not None and not is_retry and store.path(call.name, call.id, "failed").exists():
+    if folder is not None and not is_retry and store.has(call.name, call.id, "failed"):
         return Result(Outcome.FAILED)
     return folder or Result(Outcome.DONE)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ from datajuicer.running.status import states_of
 from datajuicer.store import values
 from datajuicer.store.listing import Listing
 from datajuicer.store.record import Record
-from datajuicer.store.store import Store
+from datajuicer.store.store import Store, StoreLike
 
 
 @dataclass(frozen=True)
@@ -41,16 +40,14 @@ class Explanation:
 NOT_THERE = "(not there)"
 
 
-def explain(
-    grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions"
-) -> Callable[..., list[Explanation]]:
+def explain(grid: Any, func: Any, cache_dir: StoreLike | None = None) -> Callable[..., list[Explanation]]:
     """For every missing point: the nearest stored result and what differs; called like `status`."""
 
     def report(*args: Any, **kwargs: Any) -> list[Explanation]:
         store = Store(cache_dir)
         indexes: dict[str, _Index] = {}
         found, codes = [], Codes()
-        listing = Listing(store.root)
+        listing = Listing(store.outcomes)
         calls = settle_all(store, plan(as_points(grid), func, args, kwargs), listing)
         for call, state in zip(calls, states_of(store, calls, listing), strict=True):
             if state in (State.DONE, State.FAILED):

@@ -119,7 +119,7 @@ def load_values(store: Store, call: Call, record: Record) -> dict[int, Any] | No
     """
     function = call.function
     assert isinstance(function, Cachable)
-    loader = partial(load_pickle, store.root) if function.loader == "pickle" else function.loader
+    loader = partial(load_pickle, store.root_of(record)) if function.loader == "pickle" else function.loader
     values = {}
     for index in call.indices:
         value = store.value(record, loader)

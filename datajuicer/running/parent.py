@@ -70,8 +70,10 @@ class Parent(dict[Any, Any]):
                 f"it needs the result of {self.label}, but the one under its key was made with another "
                 f"{', '.join(other)}; run that first, and plan with planned(cache_dir=…)"
             )
-        loader = partial(load_pickle, store.root) if function.loader == "pickle" else function.loader
-        value = MISSING if record is None else store.value(record, loader)
+        value = MISSING
+        if record is not None:
+            pickles = partial(load_pickle, store.root_of(record))
+            value = store.value(record, pickles if function.loader == "pickle" else function.loader)
         if value is MISSING:
             raise ParentMissing(f"it needs the result of {self.label}, which is not there")
         entries = value if isinstance(value, Mapping) else {function.table_name: value}

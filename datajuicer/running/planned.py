@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,14 +13,14 @@ from datajuicer.running.parent import Parent
 from datajuicer.running.plan import plan
 from datajuicer.running.settling import settle_all
 from datajuicer.store.listing import Listing
-from datajuicer.store.store import Store
+from datajuicer.store.store import Store, StoreLike
 
 
 def planned(
     grid: Any,
     func: Any,
     store_key: str | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
+    cache_dir: StoreLike | None = None,
 ) -> Callable[..., Grid]:
     """Return the points of a run as parents for later points: `planned(grid, func)(*args, **kwargs)`.
 
@@ -32,7 +31,7 @@ def planned(
         grid: as for `run`.
         func: as for `run`; it must be cachable.
         store_key: where each point shows the key of its result; None: nowhere.
-        cache_dir: the folder of the store that will be used. With it the keys are those under which `run`
+        cache_dir: the store that will be used, or its folder. With it the keys are those under which `run`
             keeps the results, also where the store has other results of that name: of another default or
             function. Without it later runs find that out, but a key that was copied out of `store_key` stays.
 
@@ -51,7 +50,7 @@ def planned(
         calls = plan(points, func, args, kwargs)
         if cache_dir is not None:
             store = Store(cache_dir)
-            calls = settle_all(store, calls, Listing(store.root))
+            calls = settle_all(store, calls, Listing(store.outcomes))
         for one in calls:
             if not isinstance(one.function, Cachable) or one.key is None:
                 raise UsageError(

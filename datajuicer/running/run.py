@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, Literal, get_args
@@ -16,7 +15,7 @@ from datajuicer.running.options import RunOptions
 from datajuicer.running.pending import compute_pending
 from datajuicer.running.plan import plan
 from datajuicer.running.results import Results
-from datajuicer.store.store import Store
+from datajuicer.store.store import Store, StoreLike
 
 CacheMode = Literal["normal", "no_save"]
 
@@ -27,7 +26,7 @@ def run(
     n_threads: int = 1,
     run_mode: RunMode = "normal",
     cache_mode: CacheMode = "normal",
-    cache_dir: str | os.PathLike[str] = "sessions",
+    cache_dir: StoreLike | None = None,
     store_key: str | None = None,
     *,
     executor: Executor | None = None,
@@ -52,7 +51,7 @@ def run(
             `force`: compute everything again; `load`: compute nothing, an error lists what is missing;
             `load_any`: compute nothing, leave out what is missing.
         cache_mode: `no_save`: keep nothing.
-        cache_dir: the folder of the store.
+        cache_dir: the store, or its folder; default: `sessions/`.
         store_key: None: return the values; a key, or a path `"a.b"` into dicts: return the points with the
             value there; "*": the value is a dict that is merged into the point, whose own entries it must
             not change.

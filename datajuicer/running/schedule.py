@@ -272,7 +272,7 @@ class _Schedule:
         call = self.calls[place]
         if self.keep is None or not isinstance(call.function, Cachable) or call.replaces is not None:
             return False
-        return self.keep.path(call.name, call.id).exists()
+        return self.keep.has(call.name, call.id)
 
     def _code(self, place: int) -> Code | None:
         """Return the code that is behind a call here, to be compared where it is made."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +18,7 @@ from datajuicer.running.states import State
 from datajuicer.store import claims
 from datajuicer.store.listing import Listing
 from datajuicer.store.record import Record
-from datajuicer.store.store import Store
+from datajuicer.store.store import Store, StoreLike
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Status:
         return f"<p>{self}</p>"
 
 
-def status(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions") -> Callable[..., Status]:
+def status(grid: Any, func: Any, cache_dir: StoreLike | None = None) -> Callable[..., Status]:
     """Return which points of a run are done, failed, running (here or elsewhere) or missing.
 
     Called like `run`: `status(grid, func)(*args, **kwargs)`.
@@ -60,12 +59,12 @@ def status(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions")
     Args:
         grid: as for `run`.
         func: as for `run`; it must be cachable.
-        cache_dir: the folder of the store.
+        cache_dir: the store, or its folder; default: `sessions/`.
     """
 
     def report(*args: Any, **kwargs: Any) -> Status:
         store, points = Store(cache_dir), as_points(grid)
-        listing = Listing(store.root)
+        listing = Listing(store.outcomes)
         calls = settle_all(store, plan(points, func, args, kwargs), listing)
         found: dict[int, State] = {}
         states = states_of(store, calls, listing)
@@ -124,7 +123,7 @@ def states_of(store: Store, calls: Sequence[Call], listing: Listing) -> list[Sta
 
 def unfinished_parents(store: Store, call: Call) -> tuple[Parent, ...]:
     """Return the parents of a call that have no result."""
-    return tuple(_unfinished(store, call.parents, Listing(store.root), Codes()))
+    return tuple(_unfinished(store, call.parents, Listing(store.outcomes), Codes()))
 
 
 def _unfinished(store: Store, parents: Sequence[Parent], listing: Listing, codes: Codes) -> Iterator[Parent]:
@@ -154,11 +153,11 @@ def _state(
         if record is not None and is_current(store, function, arguments, record, codes):
             return State.DONE
         has_other_code = record is not None and bool(codes.changes(function, arguments, record))
-        if not (has_other_code and store.path(name, key, "failed").exists()):
+        if not (has_other_code and store.has(name, key, "failed")):
             return State.MISSING
     if named == "claimed" and claims.is_claimed(store, name, key):
         return State.RUNNING
-    failed = named in ("failed", "done") or (named == "claimed" and store.path(name, key, "failed").exists())
+    failed = named in ("failed", "done") or (named == "claimed" and store.has(name, key, "failed"))
     if failed and function.on_code_change == "recompute":
         record = store.read(name, key, "failed")
         failed = record is not None and not codes.changes(function, arguments, record)
@@ -182,13 +181,13 @@ def is_current(
     return not codes.changes(function, arguments, record)
 
 
-def missing(grid: Any, func: Any, cache_dir: str | os.PathLike[str] = "sessions") -> Callable[..., Grid]:
+def missing(grid: Any, func: Any, cache_dir: StoreLike | None = None) -> Callable[..., Grid]:
     """Return the points without a result that no process computes now; called like `status`."""
 
     def report(*args: Any, **kwargs: Any) -> Grid:
         points = as_points(grid)
         store = Store(cache_dir)
-        listing = Listing(store.root)
+        listing = Listing(store.outcomes)
         calls = settle_all(store, plan(points, func, args, kwargs), listing)
         states = states_of(store, calls, listing)
         found = [call for call, state in zip(calls, states, strict=True) if state is State.MISSING]

@@ -18,7 +18,7 @@ from datajuicer.errors import StoreWarning, UsageError
 from datajuicer.store.disk import cannot_write, make_folder, sync_file, unique
 from datajuicer.store.named import is_linked, is_pickled, member, named_files
 from datajuicer.store.reading import file_digest
-from datajuicer.store.record import Damaged, Record, difference
+from datajuicer.store.record import LAYER, Damaged, Record, difference
 from datajuicer.store.store import Store
 from datajuicer.store.values import Artifact, decode
 
@@ -46,8 +46,8 @@ def copy_results(
     """Copy the finished results of a store.
 
     Args:
-        source: where from.
-        target: where to; what is there already stays.
+        source: where from; with what lies below it.
+        target: where to; what is there or below already stays.
         functions: only these; default: all.
         pickles: also results of `saver="pickle"`. Only from people whom you would let run code as you.
         rename: old name of a dependency → its new name, such as `{"lr": "learning_rate"}` or
@@ -60,7 +60,7 @@ def copy_results(
     Example:
         >>> copied = copy_results(Store("old"), Store("new"), rename={"lr": "learning_rate"})
     """
-    if not source.root.is_dir():
+    if not (source.below or source.root.is_dir()):
         raise UsageError(
             f"there is no store {source.root}; name the folder that holds the functions' folders"
         )
@@ -70,7 +70,7 @@ def copy_results(
         for record in source.records(function):
             name = f"{function}/{record['key']}"
             try:
-                moved = _renamed(record, rename or {})
+                moved = _renamed({k: v for k, v in record.items() if k != LAYER}, rename or {})
                 place = _place(source, target, record, moved, pickles)
             except Damaged as error:
                 source.quarantine_result(function, record["key"], record["checksum"], f"it {error}")

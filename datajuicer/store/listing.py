@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from datajuicer.store.quarantine import QUARANTINE
@@ -38,26 +38,35 @@ def file_names(root: Path, function: str) -> Iterator[str]:
         yield from os.listdir(shelf)
 
 
-def outcomes(root: Path, function: str) -> dict[str, str]:
-    """Return key → "done", "failed" or "claimed" for everything of a function."""
+def outcomes(root: Path, function: str, *, claims: bool = True) -> dict[str, str]:
+    """Return key → "done", "failed" or, where claims count, "claimed" for everything of a function."""
     found: dict[str, str] = {}
     for name in file_names(root, function):
         key, _, suffix = name.partition(".")
-        outcome = _BY_SUFFIX.get(suffix) or ("claimed" if suffix.startswith("claim.") else "")
+        outcome = _BY_SUFFIX.get(suffix) or ("claimed" if claims and suffix.startswith("claim.") else "")
         if outcome and (key not in found or _RANK[outcome] > _RANK[found[key]]):
             found[key] = outcome
     return found
 
 
-class Listing:
-    """The outcomes in a store as they were when a function was first asked for."""
+def counts_before(outcome: str, other: str | None) -> bool:
+    """Whether an outcome says more of a key than another, or than nothing."""
+    return other is None or _RANK[outcome] > _RANK[other]
 
-    def __init__(self, root: Path):
-        self.root = root
+
+class Listing:
+    """The outcomes in a store as they were when a function was first asked for.
+
+    Args:
+        outcomes: those of a function by key: `store.outcomes`.
+    """
+
+    def __init__(self, outcomes: Callable[[str], Mapping[str, str]]):
+        self._outcomes = outcomes
         self._known: dict[str, Mapping[str, str]] = {}
 
     def outcome(self, function: str, key: str) -> str | None:
         """Return "done", "failed" or "claimed", None if there is nothing under the key."""
         if function not in self._known:
-            self._known[function] = outcomes(self.root, function)
+            self._known[function] = self._outcomes(function)
         return self._known[function].get(key)

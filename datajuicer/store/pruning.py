@@ -37,7 +37,7 @@ def prune(
     """Move results aside that fit all of what is given.
 
     Args:
-        store: the store.
+        store: the store; of one that lies over others, only what is in the first.
         function: only of this function, by its name in the store.
         version: only of this declared version.
         older_than: only what was started more than so many seconds ago.
@@ -61,6 +61,7 @@ def prune(
             "older_than=…, failed=True or replaced=True"
         )
     found: list[str] = []
+    store = Store(store.root)  # what lies below is only read
     target = store.root / PRUNED / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
     for name in store.functions() if function is None else [function]:
         for record in store.records(name, "failed" if failed else "done"):

@@ -10,6 +10,8 @@ from typing import Any
 FORMAT = 2  # the newest that this version reads
 PLAIN_FORMAT = 1  # what records have that need nothing newer, so that earlier versions can read them
 
+LAYER = "layer"  # of a record in memory that was read from a store below: its root; never in a file
+
 _CHECKSUM = b',\n"checksum": "'
 
 Record = dict[str, Any]
@@ -28,6 +30,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "notes": dict,
     "error": str,
     "traceback": str,
+    LAYER: (),  # no type fits: no file has it
 }
 _NEEDED = {"format", "function", "key", "outcome"}
 
@@ -38,7 +41,7 @@ class Damaged(ValueError):
 
 def format_record(record: Record) -> bytes:
     """The bytes of a record: JSON, one field a line, the checksum of everything before it last."""
-    fields = (item for item in record.items() if item[0] != "checksum")
+    fields = (item for item in record.items() if item[0] not in ("checksum", LAYER))
     lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields]
     body = "{\n" + ",\n".join(lines)
     data = body.encode()

@@ -25,7 +25,7 @@ def folder_for(store: Store, function: str, key: str, replaces: str | None) -> P
     """The folder to compute a result in; None if the result was stored between look-up and claim."""
     plain = store.folder(function, key)
     if replaces is None:
-        return None if store.path(function, key).exists() else plain
+        return None if store.has(function, key) else plain
     which, _, run = replaces.partition(" ")
     is_any = which == ANY
     run = run if is_any else hashlib.blake2b(replaces.encode(), digest_size=4).hexdigest()

@@ -7,6 +7,7 @@
     sessions/<function>/<first two of key>/<key>/             artifacts, checkpoints, log.txt
     sessions/<function>/<first two of key>/<key>.run-<id>/    the same, of a result that replaced another
     sessions/<function>/<first two of key>/<key>.claim.<n>    somebody computes this now (see claims.py)
+    sessions/<function>/<first two of key>/<key>.hidden.<sum> a damaged result in a store below (layers.py)
     sessions/quarantine/                                      what turned out corrupt, each with its reason
     sessions/campaigns/                                       what was sent to clusters (clusters/campaign.py)
     sessions/.pruned/<time>/                                  what was moved aside (pruning.py)
@@ -23,7 +24,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -31,22 +32,15 @@ from pathlib import Path
 from typing import Any
 
 from datajuicer.errors import UsageError
-from datajuicer.store import listing, values
+from datajuicer.store import layers, listing, values
 from datajuicer.store.arrays import arrays_from_bytes
+from datajuicer.store.default import DEFAULT
 from datajuicer.store.disk import cannot_write, make_folder, sync_folders, unique, write_file
+from datajuicer.store.folder_records import read_record, record_path
 from datajuicer.store.named import member, named_file, saved_files
 from datajuicer.store.quarantine import quarantine
-from datajuicer.store.reading import (
-    cannot_read,
-    holds,
-    is_young,
-    looks,
-    read_bytes,
-    read_checked,
-    read_start,
-    retry,
-)
-from datajuicer.store.record import FORMAT, Damaged, Record, difference, format_record, parse_record
+from datajuicer.store.reading import holds, is_young, read_bytes, read_checked, read_start, retry
+from datajuicer.store.record import LAYER, Damaged, Record, difference, format_record, parse_record
 
 LOG = "log.txt"
 
@@ -57,15 +51,36 @@ MISSING: Any = object()  # stands for a value whose artifacts are gone
 
 @dataclass(frozen=True)
 class Store:
-    """The results in one folder. Opening one reads and writes nothing.
+    """The results in one folder, or in several that lie one over the other. Opening one writes nothing.
 
-    The folder is made absolute here and now, since the working directory may change at any time.
+    What the first folder does not have is read from those below; only the first is written to. Folders are
+    made absolute here and now, since the working directory may change at any time.
+
+    Example:
+        >>> store = Store("mine")
+        >>> Store(store) == store
+        True
     """
 
     root: Path
+    below: tuple[Path, ...]
 
-    def __init__(self, root: str | os.PathLike[str] = "sessions"):
-        object.__setattr__(self, "root", _absolute(root))
+    def __init__(self, root: StoreLike | None = None, below: Sequence[StoreLike] = ()):
+        """Open a store.
+
+        Args:
+            root: the folder that is written to; or a store, which stays what it is; default: `sessions/`.
+            below: folders that are only read, the upper ones first; or stores, with what lies below them.
+
+        Raises:
+            UsageError: one of those below is no folder, or is the first one itself.
+        """
+        first, *inner = _roots(DEFAULT.get() if root is None else root)
+        lower = [place for one in below for place in _roots(one)]
+        for place in lower:
+            layers.check_below(first, place)
+        object.__setattr__(self, "root", first)
+        object.__setattr__(self, "below", tuple(dict.fromkeys([*inner, *lower])))
 
     # -- where things lie
 
@@ -74,28 +89,43 @@ class Store:
         return self.root / function / key[:2] / (f"{key}.run-{run}" if run else key)
 
     def folder_of(self, record: Record) -> Path:
-        """The folder of the files that a record names."""
+        """The folder of the files that a record names, in the store from which it was read."""
         key = record["key"]
-        return self.root / record["function"] / key[:2] / record.get("folder", key)
+        return self.root_of(record) / record["function"] / key[:2] / record.get("folder", key)
+
+    def root_of(self, record: Record) -> Path:
+        """The root of the store from which a record was read."""
+        return Path(record[LAYER]) if LAYER in record else self.root
 
     def path(self, function: str, key: str, outcome: str = "done") -> Path:
-        """The file of a record."""
-        return Path(self._path(function, key, outcome))
-
-    def _path(self, function: str, key: str, outcome: str) -> str:
-        # plain text: making Path objects would cost more than reading the record
-        suffix = ".json" if outcome == "done" else ".failed.json"
-        return f"{self.root}/{function}/{key[:2]}/{key}{suffix}"
+        """The file of a record in the first store; whether there is one is said by `has`."""
+        return Path(record_path(self.root, function, key, outcome))
 
     def functions(self) -> list[str]:
         """The names of all functions that have a folder here."""
-        return listing.functions(self.root)
+        return sorted({name for root in (self.root, *self.below) for name in listing.functions(root)})
 
     def outcomes(self, function: str) -> dict[str, str]:
         """Key → "done", "failed" or "claimed" for everything of a function, from file names alone."""
-        return listing.outcomes(self.root, function)
+        found = listing.outcomes(self.root, function)
+        if not self.below:
+            return found
+        hidden = layers.hidden_keys(self.root, function)
+        for root in self.below:
+            for key, outcome in listing.outcomes(root, function, claims=False).items():
+                if listing.counts_before(outcome, found.get(key)) and (
+                    key not in hidden or self._read_below(function, key, outcome) is not None
+                ):
+                    found[key] = outcome
+        return found
 
     # -- reading
+
+    def has(self, function: str, key: str, outcome: str = "done") -> bool:
+        """Whether there is a record. One below must be sound, since it cannot be moved out of the way."""
+        if os.path.exists(record_path(self.root, function, key, outcome)):
+            return True
+        return bool(self.below) and self._read_below(function, key, outcome) is not None
 
     def read(self, function: str, key: str, outcome: str = "done") -> Record | None:
         """The record of a result, or None. A corrupt record is quarantined and counts as missing.
@@ -104,54 +134,32 @@ class Store:
             CannotRead: the record is there and cannot be read now.
             UsageError: the record was written by a newer datajuicer, or the store cannot be read at all.
         """
-        path = self._path(function, key, outcome)
-        try:
-            found = parse_record(read_start(path))
-            record = found if isinstance(found, dict) else self._read_again(path)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            return self._nothing(error)
-        except OSError:
-            try:
-                record = self._read_again(path)
-            except (FileNotFoundError, NotADirectoryError) as error:
-                return self._nothing(error)
-            except OSError as error:
-                raise cannot_read(path, error) from error
-        if record is None:
-            return None
-        if record["format"] > FORMAT:
-            raise UsageError(
-                f"{path} was written by a newer datajuicer (format {record['format']}, this one knows "
-                f"{FORMAT}): update datajuicer or name another store"
-            )
-        if record["key"] != key or record["function"] != function:
-            reason = f"is the record of {record['function']}/{record['key']}"
-            quarantine(self.root, path, reason, read_bytes(path))
-            return None
-        return record
+        record = read_record(self.root, function, key, outcome, self._condemn)
+        return self._read_below(function, key, outcome) if record is None and self.below else record
+
+    def _read_below(self, function: str, key: str, outcome: str) -> Record | None:
+        for root in self.below:
+            record = read_record(root, function, key, outcome, self._condemn)
+            if record is not None and not layers.is_hidden(self.root, function, key, record["checksum"]):
+                record[LAYER] = str(root)
+                return record
+        return None
 
     def peek(self, function: str, key: str) -> bytes | None:
         """The first bytes of the record of a result, unverified; None if they cannot be read."""
-        try:
-            return read_start(self._path(function, key, "done"))
-        except OSError:
-            return None
-
-    def _nothing(self, error: OSError) -> None:
-        if isinstance(error, NotADirectoryError) and not self.root.is_dir():
-            raise UsageError(f"the store {self.root} is a file; name a folder (cache_dir=…)") from None
-
-    def _read_again(self, path: str) -> Record | None:
-        """Read a record that seemed damaged to its end, look again, and only then quarantine it."""
-        data, reason = b"", ""
-        for _ in looks(os.path.dirname(path), is_young(path)):
-            data = retry(lambda: read_bytes(path))
-            record = parse_record(data)
-            if not isinstance(record, str):
-                return record
-            reason = record
-        quarantine(self.root, path, reason, data)
+        for root in (self.root, *self.below):
+            with suppress(OSError):
+                return read_start(record_path(root, function, key, "done"))
         return None
+
+    def _condemn(self, root: Path, path: str | Path, reason: str, bad: bytes) -> None:
+        """Have a record with this content count as missing: moved away if it is ours, else noted here."""
+        if root == self.root:
+            quarantine(root, path, reason, bad)
+        else:
+            with suppress(OSError):  # said where the note cannot be written
+                self._make_root()
+            layers.hide(self.root, path, reason, bad)
 
     def value(self, record: Record, loader: Any = None) -> Any:
         """The value of a record, its files verified.
@@ -212,23 +220,32 @@ class Store:
         return loader(folder)
 
     def _is_young(self, record: Record) -> bool:
-        return is_young(self._path(record["function"], record["key"], "done"))
+        return is_young(record_path(self.root_of(record), record["function"], record["key"], "done"))
 
     def _instead(self, record: Record, problem: str, loader: Any) -> Any:
-        """The value of the result that has replaced a record whose files are bad; else quarantine that."""
+        """The value of the result that counts instead of a record whose files are bad, which is quarantined.
+
+        It has taken that one's place by now, or lies in a store below.
+        """
         function, key = record["function"], record["key"]
         now = self.read(function, key)
-        if now is not None and now["checksum"] != record.get("checksum"):
-            return self.value(now, loader)
-        self.quarantine_result(function, key, record.get("checksum", ""), problem)
-        return MISSING
+        if now is not None and _is_same(now, record):
+            self.quarantine_result(function, key, record.get("checksum", ""), problem)
+            now = self.read(function, key)
+        if now is None or _is_same(now, record):
+            return MISSING
+        return self.value(now, loader)
 
     def records(self, function: str, outcome: str = "done") -> Iterator[Record]:
         """All records of a function, in the order of their keys; corrupt ones are quarantined and left
         out.
         """
         suffix = ".json" if outcome == "done" else ".failed.json"
-        for name in listing.file_names(self.root, function):
+        names: Iterable[str] = listing.file_names(self.root, function)
+        if self.below:
+            lower = (name for root in self.below for name in listing.file_names(root, function))
+            names = sorted({*names, *lower})
+        for name in names:
             key, dot, rest = name.partition(".")
             if dot + rest == suffix and (record := self.read(function, key, outcome)) is not None:
                 yield record
@@ -239,35 +256,43 @@ class Store:
         Returns:
             Whether that record is still the one that counts. Another one stays where it is.
         """
-        path = self.path(function, key)
-        try:
-            data = retry(lambda: read_bytes(path))
-        except OSError:
-            return False
-        record = parse_record(data)
-        if isinstance(record, str) or record["checksum"] != checksum:
-            return False
-        quarantine(self.root, path, f"is no result any more: {reason}", data)
-        return True
+        for root in (self.root, *self.below):
+            path = record_path(root, function, key, "done")
+            try:
+                data = retry(partial(read_bytes, path))
+            except OSError:
+                continue
+            record = parse_record(data)
+            if isinstance(record, str):
+                continue
+            if record["checksum"] == checksum:
+                self._condemn(root, path, f"is no result any more: {reason}", data)
+                return True
+            if root == self.root or not layers.is_hidden(self.root, function, key, record["checksum"]):
+                return False
+        return False
 
     # -- writing
 
     def check_writable(self) -> None:
         """Raise a UsageError before anything is computed if results could not be kept."""
         probe = self.root / f".{unique()}.tmp"
-        is_new = not self.root.exists()
         try:
-            make_folder(self.root, self.root)
+            self._make_root()
             probe.write_bytes(b"writable")
             probe.unlink()
-            if is_new:
-                with suppress(FileExistsError):  # another process made the store at the same time
-                    write_file(self.root / ".gitignore", _GITIGNORE)
         except OSError as error:
             probe.unlink(missing_ok=True) if self.root.is_dir() else None
             raise UsageError(
                 f"the store {self.root} cannot be written: {error}; fix that or name another"
             ) from error
+
+    def _make_root(self) -> None:
+        is_new = not self.root.exists()
+        make_folder(self.root, self.root)
+        if is_new:
+            with suppress(FileExistsError):  # another process made the store at the same time
+                write_file(self.root / ".gitignore", _GITIGNORE)
 
     def write(self, record: Record, *, replace: bool = False) -> str:
         """Write a record whose artifacts are complete already.
@@ -306,7 +331,7 @@ class Store:
         try:
             os.link(temporary, path)  # fails where a rename would overwrite: the first one wins
         except FileExistsError:
-            first = self.read(record["function"], record["key"])
+            first = read_record(self.root, record["function"], record["key"], "done", self._condemn)
             if first is not None:
                 return difference(first, record)
             os.replace(temporary, path)  # what was there was corrupt and has just been quarantined
@@ -318,8 +343,8 @@ class Store:
 
     def _keep_replaced(self, path: Path, function: str, key: str) -> None:
         """Give the record that is about to be replaced a second name, in its own folder."""
-        old = self.read(function, key)
-        if old is None:
+        old = read_record(self.root, function, key, "done", self._condemn)
+        if old is None:  # or it lies below, where it stays
             return
         kept = self.folder_of(old) / f"replaced-{time.time_ns()}.json"
         make_folder(kept.parent, self.root)
@@ -339,6 +364,17 @@ class Store:
             os.replace(failed, folder / f"failed-{time.time_ns()}.json")
         except OSError:
             return  # the result counts whatever lies beside it
+
+
+StoreLike = str | os.PathLike[str] | Store
+
+
+def _is_same(one: Record, other: Record) -> bool:
+    return one["checksum"] == other.get("checksum") and one.get(LAYER) == other.get(LAYER)
+
+
+def _roots(store: StoreLike) -> tuple[Path, ...]:
+    return (store.root, *store.below) if isinstance(store, Store) else (_absolute(store),)
 
 
 def _absolute(root: str | os.PathLike[str]) -> Path:

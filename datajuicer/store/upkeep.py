@@ -37,7 +37,11 @@ class Verified:
 
 
 def verify(store: Store) -> Verified:
-    """Read every record and every file that one names; quarantine what is corrupt."""
+    """Read every record and every file that one names; quarantine what is corrupt.
+
+    Of a store that lies over others only the first: those are only read.
+    """
+    store = Store(store.root)
     sound = 0
     bad: list[str] = []
     without: list[str] = []
@@ -86,7 +90,7 @@ def _problem(store: Store, record: Record | None) -> tuple[str, bool]:
 def gc(store: Store, dry_run: bool = True, older_than: float = 3600.0) -> list[Path]:
     """Sweep temporaries, stale claims and files of ours that no record names; checkpoints and logs stay.
 
-    What lies behind a link is left alone: it may belong to something else.
+    What lies behind a link or in a store below is left alone: it may belong to something else.
 
     Args:
         store: the store.
@@ -95,6 +99,7 @@ def gc(store: Store, dry_run: bool = True, older_than: float = 3600.0) -> list[P
     """
     if not store.root.is_dir():
         return []
+    store = Store(store.root)
     now = claims.server_time(store.root)
     found = [
         p for p in sorted(store.root.rglob("*.tmp")) if is_temporary(p.name) and _age(p, now) > older_than

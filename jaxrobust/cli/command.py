@@ -34,6 +34,7 @@ from jaxrobust.cli.imports import import_files
 from jaxrobust.cli.listing import show_costs
 from jaxrobust.cli.positions import describe_positions
 from jaxrobust.cli.status import report
+from jaxrobust.cli.stores import store_of
 from jaxrobust.cli.words import PROTOCOLS, Words, describe_settings
 from jaxrobust.errors import InputError, unused_gpu
 from jaxrobust.settings import no_such
@@ -80,9 +81,9 @@ class Command:
 
     def planned(self, grids: Mapping[str, Grid]) -> Plans:
         """The stages of each experiment from its first grid."""
-        settings, sessions = self.words.settings, self.words.options["sessions"]
+        settings, store = self.words.settings, store_of(self.words.options)
         return {
-            name: plan_experiment(self.experiments.get(name, _ONE_NETWORK), grid, settings, sessions)
+            name: plan_experiment(self.experiments.get(name, _ONE_NETWORK), grid, settings, store)
             for name, grid in grids.items()
         }
 
@@ -113,8 +114,8 @@ class Command:
         if self.words.options["force"]:
             return set(plans)
         evaluated = {} if self.is_looking else self.experiments
-        sessions = self.words.options["sessions"]
-        return {name for name, stages in plans.items() if not is_done(stages, evaluated.get(name), sessions)}
+        store = store_of(self.words.options)
+        return {name for name, stages in plans.items() if not is_done(stages, evaluated.get(name), store)}
 
     def under_each_protocol(self, plan: Callable[[str], Plans]) -> dict[str, Plans]:
         """Plans under the protocol that was typed, or under each that the experiments have.

@@ -8,6 +8,7 @@ import datajuicer as dj
 from jaxrobust.cli import on_cluster
 from jaxrobust.cli.experiments import Experiment, evaluate
 from jaxrobust.cli.outcome import say_outcome
+from jaxrobust.cli.stores import store_of
 from jaxrobust.cli.time_limit import EXIT_STATUS, TimeIsUp, stopping_after
 from jaxrobust.cli.words import Words
 from jaxrobust.studies.stages import PlannedStage, finished, n_unfinished
@@ -24,7 +25,7 @@ def compute_and_evaluate(
     how = {
         "n_threads": options["n_threads"],
         "run_mode": "force" if options["force"] else "retry" if options["retry"] else "normal",
-        "cache_dir": options["sessions"],
+        "cache_dir": store_of(options),
         "progress": True,
     }
     failed = 0
@@ -43,7 +44,7 @@ def compute_and_evaluate(
 def _left(stages: list[PlannedStage], options: dict[str, Any]) -> int:
     """Say what -stop_after left; gives the status of a command whose time was up."""
     n_all = sum(len(planned.grid) for planned in stages)
-    n_left = n_unfinished(stages, options["sessions"])
+    n_left = n_unfinished(stages, store_of(options))
     left = f"{n_left} of {n_all} models are left" if n_left else "all models are there, evaluations are left"
     print(
         f"Stopped after {options['stop_after']} s: {left}; the same command goes on from the checkpoints.",
@@ -55,7 +56,7 @@ def _left(stages: list[PlannedStage], options: dict[str, Any]) -> int:
 def _compute(planned: PlannedStage, how: dict[str, Any], options: dict[str, Any]) -> int:
     """Compute a stage; 0 if all went well."""
     stage, grid = planned.stage, planned.grid
-    states = dj.status(grid, stage.compute, options["sessions"])("{*}")
+    states = dj.status(grid, stage.compute, how["cache_dir"])("{*}")
     waiting = states.waiting
     if waiting:
         grid = [*states.done, *states.failed, *states.running, *states.missing]

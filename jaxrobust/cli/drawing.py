@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import datajuicer as dj
+from datajuicer.store.default import default_store
 from jaxrobust import data
 from jaxrobust.cli.experiments import (
     BrokenExperiment,
@@ -21,6 +22,7 @@ from jaxrobust.cli.experiments import (
     protocols_of,
 )
 from jaxrobust.cli.imports import import_files
+from jaxrobust.cli.stores import OWN, store_of
 from jaxrobust.cli.words import Words, as_invoked
 from jaxrobust.errors import InputError
 from jaxrobust.studies.availability import on_stand_ins
@@ -90,7 +92,7 @@ def _ready(name: str, words: Words, folder: Path) -> Ready | None:
         return None
     changed = {} if protocol == "published" else {"protocol": protocol}
     changed |= {"only": ",".join(words.options["only"])} if words.options["only"] else {}
-    if words.options["sessions"] != "sessions":
+    if words.options["sessions"] != OWN:
         changed["sessions"] = words.options["sessions"]
     changed |= {name: words.options[name] for name in ("experiments",) if words.options[name]}
     changed |= {"import": ",".join(words.options["import"])} if words.options["import"] else {}
@@ -98,7 +100,7 @@ def _ready(name: str, words: Words, folder: Path) -> Ready | None:
     command = " ".join(
         [as_invoked(f"python train.py -exp={name}"), *(f"-{key}={value}" for key, value in changed.items())]
     )
-    how = {"run_mode": "load", "cache_dir": words.options["sessions"], "hint": command}
+    how = {"run_mode": "load", "cache_dir": store_of(words.options), "hint": command}
     return Ready(experiment, stages, how)
 
 
@@ -110,17 +112,15 @@ def _protocol_with_results(
     Networks that do not depend on each other may each have another protocol. On real data before the built-in
     stand-ins; if nothing is complete, the one with the smallest part to go.
     """
-    grids = _candidates(experiment, options, settings)
-    if not options["protocol"] and (best := _best_of_each_network(experiment, grids, settings, options)):
+    grids, store = _candidates(experiment, options, settings), store_of(options)
+    if not options["protocol"] and (best := _best_of_each_network(experiment, grids, settings, store)):
         return "published", best
     missing: list[float] = []
     plans: list[tuple[str, list[PlannedStage]]] = []
     for name, grid in grids:
-        stages = plan_experiment(experiment, grid, settings, options["sessions"])
+        stages = plan_experiment(experiment, grid, settings, store)
         plans.append((name, stages))
-        missing.append(
-            n_unfinished(stages, options["sessions"]) / sum(len(planned.grid) for planned in stages)
-        )
+        missing.append(n_unfinished(stages, store) / sum(len(planned.grid) for planned in stages))
         if not missing[-1]:
             break
     return plans[missing.index(min(missing))]
@@ -145,7 +145,7 @@ def _best_of_each_network(
     experiment: Experiment,
     grids: list[tuple[str, list[dict[str, Any]]]],
     settings: Mapping[str, str],
-    options: dict[str, Any],
+    store: dj.Store,
 ) -> list[PlannedStage] | None:
     """For each architecture of an experiment the first grid that is done; None unless all have one."""
     names = list(dict.fromkeys(point.get("architecture") for _, grid in grids for point in grid))
@@ -155,13 +155,13 @@ def _best_of_each_network(
     for name in names:
         for _, grid in grids:
             part = [point for point in grid if point["architecture"] == name]
-            stages = plan_experiment(experiment, part, settings, options["sessions"]) if part else []
-            if part and is_done(stages, experiment, options["sessions"]):
+            stages = plan_experiment(experiment, part, settings, store) if part else []
+            if part and is_done(stages, experiment, store):
                 chosen += part
                 break
         else:
             return None
-    return plan_experiment(experiment, chosen, settings, options["sessions"])
+    return plan_experiment(experiment, chosen, settings, store)
 
 
 def _draw(name: str, ready: Ready, folder: Path, is_named: bool) -> Outcome:
@@ -169,7 +169,8 @@ def _draw(name: str, ready: Ready, folder: Path, is_named: bool) -> Outcome:
     try:
         points = finished(ready.stages, **ready.how)
         if draws_alone(ready.experiment):
-            paths = ready.experiment.visualize() or []  # type: ignore[call-arg] # as published
+            with default_store(ready.how["cache_dir"]):  # it names none
+                paths = ready.experiment.visualize() or []  # type: ignore[call-arg] # as published
         else:
             paths = ready.experiment.visualize(evaluate(ready.experiment, points, **ready.how), folder)
     except dj.MissingResults as error:

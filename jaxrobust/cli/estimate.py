@@ -11,6 +11,7 @@ from datajuicer.running.states import State
 from datajuicer.running.status import states_of
 from datajuicer.store.listing import Listing
 from jaxrobust.cli.counts import calls_of
+from jaxrobust.cli.stores import store_of
 from jaxrobust.studies.costs import Cost, Costs
 from jaxrobust.studies.stages import PlannedStage
 
@@ -23,7 +24,7 @@ def may_start(stages: Sequence[PlannedStage], options: Mapping[str, Any]) -> boo
 
     Nobody is asked without a terminal, or with -yes.
     """
-    store = dj.Store(options["sessions"])
+    store = store_of(options)
     calls = to_compute(store, calls_of(stages), options)
     if not calls:
         return True
@@ -37,7 +38,7 @@ def to_compute(store: dj.Store, calls: Sequence[Call], options: Mapping[str, Any
     """The calls that a run will make: what is missing, or what -force or -retry add."""
     if options["force"]:
         return list(calls)
-    listing = Listing(store.root)
+    listing = Listing(store.outcomes)
     settled = settle_all(store, calls, listing)
     wanted = {State.MISSING, State.WAITING} | ({State.FAILED} if options["retry"] else set())
     states = states_of(store, settled, listing)

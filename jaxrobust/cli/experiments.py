@@ -10,6 +10,7 @@ from textwrap import fill
 from typing import Any
 
 import datajuicer as dj
+from datajuicer.store.store import StoreLike
 from jaxrobust.cli.chosen_points import only
 from jaxrobust.cli.folder import FOLDER, check_experiments
 from jaxrobust.errors import InputError
@@ -109,7 +110,7 @@ def plan_experiment(
     experiment: Experiment,
     first: list[dict[str, Any]],
     settings: Mapping[str, str],
-    sessions: str | None = None,
+    sessions: StoreLike | None = None,
 ) -> list[PlannedStage]:
     """Plan all stages of an experiment from the grid of its first.
 
@@ -117,14 +118,14 @@ def plan_experiment(
         experiment: The experiment.
         first: What `grid_of` returned, possibly on other data.
         settings: The typed settings; ``stage.word`` is for one stage.
-        sessions: The folder of the store.
+        sessions: The store, or its folder.
     """
     stages = stages_of(experiment)
     words = _by_stage(stages, settings)
     return plan_stages(stages, first, lambda name, grid: configured(grid, words[name]), sessions)
 
 
-def is_done(stages: list[PlannedStage], experiment: Experiment | None, sessions: str) -> bool:
+def is_done(stages: list[PlannedStage], experiment: Experiment | None, sessions: StoreLike) -> bool:
     """Whether all stages are computed and, if an experiment is given, evaluated."""
     if n_unfinished(stages, sessions):
         return False

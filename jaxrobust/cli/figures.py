@@ -6,6 +6,7 @@ from pathlib import Path
 
 import datajuicer as dj
 from jaxrobust.cli.folder import FOLDER, check_experiments, chosen_folder
+from jaxrobust.cli.stores import OWN, check_is_there
 from jaxrobust.cli.words import Option, as_invoked, describe_options, read_words
 from jaxrobust.errors import InputError
 
@@ -17,7 +18,7 @@ OPTIONS = {
     "only": Option((), "the models with these settings: -only=architecture=cnn,method=Beta"),
     "import": Option((), "your files, which register networks, data or methods: -import=mine.py"),
     "experiments": Option("", "folder of the experiments; experiments/ if not given"),
-    "sessions": Option("sessions", "folder of the results"),
+    "sessions": Option(OWN, "folder of your results, over those that ship in sessions/"),
     "figures": Option("figures", "folder of the figures"),
     "help": Option(False, "this text"),
 }
@@ -40,7 +41,8 @@ def main(argv: Sequence[str], folder: Path = FOLDER) -> int:
             print(f"{__doc__}\n\n{as_invoked(USAGE)}\nOptions:\n{describe_options(OPTIONS)}")
             return 0
         folder = chosen_folder(words.options, folder)
-        _check_folders(Path(words.options["sessions"]), Path(words.options["figures"]))
+        check_is_there(words.options)
+        _check_figures(Path(words.options["figures"]))
         names = list(check_experiments(words.options["exp"], folder))
         from jaxrobust.cli.drawing import draw  # help and misspelt words are answered without JAX
 
@@ -50,8 +52,6 @@ def main(argv: Sequence[str], folder: Path = FOLDER) -> int:
         return 2
 
 
-def _check_folders(sessions: Path, figures: Path) -> None:
-    if not sessions.is_dir():
-        raise InputError(f"There is no folder {sessions} of results; -sessions=folder names another.")
+def _check_figures(figures: Path) -> None:
     if figures.exists() and not figures.is_dir():
         raise InputError(f"{figures} is no folder; -figures=folder names another.")

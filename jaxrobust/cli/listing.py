@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import datajuicer as dj
 from jaxrobust.cli.counts import calls_of, ids_of
 from jaxrobust.cli.estimate import UNKNOWN, core_time, to_compute
 from jaxrobust.cli.experiments import Experiment, protocols_of
 from jaxrobust.cli.folder import experiment_files, title
+from jaxrobust.cli.stores import store_of
 from jaxrobust.cli.words import columns
 from jaxrobust.studies.costs import Cost, Costs
 from jaxrobust.studies.stages import PlannedStage
@@ -28,7 +28,7 @@ def show_costs(
         folder: Where their files lie.
         options: The words of the command.
     """
-    store = dj.Store(options["sessions"])
+    store = store_of(options)
     costs, files = Costs(store), experiment_files(folder)
     for name, experiment in experiments.items():
         print(f"{name}: {title(files[name])}".rstrip(": "))

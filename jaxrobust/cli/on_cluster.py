@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import datajuicer as dj
@@ -16,6 +15,7 @@ from datajuicer.clusters.survey import PointStatus, follow, schedulers, survey
 from jaxrobust.cli.cluster_words import ARRAYS, site_of
 from jaxrobust.cli.counts import calls_of, counts, reason
 from jaxrobust.cli.experiments import described
+from jaxrobust.cli.stores import store_of
 from jaxrobust.studies.stages import PlannedStage
 
 
@@ -27,14 +27,14 @@ def executor(options: Mapping[str, Any]) -> Iterator[Executor | None]:
         return
     kind = options["dask_cluster"]
     site = Site() if kind == "local" else site_of(options)
-    logs = Path(options["sessions"]).absolute() / "campaigns" / "dask"
+    logs = store_of(options).root / "campaigns" / "dask"
     with dask_cluster(kind, options["n_threads"], site, logs) as found:
         yield found
 
 
 def send(stages: Sequence[PlannedStage], label: str, options: Mapping[str, Any]) -> int:
     """Submit what is missing as array jobs, once; with -wait follow them, with -print_script show them."""
-    store = dj.Store(options["sessions"])
+    store = store_of(options)
     known = schedulers()
     scheduler: Scheduler = known[ARRAYS[options["mode"]]]
     chained = {(c.name, c.id) for one in stages if one.stage.chained for c in one.calls()}
@@ -65,7 +65,7 @@ def send(stages: Sequence[PlannedStage], label: str, options: Mapping[str, Any])
 
 def end(stages: Sequence[PlannedStage], options: Mapping[str, Any]) -> int:
     """Cancel the array jobs that hold models of the grid."""
-    store, known = dj.Store(options["sessions"]), schedulers()
+    store, known = store_of(options), schedulers()
     ended = cancel(store, survey(store, calls_of(stages), known), known)
     for campaign in ended:
         print(f"cancelled {campaign.name}")

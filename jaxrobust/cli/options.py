@@ -1,6 +1,7 @@
 """The words of train.py that are no settings of a model."""
 
 from jaxrobust.cli import cluster_words
+from jaxrobust.cli.stores import OWN
 from jaxrobust.cli.words import Option
 from jaxrobust.studies.parameter_noise.family_words import FAMILY_WORDS
 
@@ -32,7 +33,9 @@ OPTIONS = {
     "yes": Option(False, "do not ask before a run of more than an hour"),
     "force": Option(False, "compute again what is already there"),
     "retry": Option(False, "compute again what failed"),
-    "sessions": Option("sessions", "folder of the results"),
+    "sessions": Option(
+        OWN, "folder that results go to, over those that ship in sessions/, which are only read"
+    ),
     **cluster_words.OPTIONS,
     "help": Option(False, "this text; with -arch=name its settings"),
 }

@@ -12,6 +12,7 @@ from datajuicer.running.status import made_earlier
 from datajuicer.workers import progress_file
 from jaxrobust.cli.counts import calls_of, counts, reason
 from jaxrobust.cli.experiments import described
+from jaxrobust.cli.stores import store_of
 from jaxrobust.studies.stages import PlannedStage
 
 MAX_LISTED = 20  # lines about points of one state
@@ -26,7 +27,7 @@ def report(protocols: Mapping[str, Sequence[PlannedStage]], options: Mapping[str
         protocols: The stages under each protocol.
         options: The words of the command.
     """
-    store = dj.Store(options["sessions"])
+    store = store_of(options)
     for name, stages in protocols.items():
         statuses = survey(store, calls_of(stages), schedulers())
         print(f"{name}: {counts(statuses)}" if len(protocols) > 1 else counts(statuses))

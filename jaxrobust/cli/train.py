@@ -78,7 +78,7 @@ def _check(options: dict[str, Any]) -> None:
         if options[one] and options[other]:
             raise InputError(f"Give either -{one} or -{other}, not both: {why}.")
     if not options["sessions"]:
-        raise InputError("-sessions needs the name of a folder, as in -sessions=sessions.")
+        raise InputError("-sessions needs the name of a folder, as in -sessions=my_sessions.")
     if options["stop_after"] < 0:
         raise InputError(f"-stop_after={options['stop_after']} must be seconds, or 0 for never.")
     if options["stop_after"] and options["mode"] in cluster_words.ARRAYS:

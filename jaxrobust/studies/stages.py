@@ -24,6 +24,7 @@ from typing import Any
 
 import datajuicer as dj
 from datajuicer.running.plan import Call, plan
+from datajuicer.store.store import StoreLike
 from jaxrobust.errors import InputError
 
 Point = dict[str, Any]
@@ -98,7 +99,7 @@ def plan_stages(
     stages: Sequence[Stage],
     first: Sequence[Mapping[str, Any]],
     configure: Callable[[str, list[Point]], list[Point]] = lambda name, grid: grid,
-    sessions: str | None = None,
+    sessions: StoreLike | None = None,
 ) -> list[PlannedStage]:
     """Plan all stages without loading a result.
 
@@ -106,7 +107,7 @@ def plan_stages(
         stages: The stages in order.
         first: The grid of the first.
         configure: Applied to the name and grid of every later stage, for typed words.
-        sessions: The folder of the store, for the keys of results that are there under a further key
+        sessions: The store, or its folder, for the keys of results that are there under a further key
             (``datajuicer.planned``).
 
     Raises:
@@ -155,7 +156,7 @@ def finished(planned: Sequence[PlannedStage], **how: Any) -> list[Point]:
     return points
 
 
-def n_unfinished(planned: Iterable[PlannedStage], sessions: str) -> int:
+def n_unfinished(planned: Iterable[PlannedStage], sessions: StoreLike) -> int:
     """How many points of all stages have no result."""
     return sum(
         len(one.grid) - len(dj.status(one.grid, one.stage.compute, sessions)("{*}").done) for one in planned

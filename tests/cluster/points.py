@@ -70,6 +70,12 @@ def stubborn(n: int, job: dj.Job) -> int:
     raise dj.Interrupted("nothing was reached")
 
 
+@dj.cachable()
+def doubled(model: dict[str, int]) -> int:
+    """Twice the result of its parent, a point of `twenty`."""
+    return 2 * model["twenty"]
+
+
 def _together(n: list[int]) -> list[int | Exception]:
     with open(os.environ["STARTS"], "a") as starts:
         starts.write("".join(f"{each}\n" for each in n))

@@ -384,6 +384,42 @@ def test_a_node_without_the_python_that_submitted(lsf, store, points, monkeypatc
     assert "No such file" in reasons(store, calls)[0]
 
 
+@pytest.fixture
+def layered(tmp_path, points) -> dj.Store:
+    """A store over one that has three results."""
+    dj.run([{"n": n} for n in (0, 1, 2)], points.twenty, cache_dir=tmp_path / "below")("{n}")
+    return dj.Store(tmp_path / "above", below=[tmp_path / "below"])
+
+
+def files(root: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_jobs_read_the_stores_below_and_write_to_the_first(lsf, layered, points):
+    before = files(layered.below[0])
+    parents = dj.planned([{"n": n} for n in (0, 1, 2, 4)], points.twenty, cache_dir=layered)("{n}")
+    children = plan([{"model": parent} for parent in parents], points.doubled, ("{model}",), {})
+    calls = [*calls_of(points.twenty, 0, 1, 2, 4), *children]
+    sent = send(layered, calls)
+    assert sorted(len(campaign.elements) for campaign in sent) in ([1, 4], [1, 1, 3])
+    assert to_the_end(layered, calls) == ["done"] * 8
+    found = dj.run([{"model": one} for one in parents], points.doubled, cache_dir=layered, run_mode="load")
+    assert found("{model}") == [0, 2, 8, 32]
+    assert len(list(dj.Store(layered.root).records("twenty"))) == 1
+    assert files(layered.below[0]) == before
+
+
+def test_a_node_that_does_not_see_a_store_below_says_so(closed, layered, points, tmp_path):
+    calls = calls_of(points.twenty, 4)
+    send(layered, calls)
+    layered.below[0].rename(tmp_path / "away")
+    (closed / "closed").unlink()
+    until(lambda: any("stores" in path.read_text() for path in layered.root.glob("campaigns/*/elements/*")))
+    (tmp_path / "away").rename(layered.below[0])
+    assert to_the_end(layered, calls) == ["lost"]
+    assert "keep them where all nodes see them" in reasons(layered, calls)[0]
+
+
 @pytest.mark.parametrize("when", ["in set_up", "while Python starts"])
 def test_a_warning_that_comes_early_waits(lsf, store, points, starts, tmp_path, monkeypatch, when):
     """The signal comes before anybody can take it: the point is queued again and computed."""

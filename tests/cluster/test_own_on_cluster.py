@@ -87,7 +87,7 @@ def test_a_queued_job_imports_the_users_file(mode, typed, tmp_path):
     assert "1 models in 1 jobs" in said
     assert "\n1 done, 0 running, 0 failed, 0 missing" in said
     assert len(list(tmp_path.rglob("parameters.safetensors"))) == 1
-    (record,) = tmp_path.glob("sessions/train_point/*/*.json")
+    (record,) = tmp_path.glob("my_sessions/train_point/*/*.json")
     assert all(word in record.read_text() for word in ("queued_file:init", "queued_file:Small", "mine@"))
 
 
@@ -106,8 +106,10 @@ def test_a_file_that_is_gone_when_the_job_starts_is_named(lsf, typed, tmp_path):
     file.write_text(source.replace("def init", "def start").replace("init=init", "init=start"))
     (lsf / "closed").unlink()
     until = time.monotonic() + 60
-    while not list(tmp_path.glob("sessions/campaigns/*/elements/1.json")) or "cannot import" not in "".join(
-        path.read_text() for path in tmp_path.glob("sessions/campaigns/*/elements/1.json")
+    while not list(
+        tmp_path.glob("my_sessions/campaigns/*/elements/1.json")
+    ) or "cannot import" not in "".join(
+        path.read_text() for path in tmp_path.glob("my_sessions/campaigns/*/elements/1.json")
     ):
         assert time.monotonic() < until
         time.sleep(0.1)

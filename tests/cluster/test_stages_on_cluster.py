@@ -58,6 +58,17 @@ def test_two_stages_and_a_chain_are_sent_at_once_and_computed_in_order(mode, typ
     assert "2 of 2 experiments drawn" in typed("make_figures.py", "-exp=chain,pairs")
 
 
+def test_results_that_ship_are_parents_of_what_is_sent(mode, typed, tmp_path):
+    typed("train.py", "-exp=pairs", "-sessions=sessions")  # its two networks are those of the chain
+    before = {path: path.read_bytes() for path in (tmp_path / "sessions").rglob("*.*")}
+    sent = typed("train.py", "-exp=chain", mode, "-wait", *JOB)
+    assert re.findall(r": (\d+) models in (\d+) jobs", sent) == [("4", "2")]
+    assert sent.rstrip().endswith("6 done, 0 running, 0 failed, 0 missing")
+    assert len(list(tmp_path.glob("my_sessions/prune/??/*.json"))) == 4
+    assert {path: path.read_bytes() for path in (tmp_path / "sessions").rglob("*.*")} == before
+    assert "1 of 1 experiments drawn" in typed("make_figures.py", "-exp=chain")
+
+
 def test_an_element_whose_parent_failed_ends_with_one_sentence(mode, typed, tmp_path):
     said = typed("train.py", "-exp=chain", mode, "-wait", *JOB, seeds="[0, 13]", status=1)
     assert "3 done, 0 running, 0 pending, 0 suspended, 1 failed, 0 lost, 0 missing, 2 waiting" in said

@@ -83,7 +83,7 @@ def test_a_training_interrupted_by_the_wall_time_gives_the_same_bits(mode, typed
     warn(mode, here)
     again = typed(*MODEL, mode, "-wait", *JOB, cwd=here)
     assert again.startswith("1 done")  # and nothing was submitted
-    (trace,) = here.glob("sessions/campaigns/*/elements/1.json")
+    (trace,) = here.glob("my_sessions/campaigns/*/elements/1.json")
     assert '"starts": 2' in trace.read_text()
     typed(*MODEL, mode, "-wait", *JOB, cwd=elsewhere)
     (interrupted,) = here.rglob("parameters.safetensors")
@@ -96,7 +96,7 @@ def test_status_cancel_and_script_of_an_experiment(lsf, typed, tmp_path):
     words = ["-exp=quickstart", "-n_epochs=1,1"]
     script = typed(*words, "-mode=bsub", "-print_script", "-models_per_job=2", cwd=tmp_path)
     assert '#BSUB -J "quickstart-' in script
-    assert not (tmp_path / "sessions").exists()
+    assert not (tmp_path / "my_sessions").exists()
     sent = typed(*words, "-mode=bsub", "-models_per_job=2", *JOB, cwd=tmp_path)
     points, elements = map(int, re.search(r"(\d+) models in (\d+) jobs", sent).groups())
     assert (points, elements) == (8, 4)
@@ -137,7 +137,7 @@ def test_bad_input_is_one_sentence_and_submits_nothing(
     errors = capsys.readouterr().err
     assert says in errors
     assert len([line for line in errors.splitlines() if line.startswith("error")]) == 1
-    assert not list(tmp_path.glob("sessions/campaigns/*/plan.json"))
+    assert not list(tmp_path.glob("my_sessions/campaigns/*/plan.json"))
     assert not list(lsf.glob("jobs/*"))
 
 
@@ -147,7 +147,7 @@ def test_no_scheduler_on_path(program, mode, command, tmp_path, monkeypatch, cap
     monkeypatch.setenv("PATH", "/nowhere")
     assert program([*MODEL, f"-mode={mode}"]) == 2
     assert f"there is no {command} on PATH" in capsys.readouterr().err
-    assert not list(tmp_path.glob("sessions/campaigns/*/plan.json"))
+    assert not list(tmp_path.glob("my_sessions/campaigns/*/plan.json"))
 
 
 @pytest.mark.slow

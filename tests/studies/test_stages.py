@@ -33,10 +33,10 @@ def test_points_with_two_parents_are_trained_and_drawn_without_evaluate(typed, t
 
 def test_experiments_share_a_stage_and_a_second_run_computes_nothing(typed, tmp_path):
     typed("train.py", "-exp=chain,pairs")
-    records = {path: path.read_text() for path in tmp_path.glob("sessions/*/*/*.json")}
+    records = {path: path.read_text() for path in tmp_path.glob("my_sessions/*/*/*.json")}
     assert len(records) == 2 + 4 + 2
     typed("train.py", "-exp=chain,pairs")
-    assert {path: path.read_text() for path in tmp_path.glob("sessions/*/*/*.json")} == records
+    assert {path: path.read_text() for path in tmp_path.glob("my_sessions/*/*/*.json")} == records
 
 
 def test_words_are_for_the_first_stage_or_for_the_one_they_name(typed):
@@ -96,7 +96,7 @@ def test_force_computes_every_stage_again_and_keeps_the_old_results(typed, tmp_p
     after = started(tmp_path)
     assert before.keys() == after.keys()
     assert all(before[name] < after[name] for name in before)
-    assert len(list(tmp_path.glob("sessions/*/*/*/replaced-*.json"))) == 6
+    assert len(list(tmp_path.glob("my_sessions/*/*/*/replaced-*.json"))) == 6
     typed("train.py", "-exp=chain")
     assert started(tmp_path) == after
 
@@ -116,7 +116,7 @@ def test_stages_go_through_dask_one_after_the_other(typed, tmp_path, monkeypatch
 
 def started(folder):
     """When each stored result was begun, by function and key."""
-    store = dj.Store(folder / "sessions")
+    store = dj.Store(folder / "my_sessions")
     return {
         (name, record["key"]): record["started"]
         for name in store.functions()
