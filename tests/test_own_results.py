@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from datajuicer.store import reading
 from jaxrobust.cli import figures
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,7 +95,8 @@ def test_figures_without_any_results_name_both_folders(monkeypatch, tmp_path, ca
     assert "There is no folder mistyped of results" in capsys.readouterr().err
 
 
-def test_a_damaged_result_that_ships_is_computed_into_the_own_folder(typed, tmp_path):
+def test_a_damaged_result_that_ships_is_computed_into_the_own_folder(typed, tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "SECOND_LOOK_YOUNG", (0.01,))
     typed(*CHAIN, "-sessions=sessions")
     for path in (tmp_path / "sessions").glob("prune/??/*.json"):
         path.write_bytes(path.read_bytes()[:-9])

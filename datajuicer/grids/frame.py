@@ -41,10 +41,10 @@ def to_dataframe(source: Any, function: Any = None) -> Any:
         where = source.root if isinstance(source, Store) else source
         raise UsageError(f"{function!r} is not cachable; give the function whose results are in {where}")
     if isinstance(source, Store):
-        store, name = source, function.table_name
+        store, table = source, function.table_name
     else:
         folder = Path(source)
-        store, name = Store(folder.parent), folder.name
+        store, table = Store(folder.parent), folder.name
         if not folder.is_dir():
             raise UsageError(
                 f"there is no folder {folder}; name that of a function, such as 'sessions/train'"
@@ -52,11 +52,11 @@ def to_dataframe(source: Any, function: Any = None) -> Any:
     earlier = {} if function is None else function.earlier_defaults_described
     columns: dict[str, list[Any]] = {}
     count = -1
-    for record in store.records(name):
+    for record in store.records(table):
         try:
             row = _row(record, earlier)
         except Damaged as error:
-            store.quarantine_result(name, record["key"], record["checksum"], f"it {error}")
+            store.quarantine_result(table, record["key"], record["checksum"], f"it {error}")
             continue
         count += 1
         for name, cell in row.items():

@@ -20,8 +20,23 @@ def record_path(root: Path, function: str, key: str, outcome: str = "done") -> s
     return f"{root}/{function}/{key[:2]}/{key}{suffix}"
 
 
-def read_record(root: Path, function: str, key: str, outcome: str, condemn: Condemn) -> Record | None:
+def read_record(
+    root: Path,
+    function: str,
+    key: str,
+    outcome: str,
+    condemn: Condemn,
+    is_known: Callable[[bytes], bool] = lambda _: False,
+) -> Record | None:
     """Return a record, or None. One that is corrupt is condemned and counts as missing.
+
+    Args:
+        root: the folder of results.
+        function: the name of the function.
+        key: the key of the result.
+        outcome: "done" or "failed".
+        condemn: has it count as missing.
+        is_known: whether content is known to be corrupt, so that a second look is in vain.
 
     Raises:
         CannotRead: the record is there and cannot be read now.
@@ -30,12 +45,12 @@ def read_record(root: Path, function: str, key: str, outcome: str, condemn: Cond
     path = record_path(root, function, key, outcome)
     try:
         found = parse_record(read_start(path))
-        record = found if isinstance(found, dict) else _read_again(root, path, condemn)
+        record = found if isinstance(found, dict) else _read_again(root, path, condemn, is_known)
     except (FileNotFoundError, NotADirectoryError) as error:
         return _nothing(root, error)
     except OSError:
         try:
-            record = _read_again(root, path, condemn)
+            record = _read_again(root, path, condemn, is_known)
         except (FileNotFoundError, NotADirectoryError) as error:
             return _nothing(root, error)
         except OSError as error:
@@ -59,7 +74,7 @@ def _nothing(root: Path, error: OSError) -> None:
         raise UsageError(f"the store {root} is a file; name a folder (cache_dir=…)") from None
 
 
-def _read_again(root: Path, path: str, condemn: Condemn) -> Record | None:
+def _read_again(root: Path, path: str, condemn: Condemn, is_known: Callable[[bytes], bool]) -> Record | None:
     """Read a record that seemed damaged to its end, look again, and only then condemn it."""
     data, reason = b"", ""
     for _ in looks(os.path.dirname(path), is_young(path)):
@@ -67,6 +82,8 @@ def _read_again(root: Path, path: str, condemn: Condemn) -> Record | None:
         record = parse_record(data)
         if not isinstance(record, str):
             return record
+        if is_known(data):
+            return None
         reason = record
     condemn(root, path, reason, data)
     return None

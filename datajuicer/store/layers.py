@@ -19,7 +19,7 @@ from datajuicer.errors import StoreWarning, UsageError
 from datajuicer.store.disk import write_file
 from datajuicer.store.listing import file_names
 from datajuicer.store.reading import bytes_digest
-from datajuicer.store.record import parse_record
+from datajuicer.store.record import Record, parse_record
 
 _HIDDEN = "hidden"
 
@@ -43,8 +43,8 @@ def hide(root: Path, path: str | Path, reason: str, bad: bytes) -> None:
     """
     path = Path(path)
     record = parse_record(bad)
-    checksum = bytes_digest(bad) if isinstance(record, str) else record["checksum"]
-    note = _note(root, path.parent.parent.name, path.name.partition(".")[0], checksum)
+    content = bad if isinstance(record, str) else record
+    note = _note(root, path.parent.parent.name, path.name.partition(".")[0], content)
     try:
         write_file(Path(note), f"{path} {reason}\n".encode(), root)
     except FileExistsError:
@@ -60,9 +60,9 @@ def hide(root: Path, path: str | Path, reason: str, bad: bytes) -> None:
     )
 
 
-def is_hidden(root: Path, function: str, key: str, checksum: str) -> bool:
-    """Whether a record below a store counts as missing."""
-    return os.path.exists(_note(root, function, key, checksum))
+def is_hidden(root: Path, function: str, key: str, content: Record | bytes) -> bool:
+    """Whether a record below a store counts as missing, by the record or the bytes of a corrupt one."""
+    return os.path.exists(_note(root, function, key, content))
 
 
 def hidden_keys(root: Path, function: str) -> set[str]:
@@ -71,5 +71,6 @@ def hidden_keys(root: Path, function: str) -> set[str]:
     return {part[0] for part in parts if len(part) == 3 and part[1] == _HIDDEN}
 
 
-def _note(root: Path, function: str, key: str, checksum: str) -> str:
+def _note(root: Path, function: str, key: str, content: Record | bytes) -> str:
+    checksum = bytes_digest(content) if isinstance(content, bytes) else content["checksum"]
     return f"{root}/{function}/{key[:2]}/{key}.{_HIDDEN}.{checksum[:16]}"

@@ -138,9 +138,10 @@ class Store:
         return self._read_below(function, key, outcome) if record is None and self.below else record
 
     def _read_below(self, function: str, key: str, outcome: str) -> Record | None:
+        is_hidden = partial(layers.is_hidden, self.root, function, key)
         for root in self.below:
-            record = read_record(root, function, key, outcome, self._condemn)
-            if record is not None and not layers.is_hidden(self.root, function, key, record["checksum"]):
+            record = read_record(root, function, key, outcome, self._condemn, is_hidden)
+            if record is not None and not is_hidden(record):
                 record[LAYER] = str(root)
                 return record
         return None
@@ -268,7 +269,7 @@ class Store:
             if record["checksum"] == checksum:
                 self._condemn(root, path, f"is no result any more: {reason}", data)
                 return True
-            if root == self.root or not layers.is_hidden(self.root, function, key, record["checksum"]):
+            if root == self.root or not layers.is_hidden(self.root, function, key, record):
                 return False
         return False
 

@@ -14,6 +14,7 @@ import pytest
 
 import datajuicer as dj
 from datajuicer import Store, StoreWarning, UsageError
+from datajuicer.running.lookup import RunMode
 from datajuicer.store import claims, layers, reading
 from datajuicer.store.record import LAYER, format_record, parse_record
 
@@ -91,7 +92,7 @@ class Stack:
     def store(self) -> Store:
         return Store(self.above, below=[self.below])
 
-    def run(self, function, *numbers, mode="normal", **how):
+    def run(self, function, *numbers, mode: RunMode = "normal", **how):
         grid = [{"n": n} for n in numbers] or GRID
         return dj.run(grid, function, run_mode=mode, cache_dir=self.store(), progress=False, **how)("{n}")
 
