@@ -36,19 +36,7 @@ def to_dataframe(source: Any, function: Any = None) -> Any:
 
     if not isinstance(source, (str, os.PathLike, Store)):
         return pd.DataFrame(as_points(source))
-    is_cachable = hasattr(function, "earlier_defaults_described")
-    if not is_cachable and (function is not None or isinstance(source, Store)):
-        where = source.root if isinstance(source, Store) else source
-        raise UsageError(f"{function!r} is not cachable; give the function whose results are in {where}")
-    if isinstance(source, Store):
-        store, table = source, function.table_name
-    else:
-        folder = Path(source)
-        store, table = Store(folder.parent), folder.name
-        if not folder.is_dir():
-            raise UsageError(
-                f"there is no folder {folder}; name that of a function, such as 'sessions/train'"
-            )
+    store, table = _store_and_name(source, function)
     earlier = {} if function is None else function.earlier_defaults_described
     columns: dict[str, list[Any]] = {}
     count = -1
@@ -68,6 +56,18 @@ def to_dataframe(source: Any, function: Any = None) -> Any:
             if len(column) <= count:
                 column.append(None)
     return pd.DataFrame(columns)
+
+
+def _store_and_name(source: str | os.PathLike[str] | Store, function: Any) -> tuple[Store, str]:
+    """Return the store that is meant, and the name of the function in it."""
+    is_store = isinstance(source, Store)
+    if not is_store and not Path(source).is_dir():
+        raise UsageError(f"there is no folder {source}; name that of a function, such as 'sessions/train'")
+    if (is_store or function is not None) and not hasattr(function, "earlier_defaults_described"):
+        where = source.root if is_store else source
+        raise UsageError(f"{function!r} is not cachable; give the function whose results are in {where}")
+    name: str = getattr(function, "table_name", "")
+    return (source, name) if is_store else (Store(Path(source).parent), Path(source).name)
 
 
 _OWN_COLUMNS = ("key", "value", "started", "seconds", "version", "code", "host", "commit")

@@ -65,18 +65,20 @@ class Store:
     root: Path
     below: tuple[Path, ...]
 
-    def __init__(self, root: StoreLike | None = None, below: Sequence[StoreLike] = ()):
+    def __init__(self, root: StoreLike | None = None, below: StoreLike | Sequence[StoreLike] = ()):
         """Open a store.
 
         Args:
             root: the folder that is written to; or a store, which stays what it is; default: `sessions/`.
-            below: folders that are only read, the upper ones first; or stores, with what lies below them.
+            below: a folder that is only read, or several, the upper ones first; or stores, with what lies
+                below them.
 
         Raises:
             UsageError: one of those below is no folder, or is the first one itself.
         """
         first, *inner = _roots(DEFAULT.get() if root is None else root)
-        lower = [place for one in below for place in _roots(one)]
+        is_one = isinstance(below, str | os.PathLike | Store)
+        lower = [place for one in ([below] if is_one else below) for place in _roots(one)]
         for place in lower:
             layers.check_below(first, place)
         object.__setattr__(self, "root", first)

@@ -1,7 +1,9 @@
-"""The tests that docs/clusters.md names exist."""
+"""The tests that docs/clusters.md names exist, and its table has every state."""
 
 import re
 from pathlib import Path
+
+from datajuicer.running.states import State
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "clusters.md"
@@ -22,3 +24,8 @@ def test_the_tests_that_the_page_names_exist():
             text = "".join(path.read_text() for path in places if path.exists())
             assert f"def test_{word}(" in text, (module, word)
         assert names, row
+
+
+def test_the_table_of_states_has_every_state():
+    section = PAGE.read_text().split("## What each state means\n")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == {state.value for state in State}

@@ -169,8 +169,9 @@ def test_causes_on_a_real_slurm(store, points, starts):
 
 @pytest.mark.skipif(os.getuid() != 0, reason="restarts the controller, which only root can")
 def test_a_controller_that_ends_and_starts_again(store, points, starts):
-    calls = counting(points, 0, 1)
+    calls, held = counting(points, 0, 1), counting(points, 9)
     send(store, calls)
+    send(store, held, replace(SITE, extra=("--hold",)))
     until(lambda: starts() == {0: 1, 1: 1})
     os.kill(int(Path("/run/slurmctld.pid").read_text()), signal.SIGTERM)  # after SIGKILL it gives ids twice
     until(lambda: not Path("/run/slurmctld.pid").exists())
@@ -181,11 +182,16 @@ def test_a_controller_that_ends_and_starts_again(store, points, starts):
                 store, more, SubmitOptions(Slurm(patience=5.0), SITE, "grid"), {"slurm": Slurm(patience=5.0)}
             )
         assert states(store, calls) == ["running", "running"]  # as their claims show
+        impatient = survey.survey(store, held, {"slurm": Slurm(patience=5.0)})
+        assert [one.state for one in impatient] == ["unknown"]
     finally:
         run("slurmctld")
         until(lambda: not subprocess.run(["sinfo"], capture_output=True, check=False).returncode)
         # it drains a node whose jobs it does not know of; that is its own affair
         subprocess.run(["scontrol", "update", f"NodeName={NODE}", "State=resume"], check=False)
     until(lambda: states(store, more) == ["running", "running", "missing"])
+    assert states(store, held) == ["pending"]
+    cancel(store, look(store, held), KNOWN)
+    assert states(store, held) == ["missing"]
     assert len(send(store, more)) == 1
     until(lambda: starts() == {0: 1, 1: 1, 2: 1})

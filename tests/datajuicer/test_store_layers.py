@@ -425,6 +425,7 @@ def test_a_store_is_a_store_and_travels(stack):
     store = stack.store()
     assert Store(store) == store == pickle.loads(pickle.dumps(store))
     assert Store(stack.above) != store
+    assert Store(stack.above, stack.below) == Store(stack.above, str(stack.below)) == store
     fast = pickle.loads(pickle.dumps(dj.cached(plain, store)))
     assert fast(2)["by"] == "below"
 
