@@ -20,7 +20,7 @@ from datajuicer.store.values import describe
 from datajuicer.template import format_template, get
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # never changed; frozen, a tenth of planning would be spent on making them
 class Call:
     """One call of a function, and the points (by index in the grid) that share its result.
 

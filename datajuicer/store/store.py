@@ -22,12 +22,12 @@ then the old one is what everybody reads, and afterwards it lies in its own fold
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,7 @@ class Store:
         return self._read_below(function, key, outcome) if record is None and self.below else record
 
     def _read_below(self, function: str, key: str, outcome: str) -> Record | None:
-        is_hidden = partial(layers.is_hidden, self.root, function, key)
+        is_hidden = functools.partial(layers.is_hidden, self.root, function, key)
         for root in self.below:
             record = read_record(root, function, key, outcome, self._condemn, is_hidden)
             if record is not None and not is_hidden(record):
@@ -150,10 +150,16 @@ class Store:
 
     def peek(self, function: str, key: str) -> bytes | None:
         """The first bytes of the record of a result, unverified; None if they cannot be read."""
-        for root in (self.root, *self.below):
-            with suppress(OSError):
-                return read_start(record_path(root, function, key, "done"))
+        for root in self._roots:
+            try:
+                return read_start(f"{root}/{function}/{key[:2]}/{key}.json")
+            except OSError:
+                continue
         return None
+
+    @functools.cached_property
+    def _roots(self) -> tuple[str, ...]:
+        return tuple(map(str, (self.root, *self.below)))
 
     def _condemn(self, root: Path, path: str | Path, reason: str, bad: bytes) -> None:
         """Have a record with this content count as missing: moved away if it is ours, else noted here."""
@@ -200,11 +206,13 @@ class Store:
             if data is None:
                 return self._instead(record, f"its arrays in {file.name} are missing or corrupt", loader)
             arrays = arrays_from_bytes(data)
-        return values.decode(content, arrays, partial(self._artifact, record))
+        return values.decode(content, arrays, functools.partial(self._artifact, record))
 
     def _artifact(self, record: Record, *entry: Any) -> values.Artifact:
         file = named_file(list(entry), False)
-        gone = partial(self.quarantine_result, record["function"], record["key"], record["checksum"])
+        gone = functools.partial(
+            self.quarantine_result, record["function"], record["key"], record["checksum"]
+        )
         return values.Artifact(file.name, file.sha256, file.size, self.folder_of(record), gone)
 
     def _loaded(self, record: Record, content: Any, loader: Any) -> Any:
@@ -262,7 +270,7 @@ class Store:
         for root in (self.root, *self.below):
             path = record_path(root, function, key, "done")
             try:
-                data = retry(partial(read_bytes, path))
+                data = retry(functools.partial(read_bytes, path))
             except OSError:
                 continue
             record = parse_record(data)
