@@ -63,6 +63,7 @@ benchmarks: .venv/installed
 	$(BIN)/python benchmarks/mismatch_draws.py --repeats=1
 	$(BIN)/python benchmarks/many_models.py --repeats=1
 	$(BIN)/python benchmarks/sparse_tickets.py --repeats=5
+	$(BIN)/python benchmarks/stitching.py --repeats=5
 	$(BIN)/python benchmarks/lipschitz.py --repeats=5
 	$(BIN)/python benchmarks/peers.py --repeats=7
 	$(BIN)/python benchmarks/engine.py
