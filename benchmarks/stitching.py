@@ -93,7 +93,7 @@ def ours(*, whole: bool) -> dict[str, measure.Program]:
 
 def pytorch() -> dict[str, measure.Program]:
     """Prefix, stitch and suffix in PyTorch, one step after the other."""
-    import torch  # pyright: ignore[reportMissingImports]
+    import torch
 
     def part(first: int, last: int) -> Any:
         channels, layers = (1, *RECIPE.channels), []

@@ -24,6 +24,7 @@ STYLES = {
     "end alone": LineStyle("#d95f02", 1.2, dashed=True),
 }
 COLOURS = ("#000000", "#7570b3", "#e7298a", "#666666", "#a6761d", "#66a61e")
+COMMON = ("trained", "closed form")
 # Rows of a figure: what of an evaluated point is drawn.
 Measures = Mapping[str, Callable[[Mapping[str, Any]], list[float]]]
 MEASURES: Measures = {
@@ -80,7 +81,8 @@ def draw_profiles(
         InputError: There are no stitches among the points.
     """
     stitches, donors = _divided(points)
-    kinds = list(dict.fromkeys(kind_of(point) for point in stitches))
+    # trained and closed form first: each has one colour in all figures
+    kinds = list(dict.fromkeys([*COMMON, *(kind_of(point) for point in stitches)]))
     styles = {**STYLES, **{k: LineStyle(c, 1.6) for k, c in zip(kinds, COLOURS, strict=False)}}
     panels: dict[str, list[Mapping[str, Any]]] = {}
     for point in stitches:
