@@ -109,7 +109,9 @@ def draw_profiles(
     titled = {f"{pair.replace('→', ' → ')}": content for pair, content in panels.items()}
     height = 0.6 + 2.3 * len(rows)
     composition = Composition(titled, rows, width=2.9, height=height, legend=Legend(n_columns=5))
-    return composition.write(folder, name, profile_caption(points), numbers or profile_numbers(points))
+    return composition.write(
+        folder, name, profile_caption(points, measures), numbers or profile_numbers(points)
+    )
 
 
 def profile_numbers(points: Points) -> Numbers:
@@ -182,16 +184,18 @@ def _percent(values: list[float]) -> str:
     return mean if len(values) == 1 else f"{mean} ± {100 * np.std(values, ddof=1):.1f}"
 
 
-def profile_caption(points: Points) -> str:
+def profile_caption(points: Points, measures: Measures = MEASURES) -> str:
     """Return what the caption of the profiles says of their data."""
     stitches, _ = _divided(points)
     first = stitches[0]
+    n_devices = max(len(measure(first)) for measure in measures.values())
     repeats = len({point["repeat"] for point in stitches})
     names = dict.fromkeys(name for point in stitches for name in point["pair"].split("→"))
     about = "; ".join(f"{name}: {ABOUT[name]}" for name in names if name in ABOUT)
-    band = ", bands from the smallest to the largest" if repeats > 1 else ""
+    over = [f"{n_devices} devices"] * (n_devices > 1) + ["the repeats"] * (repeats > 1)
+    band = f" Lines: means; bands: smallest to largest of {' and '.join(over)}." if over else ""
     return (
         f"{first['data_source']}, {first['accuracy']['n']} of {first['n_test_samples']} test samples. Front "
-        f"→ end; {about}. {counted(repeats, 'repeat')} of every training{band}. Dashed: the donors by "
+        f"→ end; {about}. {counted(repeats, 'repeat')} of every training.{band} Dashed: the donors by "
         f"themselves."
     )

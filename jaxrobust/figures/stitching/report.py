@@ -44,7 +44,7 @@ def write_report(
     )
     profiles = draw_profiles(points, folder, name, measures, both)
     kernels, caption = draw_kernels(points, folder, name)
-    pictures = [Picture(profiles[0], profile_caption(points)), Picture(kernels[0], caption)]
+    pictures = [Picture(profiles[0], profile_caption(points, measures)), Picture(kernels[0], caption)]
     page = write_page(folder, name, name.replace("_", " "), pictures, both)
     rest = [write_csv(folder / f"{name}_further.csv", further.records)] if further.records else []
     return [*profiles, *kernels, page, *rest]
