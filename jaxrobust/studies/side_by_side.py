@@ -11,7 +11,8 @@ import datajuicer as dj
 from jaxrobust import data
 from jaxrobust.data.dataset import Dataset
 from jaxrobust.training.checkpoints import save_tree
-from jaxrobust.training.loop import CHECKPOINT, kept_file, optimizer_file, train
+from jaxrobust.training.files import CHECKPOINT, kept_file, optimizer_file
+from jaxrobust.training.loop import train
 from jaxrobust.training.malloc import keep_freed_memory
 from jaxrobust.training.methods.joining import join
 from jaxrobust.training.training import (

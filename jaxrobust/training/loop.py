@@ -6,23 +6,26 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from jaxrobust.criteria import check_finite_labels, check_labels
 from jaxrobust.data.dataset import Examples
 from jaxrobust.errors import InputError
 from jaxrobust.networks.network import Variables
-from jaxrobust.training.batches import batch_indices
+from jaxrobust.training.batches import BatchOrder
 from jaxrobust.training.checkpoints import load_tree, save_tree
+from jaxrobust.training.files import CHECKPOINT, METRICS, Writer, kept_file, optimizer_file
 from jaxrobust.training.metrics import MetricsLog
 from jaxrobust.training.probes import run_probes
 from jaxrobust.training.program import (
+    MAX_BLOCK,
     BlockInputs,
-    IntervalMetrics,
     Mapping,
     TrainState,
     train_block,
     validate,
 )
+from jaxrobust.training.reports import BlockReport, Reports
 from jaxrobust.training.training import (
     Trained,
     Training,
@@ -35,12 +38,6 @@ from jaxrobust.training.training import (
 )
 from jaxrobust.trees import check_finite
 
-CHECKPOINT = "checkpoint.safetensors"
-METRICS = "metrics.jsonl"
-# Steps handed to the device at once at most, and how long a block should take: long enough to hide the
-# overhead of a call, short enough to show progress and to stop soon when asked to.
-MAX_BLOCK = 200
-BLOCK_SECONDS = 2.0
 # Validation samples computed at once.
 VALIDATION_BATCH = 500
 
@@ -143,67 +140,78 @@ def _train_together(
     inputs, labels = jnp.asarray(train_set.inputs), jnp.asarray(train_set.labels)
     validation = jnp.asarray(validation_set.inputs), jnp.asarray(validation_set.labels)
     measure = _measurement(trainings, validation_set, mapping)
-    diverged: dict[int, TrainingDiverged] = {}
-    checkpoint_step, next_checkpoint = step, time.monotonic() + checkpoint_seconds
-    # The first call compiles, so its time says nothing of the next: it takes one step only.
-    block_length, first_step = 1, step
-    text = ""
-    _keep_step(trainings, state, step, mapping, diverged)
-    if step == 0 and shared.probes.is_due(0, total):
-        _log(logs, 0, measure(state))
+    orders = _orders(trainings, n_samples)
+    reports = Reports(trainings, logs, step, total, progress)
+    unread: list[BlockReport] = []
+    next_checkpoint = time.monotonic() + checkpoint_seconds
+    with Writer() as writer:
+        if step in shared.keep_steps:
+            _keep_step(writer, trainings, _on_host(state, mapping), step, reports.diverged)
+        if step == 0 and shared.probes.is_due(0, total):
+            reports.log(0, measure(state))
+        block = _block_inputs(trainings, orders, step, n_samples, mapping)
 
-    while step < total and len(diverged) < len(trainings):
-        next_validation = (step // shared.eval_step_interval + 1) * shared.eval_step_interval
-        next_kept = min((kept for kept in shared.keep_steps if kept > step), default=total)
-        until = min(
-            step + block_length, next_validation, shared.probes.next_step(step, total), next_kept, total
-        )
-        block = _block_inputs(trainings, step, n_samples, mapping)
-        began = time.monotonic()
-        state = train_block(
-            shared.network,
-            mapping,
-            state,
-            hyperparameters,
-            inputs,
-            labels,
-            block,
-            jnp.int32(until - step),
-        )
-        diverged_at = np.atleast_1d(np.asarray(state.diverged_at)).tolist()
-        seconds_per_step = (time.monotonic() - began) / (until - step)
-        block_length = (
-            1 if step == first_step else int(np.clip(BLOCK_SECONDS / seconds_per_step, 1, MAX_BLOCK))
-        )
-        step = until
-        for i, failed_step in enumerate(diverged_at):
-            if failed_step >= 0 and i not in diverged:
-                diverged[i] = _divergence(trainings[i], failed_step, checkpoint_step)
-
-        columns: dict[str, np.ndarray] = {}
-        if step in (next_validation, total):
-            state, metrics = validate(
-                shared.network, mapping, VALIDATION_BATCH, state, hyperparameters.criterion, *validation
+        while step < total and len(reports.diverged) < len(trainings):
+            n_steps = min(reports.block_length, _steps_to_next_event(shared, step, total))
+            began = time.monotonic()
+            state = train_block(
+                shared.network, mapping, state, hyperparameters, inputs, labels, block, jnp.int32(n_steps)
             )
-            columns, text = _columns(shared, metrics)
-        if shared.probes.is_due(step, total):
-            columns |= measure(state)
-        _log(logs, step, columns)
-        _keep_step(trainings, state, step, mapping, diverged)
-        progress(step, total, text)
-        stop = stop_requested() and step < total
-        if stop or step == total or time.monotonic() >= next_checkpoint:
-            for i, one in enumerate(_split(state, mapping)):
-                if i not in diverged:
-                    save_tree(trainings[i].folder / CHECKPOINT, one)
-            checkpoint_step, next_checkpoint = step, time.monotonic() + checkpoint_seconds
-        if stop:
-            raise TrainingStopped(f"Stopped at step {step} of {total}; the checkpoint is written.")
+            step += n_steps
+            # A copy, as the next block uses the state up before the host has read this.
+            diverged_at, metrics = jnp.copy(state.diverged_at), None
+            if step % shared.eval_step_interval == 0 or step == total:
+                state, metrics = validate(
+                    shared.network, mapping, VALIDATION_BATCH, state, hyperparameters.criterion, *validation
+                )
+            measured = measure(state) if shared.probes.is_due(step, total) else {}
+            unread.append(BlockReport(step, n_steps, began, diverged_at, metrics, measured))
+            if step < total:
+                block = _block_inputs(
+                    trainings, orders, step, n_samples, mapping
+                )  # while the device computes
 
+            stop = stop_requested() and step < total
+            is_checkpoint = stop or step == total or time.monotonic() >= next_checkpoint
+            is_kept = step in shared.keep_steps
+            # The block before is read while this one is computed. Files hold no model that has diverged, so
+            # all blocks are read before, and their metrics are on disk before the checkpoint is.
+            for report in _taken(unread, 0 if is_checkpoint or is_kept else 1):
+                reports.read(report)
+            if is_checkpoint or is_kept:
+                writer.wait()
+                models = _on_host(state, mapping)
+                if is_kept:
+                    _keep_step(writer, trainings, models, step, reports.diverged)
+                if is_checkpoint:
+                    _keep_checkpoint(writer, trainings, models, reports.diverged)
+                    reports.checkpoint_step = step
+                    next_checkpoint = time.monotonic() + checkpoint_seconds
+            if stop:
+                writer.wait()
+                raise TrainingStopped(f"Stopped at step {step} of {total}; the checkpoint is written.")
+
+    diverged = reports.diverged
     return [
         diverged[i] if i in diverged else _result(trainings[i], one, logs[i])
-        for i, one in enumerate(_split(jax.device_get(state), mapping))
+        for i, one in enumerate(_on_host(state, mapping))
     ]
+
+
+def _steps_to_next_event(training: Training, step: int, total: int) -> int:
+    """Steps until something is validated, measured or kept, or the training ends."""
+    interval = training.eval_step_interval
+    to_validation = interval - step % interval
+    to_probe = training.probes.next_step(step, total) - step
+    to_kept = [kept - step for kept in training.keep_steps if kept > step]
+    return min(to_validation, to_probe, total - step, *to_kept)
+
+
+def _taken(unread: list[BlockReport], n_left: int) -> list[BlockReport]:
+    """Take the oldest reports out of a list, all but so many."""
+    taken = unread[: len(unread) - n_left]
+    del unread[: len(taken)]
+    return taken
 
 
 def _default_mapping(n_models: int) -> Mapping:
@@ -251,14 +259,26 @@ def _split(tree: TrainState, mapping: Mapping) -> list[TrainState]:
     return [jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(tree.step.shape[0])]
 
 
-def _block_inputs(trainings: Sequence[Training], step: int, n_samples: int, mapping: Mapping) -> BlockInputs:
-    """Inputs of the next ``MAX_BLOCK`` steps; constant shape, so nothing recompiles."""
+def _on_host(state: TrainState, mapping: Mapping) -> list[TrainState]:
+    """Copy all models from the device at once; what it computes next changes no copy."""
+    return _split(jax.tree.map(np.array, jax.device_get(state)), mapping)
+
+
+def _orders(trainings: Sequence[Training], n_samples: int) -> dict[int, BatchOrder]:
+    """The order of the data of every seed; models of one seed share it."""
     batch_size = trainings[0].batch_size
-    rates = [t.schedule.rates(step, MAX_BLOCK, n_samples=n_samples, batch_size=batch_size) for t in trainings]
-    indices = [
-        batch_indices(order_seed(t), step, MAX_BLOCK, batch_size=batch_size, n_samples=n_samples)
-        for t in trainings
-    ]
+    seeds = {order_seed(training) for training in trainings}
+    return {seed: BatchOrder(seed, batch_size=batch_size, n_samples=n_samples) for seed in seeds}
+
+
+def _block_inputs(
+    trainings: Sequence[Training], orders: dict[int, BatchOrder], step: int, n_samples: int, mapping: Mapping
+) -> BlockInputs:
+    """Inputs of the next ``MAX_BLOCK`` steps; constant shape, so nothing recompiles."""
+    sizes = {"n_samples": n_samples, "batch_size": trainings[0].batch_size}
+    rates = [t.schedule.rates(step, MAX_BLOCK, **sizes) for t in trainings]
+    of_seed = {seed: order.indices(step, MAX_BLOCK) for seed, order in orders.items()}
+    indices = [of_seed[order_seed(t)] for t in trainings]
     if mapping == "single":
         return BlockInputs(jnp.asarray(indices[0]), jnp.asarray(rates[0]))
     return BlockInputs(jnp.asarray(np.stack(indices, axis=1)), jnp.asarray(np.stack(rates, axis=1)))
@@ -266,7 +286,7 @@ def _block_inputs(trainings: Sequence[Training], step: int, n_samples: int, mapp
 
 def _measurement(
     trainings: Sequence[Training], validation_set: Examples, mapping: Mapping
-) -> Callable[[TrainState], dict[str, np.ndarray]]:
+) -> Callable[[TrainState], dict[str, Array]]:
     """The probes as a function of the state alone: their data are on the device once."""
     probes = trainings[0].probes
     if not probes.measurements:
@@ -281,75 +301,41 @@ def _measurement(
     joined = _join(measurements, mapping)
     network = trainings[0].network
 
-    def measure(state: TrainState) -> dict[str, np.ndarray]:
-        measured = run_probes(
+    def measure(state: TrainState) -> dict[str, Array]:
+        return run_probes(
             network, mapping, joined, criterion, state.parameters, state.statistics, key, state.step, *data
         )
-        return {name: np.asarray(value) for name, value in measured.items()}
 
     return measure
 
 
 def _keep_step(
+    writer: Writer,
     trainings: Sequence[Training],
-    state: TrainState,
+    models: Sequence[TrainState],
     step: int,
-    mapping: Mapping,
     diverged: dict[int, TrainingDiverged],
 ) -> None:
     """Write the parameters of a step that is to be kept.
 
     They are on disk before the checkpoint of the step: a training that resumes has those of all steps before.
     """
-    if step not in trainings[0].keep_steps:
-        return
-    for i, one in enumerate(_split(state, mapping)):
+    for i, (training, model) in enumerate(zip(trainings, models, strict=True)):
         if i not in diverged:
-            save_tree(trainings[i].folder / kept_file(step), Variables(one.parameters, one.statistics))
-            if trainings[i].keep_optimizer:
-                save_tree(trainings[i].folder / optimizer_file(step), one.optimizer_state)
+            writer.save(training.folder / kept_file(step), Variables(model.parameters, model.statistics))
+            if training.keep_optimizer:
+                writer.save(training.folder / optimizer_file(step), model.optimizer_state)
 
 
-def kept_file(step: int) -> str:
-    """Name of the file with the parameters of a step that is kept, in the folder of its training."""
-    return f"step_{step}.safetensors"
-
-
-def optimizer_file(step: int | None = None) -> str:
-    """Name of the file with the optimizer's state of a step that is kept; None for the last."""
-    return "optimizer.safetensors" if step is None else f"step_{step}_optimizer.safetensors"
-
-
-def _divergence(training: Training, step: int, checkpoint_step: int) -> TrainingDiverged:
-    path = training.folder / CHECKPOINT
-    checkpoint = (
-        f"its last good checkpoint is {path} (step {checkpoint_step})"
-        if path.exists()
-        else "it had no checkpoint yet"
-    )
-    return TrainingDiverged(
-        f"The loss or a parameter is no longer finite at step {step} with {training.method}, optimizer "
-        f"{training.optimizer}, {training.schedule} and seed {training.seed}; {checkpoint}. "
-        f"Lower the learning rate or the attack size."
-    )
-
-
-def _columns(training: Training, metrics: IntervalMetrics) -> tuple[dict[str, np.ndarray], str]:
-    """The metrics under the names of the history, and in words; the score for classes is the accuracy."""
-    is_accuracy = training.criterion.is_classification
-    columns = {
-        name.replace("score", "accuracy") if is_accuracy else name: np.asarray(column)
-        for name, column in metrics._asdict().items()
-    }
-    validation = np.mean(metrics.validation_score)
-    text = f"{validation:.2%}" if is_accuracy else f"{validation:.4g}"
-    return columns, f"loss {np.mean(metrics.loss):.4g}, validation {text}"
-
-
-def _log(logs: Sequence[MetricsLog], step: int, columns: dict[str, np.ndarray]) -> None:
-    for i, log in enumerate(logs if columns else ()):
-        row = {name: float(np.atleast_1d(column)[i]) for name, column in columns.items()}
-        log.append(step=step, **row)
+def _keep_checkpoint(
+    writer: Writer,
+    trainings: Sequence[Training],
+    models: Sequence[TrainState],
+    diverged: dict[int, TrainingDiverged],
+) -> None:
+    for i, (training, model) in enumerate(zip(trainings, models, strict=True)):
+        if i not in diverged:
+            writer.save(training.folder / CHECKPOINT, model)
 
 
 def _result(training: Training, state: TrainState, log: MetricsLog) -> Trained:

@@ -25,6 +25,8 @@ from jaxrobust.trees import Parameters
 # How models share a program: one model without an axis; all side by side, best on a GPU; or one after the
 # other, best on a CPU.
 Mapping = Literal["single", "vmap", "map"]
+# Steps that the inputs of a block are made for: of one shape, so that shorter blocks compile nothing.
+MAX_BLOCK = 200
 
 
 class Best(NamedTuple):

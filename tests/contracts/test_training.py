@@ -20,7 +20,8 @@ from jaxrobust.networks.network import Variables
 from jaxrobust.perturbations.mismatch import GaussianMismatch
 from jaxrobust.training.augmentation import Crop, Flip, InTurn
 from jaxrobust.training.checkpoints import load_tree
-from jaxrobust.training.loop import optimizer_file, train
+from jaxrobust.training.files import optimizer_file
+from jaxrobust.training.loop import train
 from jaxrobust.training.methods import ForwardNoise, NormPenalty, Standard
 from jaxrobust.training.optimizers import SGD, Adam, Masks, Projected, SingularValues
 from jaxrobust.training.probes import Probes, UnderInputAttack, UnderParameterAttack, UnderPerturbation

@@ -23,7 +23,8 @@ from jaxrobust.networks.mlp import MLP
 from jaxrobust.perturbations.mismatch import GaussianMismatch
 from jaxrobust.training.batches import batch_indices
 from jaxrobust.training.checkpoints import load_tree, save_tree
-from jaxrobust.training.loop import CHECKPOINT, METRICS, train
+from jaxrobust.training.files import CHECKPOINT, METRICS
+from jaxrobust.training.loop import train
 from jaxrobust.training.methods import FiringRates, ForwardNoise, ParameterAttackTraining, Standard
 from jaxrobust.training.metrics import MetricsLog
 from jaxrobust.training.optimizers import Step
