@@ -97,10 +97,16 @@ def step(
     state: NeuronState, input_current: Rates, w_rec: Weights, constants: NeuronConstants
 ) -> tuple[NeuronState, Rates]:
     """Advance one time step; also returns the scaled potential ``u``."""
+    return advance_units(state, input_current + product(state.spikes, w_rec), constants)
+
+
+def advance_units(
+    state: NeuronState, current: Rates, constants: NeuronConstants
+) -> tuple[NeuronState, Rates]:
+    """Advance units by one time step, given all the current that flows into each."""
     rho, rho_b, threshold, beta, dt, refractory, dampening, _ = constants
     adaptation = rho_b * state.adaptation + (1 - rho_b) * state.spikes
     adaptive_threshold = threshold + beta * adaptation
-    current = input_current + product(state.spikes, w_rec)
     potential = rho * state.potential + (1 - rho) * current - state.spikes * adaptive_threshold * dt
     scaled_potential = potential / adaptive_threshold - 1
     spikes = jnp.where(state.refractory <= 0.1, spike(scaled_potential, dampening), 0) / dt
@@ -108,7 +114,7 @@ def step(
     return NeuronState(potential, spikes, adaptation, counter), scaled_potential
 
 
-def _if_finite(values: Float[Array, "... units"], state: NeuronState) -> Float[Array, "... units"]:
+def if_finite(values: Float[Array, "... units"], state: NeuronState) -> Float[Array, "... units"]:
     """NaN for units whose potential is no longer finite: they would look silent or always active.
 
     A potential that is NaN or infinite once stays so, so that the last state shows it.
@@ -145,7 +151,7 @@ def mean_rates_by_autodiff(input_currents: Currents, w_rec: Weights, constants: 
     of a scan once more.
     """
     state, spikes = _run(input_currents, w_rec, constants)
-    return _if_finite(jnp.mean(spikes, axis=0), state)
+    return if_finite(jnp.mean(spikes, axis=0), state)
 
 
 def _run(
@@ -163,7 +169,7 @@ def spike_trains_by_autodiff(
 ) -> Currents:
     """Spikes at every time step, differentiated by JAX: the readable reference of ``spike_trains``."""
     state, spikes = _run(input_currents, w_rec, constants)
-    return _if_finite(spikes, state)
+    return if_finite(spikes, state)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -189,7 +195,7 @@ def mean_rates(input_currents: Currents, w_rec: Weights, constants: NeuronConsta
 
     state = at_rest(input_currents[0])
     (state, total), _ = jax.lax.scan(advance, (state, state.spikes), input_currents)
-    return _if_finite(total / input_currents.shape[0], state)
+    return if_finite(total / input_currents.shape[0], state)
 
 
 def _mean_rates_forward(input_currents: Currents, w_rec: Weights, constants: NeuronConstants):
@@ -200,24 +206,73 @@ def _mean_rates_forward(input_currents: Currents, w_rec: Weights, constants: Neu
 
     state = at_rest(input_currents[0])
     (state, total), kept = jax.lax.scan(advance, (state, state.spikes), input_currents)
-    return _if_finite(total / input_currents.shape[0], state), (*kept, w_rec)
+    return if_finite(total / input_currents.shape[0], state), (*kept, w_rec)
 
 
 def _step_and_kept(state: NeuronState, current: Rates, w_rec: Weights, constants: NeuronConstants):
     """Advance one time step; also return the two arrays that the backward pass reads."""
-    can_spike = state.refractory <= 0.1
+    before = state.refractory
     state, scaled = step(state, current, w_rec, constants)
-    # Beyond [-1, 1] the surrogate gradient is zero, so this one number holds all that the backward pass must
-    # know of a unit: its sign is the spike, and a refractory unit looks like one far below threshold.
-    return state, (jnp.where(can_spike, jnp.clip(scaled, -1, 1), -1), state.adaptation)
+    return state, (kept_potential(scaled, before), state.adaptation)
+
+
+def kept_potential(scaled_potential: Rates, refractory: Rates) -> Rates:
+    """One number that holds all that the backward pass must know of a unit's potential at a time step.
+
+    Beyond [-1, 1] the surrogate gradient is zero, so the clipped potential will do: its sign is the spike,
+    and a unit that was refractory before the step looks like one far below threshold.
+    """
+    return jnp.where(refractory <= 0.1, jnp.clip(scaled_potential, -1, 1), -1)
 
 
 def _mean_rates_backward(constants: NeuronConstants, kept, rates_bar: Rates):
     every_step_bar = rates_bar / kept[0].shape[0]
-    return _backward(constants, kept, every_step_bar, None)
+    return backward(constants, kept, every_step_bar, None)
 
 
-def _backward(constants: NeuronConstants, kept, last_bar: Rates, earlier_bars: Currents | None):
+class Bars(NamedTuple):
+    """Gradients with respect to the state of units, on the way back through time."""
+
+    spikes: Rates
+    potential: Rates
+    adaptation: Rates
+
+
+def retreat_units(
+    bars: Bars, scaled_potential: Rates, adaptation: Rates, before: Rates, constants: NeuronConstants
+) -> tuple[Rates, Bars, Rates]:
+    """Go back one time step, without what passes between units.
+
+    Args:
+        bars: Gradients after the step.
+        scaled_potential: ``kept_potential`` of the step.
+        adaptation: Adaptation at the step.
+        before: Spikes of the step before.
+        constants: The neurons' constants.
+
+    Returns:
+        The gradient of the current; those of the state before, with that of the spikes left as it was; and
+        the adaptive threshold, which ``spikes_before_bar`` needs.
+    """
+    rho, rho_b, threshold, beta, dt, _, dampening, _ = constants
+    adaptive_threshold = threshold + beta * adaptation
+    surrogate = dampening * jnp.maximum(1 - jnp.abs(scaled_potential), 0)
+    relative_bar = bars.spikes * surrogate / dt / adaptive_threshold
+    potential_bar = rho * bars.potential + relative_bar
+    threshold_bar = -relative_bar * (scaled_potential + 1) - potential_bar * before * dt
+    adaptation_bar = rho_b * bars.adaptation + beta * threshold_bar
+    return (1 - rho) * potential_bar, Bars(bars.spikes, potential_bar, adaptation_bar), adaptive_threshold
+
+
+def spikes_before_bar(
+    received_bar: Rates, bars: Bars, adaptive_threshold: Rates, constants: NeuronConstants
+) -> Rates:
+    """The gradient of the spikes of the step before, of which ``received_bar`` came from outside the unit."""
+    own_bar = (1 - constants.adaptation_decay) * bars.adaptation
+    return received_bar + own_bar - bars.potential * adaptive_threshold * constants.dt
+
+
+def backward(constants: NeuronConstants, kept, last_bar: Rates, earlier_bars: Currents | None):
     """Gradients of the input currents and the recurrent weights.
 
     Args:
@@ -227,38 +282,32 @@ def _backward(constants: NeuronConstants, kept, last_bar: Rates, earlier_bars: C
         earlier_bars: Of the step before each time step; None if it is ``last_bar`` at every step.
     """
     scaled_potentials, adaptations, w_rec = kept
-    rho, rho_b, threshold, beta, dt, _, dampening, _ = constants
     # By the same function as in the forward pass, so that second derivatives see the surrogate as well.
-    spikes = spike(scaled_potentials, dampening) / dt
+    spikes = spike(scaled_potentials, constants.dampening) / constants.dt
     spikes_before = jnp.concatenate([jnp.zeros_like(spikes[:1]), spikes[:-1]])
 
-    def retreat(carry, now):
-        spikes_bar, potential_bar, adaptation_bar = carry
+    def retreat(bars, now):
         scaled, adaptation, before, readout_bar = now
-        adaptive_threshold = threshold + beta * adaptation
-        surrogate = dampening * jnp.maximum(1 - jnp.abs(scaled), 0)
-        relative_bar = spikes_bar * surrogate / dt / adaptive_threshold
-        potential_bar = rho * potential_bar + relative_bar
-        threshold_bar = -relative_bar * (scaled + 1) - potential_bar * before * dt
-        adaptation_bar = rho_b * adaptation_bar + beta * threshold_bar
-        current_bar = (1 - rho) * potential_bar
-        spikes_bar = (
-            (last_bar if readout_bar is None else readout_bar)
-            + product(current_bar, w_rec.T)
-            + (1 - rho_b) * adaptation_bar
-            - potential_bar * adaptive_threshold * dt
-        )
-        return (spikes_bar, potential_bar, adaptation_bar), current_bar
+        current_bar, bars, adaptive_threshold = retreat_units(bars, scaled, adaptation, before, constants)
+        from_readout = last_bar if readout_bar is None else readout_bar
+        received_bar = from_readout + product(current_bar, w_rec.T)
+        spikes_bar = spikes_before_bar(received_bar, bars, adaptive_threshold, constants)
+        return bars._replace(spikes=spikes_bar), current_bar
 
     nothing = jnp.zeros_like(last_bar)
     _, currents_bar = jax.lax.scan(
         retreat,
-        (last_bar, nothing, nothing),
+        Bars(last_bar, nothing, nothing),
         (scaled_potentials, adaptations, spikes_before, earlier_bars),
         reverse=True,
     )
+    return currents_bar, weights_bar(spikes_before, currents_bar, w_rec)
+
+
+def weights_bar(spikes_before: Currents, currents_bar: Currents, w_rec: Weights) -> Weights:
+    """The gradient of the recurrent weights, as one large product over all time steps."""
     spikes_before, rounded_bar = spikes_before.astype(w_rec.dtype), currents_bar.astype(w_rec.dtype)
-    return currents_bar, jnp.einsum("tbi,tbj->ij", spikes_before, rounded_bar)
+    return jnp.einsum("tbi,tbj->ij", spikes_before, rounded_bar)
 
 
 mean_rates.defvjp(_mean_rates_forward, _mean_rates_backward)
@@ -280,17 +329,25 @@ def spike_trains(input_currents: Currents, w_rec: Weights, constants: NeuronCons
 
 
 def _spike_trains_forward(input_currents: Currents, w_rec: Weights, constants: NeuronConstants):
+    state, (spikes, kept) = run_and_keep(input_currents, w_rec, constants)
+    return if_finite(spikes, state), (*kept, w_rec)
+
+
+def run_and_keep(
+    input_currents: Currents, w_rec: Weights, constants: NeuronConstants
+) -> tuple[NeuronState, tuple[Currents, tuple[Currents, Currents]]]:
+    """The last state; and at every time step the spikes, and the two arrays that ``backward`` reads."""
+
     def advance(state, current):
         state, kept = _step_and_kept(state, current, w_rec, constants)
         return state, (state.spikes, kept)
 
-    state, (spikes, kept) = jax.lax.scan(advance, at_rest(input_currents[0]), input_currents)
-    return _if_finite(spikes, state), (*kept, w_rec)
+    return jax.lax.scan(advance, at_rest(input_currents[0]), input_currents)
 
 
 def _spike_trains_backward(constants: NeuronConstants, kept, spikes_bar: Currents):
     before = jnp.concatenate([jnp.zeros_like(spikes_bar[:1]), spikes_bar[:-1]])
-    return _backward(constants, kept, spikes_bar[-1], before)
+    return backward(constants, kept, spikes_bar[-1], before)
 
 
 spike_trains.defvjp(_spike_trains_forward, _spike_trains_backward)

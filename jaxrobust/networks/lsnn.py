@@ -11,12 +11,11 @@ from jax import Array
 from jaxtyping import Float, Shaped
 
 from jaxrobust.errors import InputError
+from jaxrobust.layers import time_loops
 from jaxrobust.layers.adaptive_neurons import (
     NeuronConstants,
-    mean_rates,
     mean_rates_by_autodiff,
     product,
-    spike_trains,
     spike_trains_by_autodiff,
     traces,
     trajectories,
@@ -148,12 +147,12 @@ class LSNN(PlainKernels):
     def _mean_rates(self, parameters: Parameters, currents: Array, w_rec: Array) -> Array:
         if self.neuron_parameters:
             return mean_rates_by_autodiff(currents, w_rec, self._constants(parameters))
-        return mean_rates(currents, w_rec, self.constants)
+        return time_loops.module_for(currents.dtype).mean_rates(currents, w_rec, self.constants)
 
     def _spikes(self, parameters: Parameters, currents: Array, w_rec: Array) -> Array:
         if self.neuron_parameters:
             return spike_trains_by_autodiff(currents, w_rec, self._constants(parameters))
-        return spike_trains(currents, w_rec, self.constants)
+        return time_loops.module_for(currents.dtype).spike_trains(currents, w_rec, self.constants)
 
     @property
     def positions(self) -> Mapping[str, Shape]:
