@@ -154,9 +154,12 @@ def heading(title: str) -> None:
 
 def table(columns: list[str], rows: list[list[Any]]) -> str:
     """A Markdown table."""
-    texts = [[_shown(cell) for cell in row] for row in rows]
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in texts])
+    return "\n".join([line(columns), "|" + "---|" * len(columns), *map(line, rows)])
+
+
+def line(cells: Sequence[Any]) -> str:
+    """A line of a Markdown table."""
+    return "| " + " | ".join(map(_shown, cells)) + " |"
 
 
 def _shown(cell: Any) -> str:
