@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {
     "jaxrobust.errors": 0,
     "jaxrobust.settings": 1,
+    "jaxrobust.products": 1,
     "jaxrobust.numerics": 2,
     "jaxrobust.trees": 2,
     "jaxrobust.path_rules": 3,

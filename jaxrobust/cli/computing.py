@@ -13,6 +13,9 @@ from jaxrobust.cli.time_limit import EXIT_STATUS, TimeIsUp, stopping_after
 from jaxrobust.cli.words import Words
 from jaxrobust.studies.stages import PlannedStage, finished, n_unfinished
 
+# Levels or sizes of one network that are handed to the device in one call.
+EVALUATIONS_AT_ONCE = 16
+
 
 def compute_and_evaluate(
     stages: list[PlannedStage],
@@ -77,6 +80,8 @@ def _evaluate(
 ) -> int:
     """Evaluate what of an experiment is computed, and say what came of it; 0 if all went well."""
     points = finished(stages, run_mode="load_any", cache_dir=how["cache_dir"])
+    # Who trains several models in one program has a device that must not wait for the host.
+    how = how | {"batch": EVALUATIONS_AT_ONCE if words.options["models_per_job"] > 1 else 1}
     if not points:
         return 0
     failed = 0 if experiment is None else _explained(lambda: evaluate(experiment, points, **how))

@@ -136,7 +136,7 @@ def _forward(
 
 
 def _forward_kernel(constants: NeuronConstants, currents, w_rec, potentials, adaptations, last) -> None:
-    columns = _columns(w_rec)
+    columns, tile = _columns(w_rec)
 
     def advance(t: Array, states: tuple[NeuronState, ...]) -> tuple[NeuronState, ...]:
         after = []
@@ -150,7 +150,7 @@ def _forward_kernel(constants: NeuronConstants, currents, w_rec, potentials, ada
             after.append(new)
         return tuple(after)
 
-    rest = at_rest(jnp.zeros((SAMPLES, columns[0].size), currents.dtype))
+    rest = at_rest(jnp.zeros((SAMPLES, tile), currents.dtype))
     states = jax.lax.fori_loop(0, currents.shape[0], advance, (rest,) * len(columns))
     for here, state in zip(columns, states, strict=True):
         last[:, here] = state.potential
@@ -204,7 +204,7 @@ def _currents_bar(
 def _backward_kernel(constants: NeuronConstants, potentials, adaptations, w_rec, last_bar, *rest) -> None:
     """``rest``: the gradient of the spikes before each step, unless it is ``last_bar``; and the output."""
     *earlier_bars, currents_bar = rest
-    columns, n_steps = _columns(w_rec), potentials.shape[0]
+    (columns, tile), n_steps = _columns(w_rec), potentials.shape[0]
 
     def retreat(i: Array, bars: tuple[Bars, ...]) -> tuple[Bars, ...]:
         t = n_steps - 1 - i
@@ -225,7 +225,7 @@ def _backward_kernel(constants: NeuronConstants, potentials, adaptations, w_rec,
             after.append(bar._replace(spikes=spikes_bar))
         return tuple(after)
 
-    nothing = jnp.zeros((SAMPLES, columns[0].size), potentials.dtype)
+    nothing = jnp.zeros((SAMPLES, tile), potentials.dtype)
     start = tuple(Bars(last_bar[:, here], nothing, nothing) for here in columns)
     jax.lax.fori_loop(0, n_steps, retreat, start)
 
@@ -240,9 +240,10 @@ def _tile(n_units: int) -> int:
     return min(UNITS, max(16, 1 << (n_units - 1).bit_length()))
 
 
-def _columns(w_rec) -> list[pl.Slice]:
+def _columns(w_rec) -> tuple[list[Any], int]:
+    """Where each tile of units lies, and how many units it has."""
     tile = _tile(w_rec.shape[0])
-    return [pl.ds(start, tile) for start in range(0, w_rec.shape[0], tile)]
+    return [pl.ds(start, tile) for start in range(0, w_rec.shape[0], tile)], tile
 
 
 def _filled(values: Array, samples: int, units: int) -> Array:

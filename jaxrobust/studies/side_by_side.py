@@ -10,6 +10,7 @@ import jax
 import datajuicer as dj
 from jaxrobust import data
 from jaxrobust.data.dataset import Dataset
+from jaxrobust.studies.device_notes import device_notes
 from jaxrobust.training.checkpoints import save_tree
 from jaxrobust.training.files import CHECKPOINT, kept_file, optimizer_file
 from jaxrobust.training.loop import train
@@ -75,7 +76,7 @@ def train_as_jobs(
                 data_source=dataset.source,
                 data_split=dataset.split,
                 data_fingerprint=dataset.fingerprint,
-                device=jax.devices()[0].device_kind,
+                **device_notes(),
                 models_in_program=len(program),
             )
         _report(of_program, 0, 0, "compiling …")

@@ -1,7 +1,7 @@
 """Accuracy of devices whose parameters deviate from those that were trained."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -64,23 +64,42 @@ def accuracies_under(
     trained: Trained, perturbation: Perturbation, *, n_draws: int, seed: int, score: Score = is_hit
 ) -> list[float]:
     """Accuracy (a fraction), or score, of ``n_draws`` devices under any perturbation, in one program."""
+    return _begin(trained, perturbation, n_draws, seed, score)()
+
+
+def _begin(
+    trained: Trained, perturbation: Perturbation, n_draws: int, seed: int, score: Score
+) -> Callable[[], list[float]]:
     ensure_trees(perturbation, "perturbation")
     numbers = jax.tree.map(jnp.float32, perturbation)
-    key = jax.random.key(seed)
-    devices = _devices(*trained, key, numbers, n_draws, vmap_size(n_draws), score)
-    failed = np.asarray(devices.unanswered) > 0
-    if failed.any():
-        warnings.warn(
-            f"{int(failed.sum())} of {n_draws} devices give outputs that are not finite to up to "
-            f"{float(devices.unanswered.max()):.0%} of the samples, which count as wrong.",
-            stacklevel=2,
-        )
-    return devices.accuracies.tolist()
+    devices = _devices(*trained, jax.random.key(seed), numbers, n_draws, vmap_size(n_draws), score)
+
+    def read() -> list[float]:
+        failed = np.asarray(devices.unanswered) > 0
+        if failed.any():
+            warnings.warn(
+                f"{int(failed.sum())} of {n_draws} devices give outputs that are not finite to up to "
+                f"{float(devices.unanswered.max()):.0%} of the samples, which count as wrong.",
+                stacklevel=3,
+            )
+        return devices.accuracies.tolist()
+
+    return read
+
+
+def _begin_mismatch(
+    model: Mapping[str, Any], level: float, n_draws: int, seed: int, n_samples: int
+) -> Callable[[], list[float]]:
+    _check_size(level, "mismatch level")
+    draws = 1 if level == 0 else n_draws
+    trained = load_trained(model, n_samples=n_samples)
+    return _begin(trained, GaussianMismatch(level), draws, seed, score_of(model))
 
 
 @evaluation(
     dependencies=["model:trained", "level", "n_draws", "seed", "n_samples?=0"],
     table_name="mismatch_accuracy",
+    begin=_begin_mismatch,
 )
 def mismatch_accuracy(
     model: dict[str, Any], level: float, n_draws: int = N_DRAWS, seed: int = 0, n_samples: int = 0
@@ -97,15 +116,7 @@ def mismatch_accuracy(
     Returns:
         One accuracy a device, as a fraction.
     """
-    _check_size(level, "mismatch level")
-    draws = 1 if level == 0 else n_draws
-    return accuracies_under(
-        load_trained(model, n_samples=n_samples),
-        GaussianMismatch(level),
-        n_draws=draws,
-        seed=seed,
-        score=score_of(model),
-    )
+    return _begin_mismatch(model, level, n_draws, seed, n_samples)()
 
 
 @evaluation(

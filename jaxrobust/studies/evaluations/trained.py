@@ -1,6 +1,8 @@
 """Load a trained grid point: its network, parameters and test data."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +11,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from jaxrobust.criteria import Score, is_hit
+from jaxrobust.data.dataset import Examples
 from jaxrobust.errors import InputError
 from jaxrobust.losses import Apply
 from jaxrobust.networks.network import Network, Variables
@@ -48,8 +51,25 @@ def load_trained(model: Mapping[str, Any], part: str = "test", n_samples: int = 
     dataset = dataset_of(model)
     network = network_of(model, dataset)
     variables = load_variables(model, network)
-    examples = getattr(dataset, part).at_even_distances(n_samples)
-    return Trained(network, variables, jnp.asarray(examples.inputs), jnp.asarray(examples.labels))
+    chosen = _Part(dataset.fingerprint, part, n_samples, getattr(dataset, part))
+    return Trained(network, variables, *_on_device(chosen))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Samples of a data set; equal fingerprints mean equal numbers."""
+
+    fingerprint: str
+    name: str
+    n_samples: int
+    examples: Examples = field(compare=False)
+
+
+# One network after the other is evaluated on the same samples, at one level after the other.
+@lru_cache(maxsize=1)
+def _on_device(part: _Part) -> tuple[Array, Array]:
+    examples = part.examples.at_even_distances(part.n_samples)
+    return jnp.asarray(examples.inputs), jnp.asarray(examples.labels)
 
 
 def apply_of(network: Network, variables: Variables) -> Apply:

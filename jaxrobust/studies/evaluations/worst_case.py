@@ -1,7 +1,7 @@
 """Accuracy under the worst parameters that an attack finds inside a box around the trained ones."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -53,6 +53,34 @@ def attacked_test_set(
     return found.accuracies, found.losses, found.has_gradient
 
 
+def _begin(
+    model: Mapping[str, Any],
+    size: float,
+    n_steps: int,
+    loss: str,
+    n_restarts: int,
+    seed: int,
+    n_samples: int,
+    absolute_size: float,
+) -> Callable[[], dict[str, Any]]:
+    attack = ParameterAttack(relative_size=size, absolute_size=absolute_size, n_steps=n_steps)
+    accuracies, losses, has_gradient = attacked_test_set(
+        *load_trained(model, n_samples=n_samples),
+        jax.random.key(seed),
+        jax.tree.map(jnp.float32, attack),
+        loss,
+        n_restarts,
+        vmap_size(n_restarts),
+    )
+
+    def read() -> dict[str, Any]:
+        _warn_without_gradient(has_gradient, size + absolute_size)
+        found = np.asarray(accuracies)
+        return {"accuracy": float(found.min()), "accuracies": found.tolist(), "losses": losses.tolist()}
+
+    return read
+
+
 @evaluation(
     dependencies=[
         "model:trained",
@@ -65,6 +93,7 @@ def attacked_test_set(
         "absolute_size?=0.0",
     ],
     table_name="worst_case_accuracy",
+    begin=_begin,
 )
 def worst_case_accuracy(
     model: dict[str, Any],
@@ -92,21 +121,7 @@ def worst_case_accuracy(
         ``accuracy``, the minimum over the restarts; ``accuracies`` of all; ``losses`` after 0 to ``n_steps``
         steps of each.
     """
-    attack = ParameterAttack(relative_size=size, absolute_size=absolute_size, n_steps=n_steps)
-    accuracies, losses, has_gradient = attacked_test_set(
-        *load_trained(model, n_samples=n_samples),
-        jax.random.key(seed),
-        jax.tree.map(jnp.float32, attack),
-        loss,
-        n_restarts,
-        vmap_size(n_restarts),
-    )
-    _warn_without_gradient(has_gradient, size + absolute_size)
-    return {
-        "accuracy": float(jnp.min(accuracies)),
-        "accuracies": accuracies.tolist(),
-        "losses": losses.tolist(),
-    }
+    return _begin(model, size, n_steps, loss, n_restarts, seed, n_samples, absolute_size)()
 
 
 def _warn_without_gradient(has_gradient: Array, size: float) -> None:

@@ -20,6 +20,7 @@ from jaxrobust.perturbations.perturbation import Perturbation
 from jaxrobust.stitching.layers import kernel_of
 from jaxrobust.stitching.matching import squared_distance
 from jaxrobust.stitching.rank import blockwise_largest, truncated
+from jaxrobust.studies.evaluations.evaluation import in_full_precision
 from jaxrobust.studies.evaluations.mismatch import accuracies_under
 from jaxrobust.studies.evaluations.trained import Trained, load_trained
 from jaxrobust.studies.sources import reader_of
@@ -50,7 +51,7 @@ def _evaluation(dependencies: list[str], table_name: str) -> Any:
     def mark(function: Any) -> dj.Cachable:
         return dj.cachable(
             dependencies, table_name=table_name, code_of=partial(_code_of, function), code_within=CODE_WITHIN
-        )(function)
+        )(in_full_precision(function))
 
     return mark
 
