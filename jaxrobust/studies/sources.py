@@ -53,6 +53,7 @@ WITHIN = (
     "jaxrobust.training.optimizers.optimizer",
     "jaxrobust.training.optimizers.projections",
     "jaxrobust.training.optimizers.sgd",
+    "jaxrobust.training.placement",
     "jaxrobust.training.program",
     "jaxrobust.training.trainable",
     "jaxrobust.training.training",

@@ -16,11 +16,11 @@ from jaxrobust.training.batches import BatchOrder
 from jaxrobust.training.checkpoints import load_tree, save_tree
 from jaxrobust.training.files import CHECKPOINT, METRICS, Writer, kept_file, optimizer_file
 from jaxrobust.training.metrics import MetricsLog
+from jaxrobust.training.placement import Mapping, Placement, place
 from jaxrobust.training.probes import run_probes
 from jaxrobust.training.program import (
     MAX_BLOCK,
     BlockInputs,
-    Mapping,
     TrainState,
     train_block,
     validate,
@@ -48,6 +48,7 @@ def train(
     validation_set: Examples,
     *,
     mapping: Mapping | None = None,
+    devices: Sequence[jax.Device] | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
     stop_requested: Callable[[], bool] = lambda: False,
     checkpoint_seconds: float = 60.0,
@@ -63,6 +64,7 @@ def train(
         validation_set: What the best parameters are chosen by.
         mapping: How several models share the program; by default side by side on an accelerator, one after
             the other on a CPU.
+        devices: What several models are divided among; by default all of this process.
         progress: Called with steps done, steps in all, and a short text.
         stop_requested: Asked between blocks; once true, checkpoints are written and ``TrainingStopped`` is
             raised.
@@ -108,7 +110,7 @@ def train(
             [states[i] for i in members],
             train_set,
             validation_set,
-            mapping=mapping or _default_mapping(len(members)),
+            placement=place(len(members), devices or jax.local_devices(), mapping),
             progress=progress,
             stop_requested=stop_requested,
             checkpoint_seconds=checkpoint_seconds,
@@ -123,7 +125,7 @@ def _train_together(
     train_set: Examples,
     validation_set: Examples,
     *,
-    mapping: Mapping,
+    placement: Placement,
     progress: Callable[[int, int, str], None],
     stop_requested: Callable[[], bool],
     checkpoint_seconds: float,
@@ -135,40 +137,54 @@ def _train_together(
     step = int(states[0].step)
     # What probes measured before the first step is measured again by a training that has no checkpoint.
     logs = [MetricsLog(training.folder / METRICS, up_to_step=step or -1) for training in trainings]
-    state = _join(states, mapping)
-    hyperparameters = _join([hyperparameters_of(training) for training in trainings], mapping)
-    inputs, labels = jnp.asarray(train_set.inputs), jnp.asarray(train_set.labels)
-    validation = jnp.asarray(validation_set.inputs), jnp.asarray(validation_set.labels)
-    measure = _measurement(trainings, validation_set, mapping)
+    state = placement.join(states)
+    hyperparameters = placement.join([hyperparameters_of(training) for training in trainings])
+    inputs, labels = placement.on_all(train_set.inputs), placement.on_all(train_set.labels)
+    validation = placement.on_all(validation_set.inputs), placement.on_all(validation_set.labels)
+    measure = _measurement(trainings, validation_set, placement)
     orders = _orders(trainings, n_samples)
     reports = Reports(trainings, logs, step, total, progress)
     unread: list[BlockReport] = []
     next_checkpoint = time.monotonic() + checkpoint_seconds
     with Writer() as writer:
         if step in shared.keep_steps:
-            _keep_step(writer, trainings, _on_host(state, mapping), step, reports.diverged)
+            _keep_step(writer, trainings, _on_host(state, placement), step, reports.diverged)
         if step == 0 and shared.probes.is_due(0, total):
             reports.log(0, measure(state))
-        block = _block_inputs(trainings, orders, step, n_samples, mapping)
+        block = _block_inputs(trainings, orders, step, n_samples, placement)
 
         while step < total and len(reports.diverged) < len(trainings):
             n_steps = min(reports.block_length, _steps_to_next_event(shared, step, total))
             began = time.monotonic()
             state = train_block(
-                shared.network, mapping, state, hyperparameters, inputs, labels, block, jnp.int32(n_steps)
+                shared.network,
+                placement.mapping,
+                state,
+                hyperparameters,
+                inputs,
+                labels,
+                block,
+                jnp.int32(n_steps),
+                placement.mesh,
             )
             step += n_steps
             # A copy, as the next block uses the state up before the host has read this.
             diverged_at, metrics = jnp.copy(state.diverged_at), None
             if step % shared.eval_step_interval == 0 or step == total:
                 state, metrics = validate(
-                    shared.network, mapping, VALIDATION_BATCH, state, hyperparameters.criterion, *validation
+                    shared.network,
+                    placement.mapping,
+                    VALIDATION_BATCH,
+                    state,
+                    hyperparameters.criterion,
+                    *validation,
+                    placement.mesh,
                 )
             measured = measure(state) if shared.probes.is_due(step, total) else {}
             unread.append(BlockReport(step, n_steps, began, diverged_at, metrics, measured))
             if step < total:
                 block = _block_inputs(
-                    trainings, orders, step, n_samples, mapping
+                    trainings, orders, step, n_samples, placement
                 )  # while the device computes
 
             stop = stop_requested() and step < total
@@ -180,7 +196,7 @@ def _train_together(
                 reports.read(report)
             if is_checkpoint or is_kept:
                 writer.wait()
-                models = _on_host(state, mapping)
+                models = _on_host(state, placement)
                 if is_kept:
                     _keep_step(writer, trainings, models, step, reports.diverged)
                 if is_checkpoint:
@@ -194,7 +210,7 @@ def _train_together(
     diverged = reports.diverged
     return [
         diverged[i] if i in diverged else _result(trainings[i], one, logs[i])
-        for i, one in enumerate(_on_host(state, mapping))
+        for i, one in enumerate(_on_host(state, placement))
     ]
 
 
@@ -212,12 +228,6 @@ def _taken(unread: list[BlockReport], n_left: int) -> list[BlockReport]:
     taken = unread[: len(unread) - n_left]
     del unread[: len(taken)]
     return taken
-
-
-def _default_mapping(n_models: int) -> Mapping:
-    if n_models == 1:
-        return "single"
-    return "map" if jax.default_backend() == "cpu" else "vmap"
 
 
 def _resume(training: Training) -> TrainState:
@@ -248,20 +258,9 @@ def _check(training: Training, state: TrainState, train_set: Examples, validatio
         raise InputError(f"keep_steps are {training.keep_steps}, but the training has {total} steps only.")
 
 
-def _join(trees: Sequence, mapping: Mapping):
-    """Give trees a common leading axis of models; a single model has none."""
-    return trees[0] if mapping == "single" else jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
-
-
-def _split(tree: TrainState, mapping: Mapping) -> list[TrainState]:
-    if mapping == "single":
-        return [tree]
-    return [jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(tree.step.shape[0])]
-
-
-def _on_host(state: TrainState, mapping: Mapping) -> list[TrainState]:
+def _on_host(state: TrainState, placement: Placement) -> list[TrainState]:
     """Copy all models from the device at once; what it computes next changes no copy."""
-    return _split(jax.tree.map(np.array, jax.device_get(state)), mapping)
+    return placement.split(jax.tree.map(np.array, jax.device_get(state)))
 
 
 def _orders(trainings: Sequence[Training], n_samples: int) -> dict[int, BatchOrder]:
@@ -272,20 +271,22 @@ def _orders(trainings: Sequence[Training], n_samples: int) -> dict[int, BatchOrd
 
 
 def _block_inputs(
-    trainings: Sequence[Training], orders: dict[int, BatchOrder], step: int, n_samples: int, mapping: Mapping
+    trainings: Sequence[Training],
+    orders: dict[int, BatchOrder],
+    step: int,
+    n_samples: int,
+    placement: Placement,
 ) -> BlockInputs:
     """Inputs of the next ``MAX_BLOCK`` steps; constant shape, so nothing recompiles."""
     sizes = {"n_samples": n_samples, "batch_size": trainings[0].batch_size}
     rates = [t.schedule.rates(step, MAX_BLOCK, **sizes) for t in trainings]
     of_seed = {seed: order.indices(step, MAX_BLOCK) for seed, order in orders.items()}
     indices = [of_seed[order_seed(t)] for t in trainings]
-    if mapping == "single":
-        return BlockInputs(jnp.asarray(indices[0]), jnp.asarray(rates[0]))
-    return BlockInputs(jnp.asarray(np.stack(indices, axis=1)), jnp.asarray(np.stack(rates, axis=1)))
+    return BlockInputs(placement.join(indices, axis=1), placement.join(rates, axis=1))
 
 
 def _measurement(
-    trainings: Sequence[Training], validation_set: Examples, mapping: Mapping
+    trainings: Sequence[Training], validation_set: Examples, placement: Placement
 ) -> Callable[[TrainState], dict[str, Array]]:
     """The probes as a function of the state alone: their data are on the device once."""
     probes = trainings[0].probes
@@ -294,17 +295,16 @@ def _measurement(
     n_all = len(validation_set.labels)
     n_chosen = min(probes.n_samples or n_all, n_all)
     chosen = np.arange(n_chosen) * n_all // n_chosen
-    data = jnp.asarray(validation_set.inputs[chosen]), jnp.asarray(validation_set.labels[chosen])
+    data = placement.on_all(validation_set.inputs[chosen]), placement.on_all(validation_set.labels[chosen])
     measurements = [jax.tree.map(jnp.float32, dict(t.probes.measurements)) for t in trainings]
     hyperparameters = [hyperparameters_of(t) for t in trainings]
-    criterion, key = _join([(h.criterion, h.key) for h in hyperparameters], mapping)
-    joined = _join(measurements, mapping)
-    network = trainings[0].network
+    criterion, key = placement.join([(h.criterion, h.key) for h in hyperparameters])
+    joined = placement.join(measurements)
+    network, mapping, mesh = trainings[0].network, placement.mapping, placement.mesh
 
     def measure(state: TrainState) -> dict[str, Array]:
-        return run_probes(
-            network, mapping, joined, criterion, state.parameters, state.statistics, key, state.step, *data
-        )
+        variables = state.parameters, state.statistics
+        return run_probes(network, mapping, joined, criterion, *variables, key, state.step, *data, mesh)
 
     return measure
 

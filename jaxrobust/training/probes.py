@@ -8,6 +8,7 @@ from typing import Literal, Protocol, get_args
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.sharding import Mesh
 from jaxtyping import Float, Int, Shaped
 
 from jaxrobust.attacks.input_attack import AttackOnInputs
@@ -21,8 +22,8 @@ from jaxrobust.measures.worst_case import worst_case
 from jaxrobust.networks.network import Network, Statistics
 from jaxrobust.perturbations.perturbation import Perturbation
 from jaxrobust.training.methods.adversarial_training import AttackLabels
-from jaxrobust.training.program import Mapping as ModelMapping
-from jaxrobust.training.program import mapped
+from jaxrobust.training.placement import Mapping as ModelMapping
+from jaxrobust.training.placement import mapped
 from jaxrobust.trees import Parameters, settings_tree
 
 # Samples computed at once.
@@ -254,7 +255,7 @@ class Probes:
         return bool(self.measurements) and (step % self.step_interval == 0 or step == total)
 
 
-@partial(jax.jit, static_argnames=("network", "mapping"))
+@partial(jax.jit, static_argnames=("network", "mapping", "mesh"))
 def run_probes(
     network: Network,
     mapping: ModelMapping,
@@ -266,6 +267,7 @@ def run_probes(
     step: Int[Array, ""],
     inputs: Float[Array, "samples ..."],
     labels: Shaped[Array, "samples ..."],
+    mesh: Mesh | None = None,
 ) -> dict[str, Float[Array, "*models"]]:
     """Measure every probe at one step of training, in one program.
 
@@ -280,9 +282,14 @@ def run_probes(
         step: The step.
         inputs: Samples.
         labels: Their labels.
+        mesh: The devices that share the models, if it is not one.
     """
 
-    def one(measurements, criterion, parameters, statistics, key: Array, step: Array) -> dict[str, Array]:
+    def one(
+        data: tuple[Array, Array], measurements, criterion, parameters, statistics, key: Array, step: Array
+    ) -> dict[str, Array]:
+        inputs, labels = data
+
         def apply(parameters: Parameters, inputs: Array) -> Array:
             return network.forward(parameters, statistics, inputs).logits
 
@@ -292,4 +299,5 @@ def run_probes(
             for i, (name, probe) in enumerate(sorted(measurements.items()))
         }
 
-    return mapped(one, mapping)(dict(measurements), criterion, parameters, statistics, key, step)
+    arguments = dict(measurements), criterion, parameters, statistics, key, step
+    return mapped(one, mapping, mesh)((inputs, labels), *arguments)

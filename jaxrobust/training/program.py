@@ -6,11 +6,12 @@ one program when the states, batches and methods carry a leading axis of models;
 """
 
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.sharding import Mesh
 from jaxtyping import Float, Int, Shaped
 
 from jaxrobust.criteria import Criterion
@@ -19,12 +20,10 @@ from jaxrobust.networks.network import Network, Outputs, Statistics, Variables
 from jaxrobust.training.augmentation import Augmentation
 from jaxrobust.training.methods import Batch, Method, Objective
 from jaxrobust.training.optimizers import Evaluation, Memory, Optimizer, projected_start
+from jaxrobust.training.placement import Mapping, mapped
 from jaxrobust.training.trainable import Trainable
 from jaxrobust.trees import Parameters
 
-# How models share a program: one model without an axis; all side by side, best on a GPU; or one after the
-# other, best on a CPU.
-Mapping = Literal["single", "vmap", "map"]
 # Steps that the inputs of a block are made for: of one shape, so that shorter blocks compile nothing.
 MAX_BLOCK = 200
 
@@ -132,23 +131,14 @@ def _empty_interval() -> Interval:
     return Interval(jnp.float32(0), jnp.float32(0), jnp.int32(0))
 
 
-def _with_parameters_checked(state: TrainState) -> TrainState:
+def _with_parameters_checked(_: tuple[()], state: TrainState) -> TrainState:
     """Find parameters that are no numbers: spiking units that get such inputs are silent, the loss finite."""
     finite = jax.tree.reduce(jnp.logical_and, jax.tree.map(lambda p: jnp.isfinite(p).all(), state.parameters))
     is_first_failure = ~finite & (state.diverged_at < 0)
     return state._replace(diverged_at=jnp.where(is_first_failure, state.step - 1, state.diverged_at))
 
 
-def mapped(function, mapping: Mapping):
-    """Map a function of one model over the leading axis of all its arguments."""
-    if mapping == "single":
-        return function
-    if mapping == "vmap":
-        return jax.vmap(function)
-    return lambda *arguments: jax.lax.map(lambda a: function(*a), arguments)
-
-
-@partial(jax.jit, static_argnames=("network", "mapping"), donate_argnames="state")
+@partial(jax.jit, static_argnames=("network", "mapping", "mesh"), donate_argnames="state")
 def train_block(
     network: Network,
     mapping: Mapping,
@@ -158,12 +148,18 @@ def train_block(
     labels: Shaped[Array, "samples ..."],
     block: BlockInputs,
     n_steps: Int[Array, ""],
+    mesh: Mesh | None = None,
 ) -> TrainState:
     """Take the first ``n_steps`` of the steps in ``block``, and look whether all parameters are finite."""
 
     def step(
-        state: TrainState, hyperparameters: Hyperparameters, indices: Array, learning_rate: Array
+        data: tuple[Array, Array],
+        state: TrainState,
+        hyperparameters: Hyperparameters,
+        indices: Array,
+        learning_rate: Array,
     ) -> TrainState:
+        inputs, labels = data
         batch = Batch(inputs[indices], labels[indices])
         epoch = state.step * indices.shape[0] / labels.shape[0]
         objective = Objective(network, state.statistics, batch, hyperparameters.criterion, epoch)
@@ -202,19 +198,19 @@ def train_block(
             diverged_at=jnp.where(is_first_failure, state.step, state.diverged_at),
         )
 
-    steps = mapped(step, mapping)
+    steps = mapped(step, mapping, mesh)
 
     def take(i: Array, state: TrainState) -> TrainState:
-        taken = steps(state, hyperparameters, block.indices[i], block.learning_rates[i])
+        taken = steps((inputs, labels), state, hyperparameters, block.indices[i], block.learning_rates[i])
         # With JAX_ENABLE_X64 settings are float64, which must not spread to sums and scores.
         return jax.tree.map(lambda after, before: after.astype(before.dtype), taken, state)
 
     state = jax.lax.fori_loop(0, n_steps, take, state)
     # Outside of the loop, where it costs next to nothing and leaves the compiled steps as they are.
-    return mapped(_with_parameters_checked, mapping)(state)
+    return mapped(_with_parameters_checked, mapping, mesh)((), state)
 
 
-@partial(jax.jit, static_argnames=("network", "mapping", "batch_size"), donate_argnames="state")
+@partial(jax.jit, static_argnames=("network", "mapping", "batch_size", "mesh"), donate_argnames="state")
 def validate(
     network: Network,
     mapping: Mapping,
@@ -223,10 +219,15 @@ def validate(
     criterion: Criterion,
     inputs: Float[Array, "samples ..."],
     labels: Shaped[Array, "samples ..."],
+    mesh: Mesh | None = None,
 ) -> tuple[TrainState, IntervalMetrics]:
     """Measure the validation score, keep the parameters if it is the highest, and begin a new interval."""
 
-    def one(state: TrainState, criterion: Criterion) -> tuple[TrainState, IntervalMetrics]:
+    def one(
+        data: tuple[Array, Array], state: TrainState, criterion: Criterion
+    ) -> tuple[TrainState, IntervalMetrics]:
+        inputs, labels = data
+
         def apply(parameters, inputs):
             return network.forward(parameters, state.statistics, inputs).logits
 
@@ -242,4 +243,4 @@ def validate(
         )
         return state._replace(best=best, interval=_empty_interval()), metrics
 
-    return mapped(one, mapping)(state, criterion)
+    return mapped(one, mapping, mesh)((inputs, labels), state, criterion)

@@ -79,7 +79,7 @@ class Reports:
                 self.diverged[i] = _divergence(self._trainings[i], flags[i], self.checkpoint_step)
         columns: dict[str, np.ndarray] = {}
         if report.metrics is not None:
-            columns, self._text = _columns(self._trainings[0], report.metrics)
+            columns, self._text = _columns(self._trainings, report.metrics)
         self.log(report.step, {**columns, **report.measured})
         self._read_at = time.monotonic()
         self._progress(report.step, self._total, self._text)
@@ -112,13 +112,14 @@ def _divergence(training: Training, step: int, checkpoint_step: int | None) -> T
     )
 
 
-def _columns(training: Training, metrics: IntervalMetrics) -> tuple[dict[str, np.ndarray], str]:
+def _columns(trainings: Sequence[Training], metrics: IntervalMetrics) -> tuple[dict[str, np.ndarray], str]:
     """The metrics under the names of the history, and in words; the score for classes is the accuracy."""
-    is_accuracy = training.criterion.is_classification
+    is_accuracy = trainings[0].criterion.is_classification
+    # Programs on several devices may have more columns than there are models.
     columns = {
-        name.replace("score", "accuracy") if is_accuracy else name: np.asarray(column)
+        name.replace("score", "accuracy") if is_accuracy else name: np.atleast_1d(column)[: len(trainings)]
         for name, column in metrics._asdict().items()
     }
-    validation = np.mean(metrics.validation_score)
+    loss, _, validation = (np.mean(column) for column in columns.values())
     text = f"{validation:.2%}" if is_accuracy else f"{validation:.4g}"
-    return columns, f"loss {np.mean(metrics.loss):.4g}, validation {text}"
+    return columns, f"loss {loss:.4g}, validation {text}"
