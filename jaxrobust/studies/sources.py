@@ -45,6 +45,7 @@ WITHIN = (
     "jaxrobust.studies.sparse_tickets",
     "jaxrobust.training.augmentation",
     "jaxrobust.training.batches",
+    "jaxrobust.training.compilation",
     "jaxrobust.training.loop",
     "jaxrobust.training.methods",
     "jaxrobust.training.optimizers.adam",

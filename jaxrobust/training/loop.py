@@ -14,17 +14,12 @@ from jaxrobust.errors import InputError
 from jaxrobust.networks.network import Variables
 from jaxrobust.training.batches import BatchOrder
 from jaxrobust.training.checkpoints import load_tree, save_tree
+from jaxrobust.training.compilation import compile_side_by_side, programs_with_data
 from jaxrobust.training.files import CHECKPOINT, METRICS, Writer, kept_file, optimizer_file
 from jaxrobust.training.metrics import MetricsLog
 from jaxrobust.training.placement import Mapping, Placement, place
 from jaxrobust.training.probes import run_probes
-from jaxrobust.training.program import (
-    MAX_BLOCK,
-    BlockInputs,
-    TrainState,
-    train_block,
-    validate,
-)
+from jaxrobust.training.program import MAX_BLOCK, BlockInputs, TrainState
 from jaxrobust.training.reports import BlockReport, Reports
 from jaxrobust.training.training import (
     Trained,
@@ -37,9 +32,6 @@ from jaxrobust.training.training import (
     start_of,
 )
 from jaxrobust.trees import check_finite
-
-# Validation samples computed at once.
-VALIDATION_BATCH = 500
 
 
 def train(
@@ -138,11 +130,12 @@ def _train_together(
     # What probes measured before the first step is measured again by a training that has no checkpoint.
     logs = [MetricsLog(training.folder / METRICS, up_to_step=step or -1) for training in trainings]
     state = placement.join(states)
-    hyperparameters = placement.join([hyperparameters_of(training) for training in trainings])
-    inputs, labels = placement.on_all(train_set.inputs), placement.on_all(train_set.labels)
-    validation = placement.on_all(validation_set.inputs), placement.on_all(validation_set.labels)
+    programs = programs_with_data(trainings, placement, train_set, validation_set)
     measure = _measurement(trainings, validation_set, placement)
     orders = _orders(trainings, n_samples)
+    block = _block_inputs(trainings, orders, step, n_samples, placement)
+    if step < total:
+        compile_side_by_side(programs.lowered(state, block))
     reports = Reports(trainings, logs, step, total, progress)
     unread: list[BlockReport] = []
     next_checkpoint = time.monotonic() + checkpoint_seconds
@@ -151,41 +144,20 @@ def _train_together(
             _keep_step(writer, trainings, _on_host(state, placement), step, reports.diverged)
         if step == 0 and shared.probes.is_due(0, total):
             reports.log(0, measure(state))
-        block = _block_inputs(trainings, orders, step, n_samples, placement)
 
         while step < total and len(reports.diverged) < len(trainings):
             n_steps = min(reports.block_length, _steps_to_next_event(shared, step, total))
             began = time.monotonic()
-            state = train_block(
-                shared.network,
-                placement.mapping,
-                state,
-                hyperparameters,
-                inputs,
-                labels,
-                block,
-                jnp.int32(n_steps),
-                placement.mesh,
-            )
+            state = programs.take(state, block, n_steps)
             step += n_steps
             # A copy, as the next block uses the state up before the host has read this.
             diverged_at, metrics = jnp.copy(state.diverged_at), None
             if step % shared.eval_step_interval == 0 or step == total:
-                state, metrics = validate(
-                    shared.network,
-                    placement.mapping,
-                    VALIDATION_BATCH,
-                    state,
-                    hyperparameters.criterion,
-                    *validation,
-                    placement.mesh,
-                )
+                state, metrics = programs.validate(state)
             measured = measure(state) if shared.probes.is_due(step, total) else {}
             unread.append(BlockReport(step, n_steps, began, diverged_at, metrics, measured))
-            if step < total:
-                block = _block_inputs(
-                    trainings, orders, step, n_samples, placement
-                )  # while the device computes
+            if step < total:  # while the device computes
+                block = _block_inputs(trainings, orders, step, n_samples, placement)
 
             stop = stop_requested() and step < total
             is_checkpoint = stop or step == total or time.monotonic() >= next_checkpoint

@@ -26,6 +26,8 @@ from jaxrobust.trees import Parameters
 
 # Steps that the inputs of a block are made for: of one shape, so that shorter blocks compile nothing.
 MAX_BLOCK = 200
+# Validation samples computed at once.
+VALIDATION_BATCH = 500
 
 
 class Best(NamedTuple):

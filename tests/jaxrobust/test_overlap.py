@@ -12,6 +12,7 @@ from jaxrobust.networks.mlp import MLP
 from jaxrobust.training import batches, files, loop, reports
 from jaxrobust.training.batches import BatchOrder, batch_indices
 from jaxrobust.training.checkpoints import load_tree, save_tree
+from jaxrobust.training.compilation import Programs
 from jaxrobust.training.files import CHECKPOINT, Writer
 from jaxrobust.training.loop import train
 from jaxrobust.training.methods import Standard
@@ -81,7 +82,7 @@ def test_the_next_block_is_handed_over_before_the_host_waits_for_this_one(tmp_pa
 
         return call
 
-    monkeypatch.setattr(loop, "train_block", noted(loop.train_block, "block"))
+    monkeypatch.setattr(Programs, "take", noted(Programs.take, "block"))
     monkeypatch.setattr(reports.Reports, "read", noted(reports.Reports.read, "read"))
     run(a_training(tmp_path))
     assert events[:5] == ["block", "block", "read", "block", "read"]
