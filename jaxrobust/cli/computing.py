@@ -11,6 +11,7 @@ from jaxrobust.cli.outcome import say_outcome
 from jaxrobust.cli.stores import store_of
 from jaxrobust.cli.time_limit import EXIT_STATUS, TimeIsUp, stopping_after
 from jaxrobust.cli.words import Words
+from jaxrobust.studies.compiling import compile_ahead
 from jaxrobust.studies.stages import PlannedStage, finished, n_unfinished
 
 # Levels or sizes of one network that are handed to the device in one call.
@@ -67,6 +68,9 @@ def _compute(planned: PlannedStage, how: dict[str, Any], options: dict[str, Any]
             f"waiting: {len(waiting)} points of stage {stage.name!r} need earlier results, which failed",
             file=sys.stderr,
         )
+    is_here = options["n_threads"] == 1 and how["executor"] is None
+    if is_here and options["models_per_job"] > 1 and stage.compute == "train":
+        compile_ahead(states.missing, options["models_per_job"])
     failed = _explained(lambda: dj.run(grid, stage.compute, batch=options["models_per_job"], **how)("{*}"))
     return failed or (1 if waiting else 0)
 

@@ -242,6 +242,11 @@ def _orders(trainings: Sequence[Training], n_samples: int) -> dict[int, BatchOrd
     return {seed: BatchOrder(seed, batch_size=batch_size, n_samples=n_samples) for seed in seeds}
 
 
+def first_block(trainings: Sequence[Training], n_samples: int, placement: Placement) -> BlockInputs:
+    """Inputs of the first steps; those of later blocks have their shape."""
+    return _block_inputs(trainings, _orders(trainings, n_samples), 0, n_samples, placement)
+
+
 def _block_inputs(
     trainings: Sequence[Training],
     orders: dict[int, BatchOrder],

@@ -104,19 +104,20 @@ class NetworkFamily:
         """
         dataset = data.blank(model["dataset"], split=model["split"] or None)
         training = replace(
-            self._training(model, self.network(model, dataset), dataset, Path()),
+            self.training_of(model, self.network(model, dataset), dataset, Path()),
             method=joined_method_of(model),
         )
         data_set = (model["dataset"], model["split"], model.get("data_folder", ""))
         return repr((data_set, program_structure(training)))
 
-    def _training(
+    def training_of(
         self,
         model: Mapping[str, Any],
         network: Network,
         dataset: Dataset,
         folder: Path,
     ) -> Training:
+        """The training of a grid point."""
         is_image = dataset.train.inputs.ndim == 4
         input_bounds = (0.0, 1.0) if is_image else None
         return Training(
@@ -150,7 +151,7 @@ class NetworkFamily:
         dataset = dataset_of(model[0])
         network = self.network(model[0], dataset)
         trainings = [
-            self._training(point, network, dataset, its_job.folder)
+            self.training_of(point, network, dataset, its_job.folder)
             for point, its_job in zip(model, job, strict=True)
         ]
         return train_side_by_side(trainings, dataset, job)
