@@ -15,7 +15,7 @@ from jaxrobust.data.dataset import Dataset
 from jaxrobust.errors import InputError
 from jaxrobust.studies import training_points
 from jaxrobust.studies.parameter_noise.catalogue import family_named
-from jaxrobust.studies.side_by_side import dataset_of, programs_of
+from jaxrobust.studies.side_by_side import dataset_of, joining_pays, programs_of
 from jaxrobust.training.compilation import compile_side_by_side, programs_with_data
 from jaxrobust.training.loop import first_block
 from jaxrobust.training.placement import place
@@ -68,7 +68,7 @@ def _lowered(kinds: Sequence[Sequence[Point]]) -> Iterator[jax.stages.Lowered]:
 def _lowered_for(points: Sequence[Point]) -> Iterator[jax.stages.Lowered]:
     dataset = dataset_of(points[0])
     trainings = [_training_of(point, dataset) for point in points]
-    for program in programs_of(trainings, join_methods=jax.default_backend() != "cpu"):
+    for program in programs_of(trainings, join_methods=joining_pays(trainings[0].network)):
         models = list(program.values())
         placement = place(len(models), jax.local_devices())
         programs = programs_with_data(models, placement, dataset.train, dataset.validation)

@@ -9,7 +9,7 @@ import pytest
 
 from jaxrobust import data
 from jaxrobust.studies.parameter_noise.catalogue import FAMILIES, digits_mlp, family_named
-from jaxrobust.studies.side_by_side import programs_of
+from jaxrobust.studies.side_by_side import joining_pays, programs_of
 from jaxrobust.training.loop import train
 
 
@@ -62,7 +62,7 @@ def trainings(tmp_path, *settings):
     quick = {"n_hidden": (4,), "n_epochs": (0.01,), "learning_rate": (0.1,), "n_attack_steps": 2}
     points = [digits_mlp.make() | quick | its for its in settings]
     return [
-        digits_mlp._training(point, digits_mlp.network(point, dataset), dataset, tmp_path / str(index))
+        digits_mlp.training_of(point, digits_mlp.network(point, dataset), dataset, tmp_path / str(index))
         for index, point in enumerate(points)
     ]
 
@@ -97,3 +97,20 @@ def test_joined_methods_are_one_program_with_the_results_of_several(tmp_path):
 def test_methods_that_cannot_join_are_programs_one_after_the_other():
     given = trainings(Path(), {"beta_robustness": 0.5}, {"sam_rho": 0.1, "beta_robustness": 0.0})
     assert [list(program) for program in programs_of(given, join_methods=True)] == [[0], [1]]
+
+
+@pytest.mark.parametrize(
+    ("family", "backend", "pays"),
+    [
+        ("ecg_lsnn", "gpu", True),
+        ("speech_lsnn", "gpu", True),
+        ("cnn", "gpu", False),
+        ("ecg_lsnn", "cpu", False),
+        ("cnn", "cpu", False),
+    ],
+)
+def test_methods_are_joined_where_more_models_take_little_longer(family, backend, pays, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    point = family_named(family).make()
+    network = family_named(family).network(point, data.blank(point["dataset"]))
+    assert joining_pays(network) == pays
