@@ -17,7 +17,7 @@ from jaxrobust.training.checkpoints import load_tree, save_tree
 from jaxrobust.training.compilation import compile_side_by_side, programs_with_data
 from jaxrobust.training.files import CHECKPOINT, METRICS, Writer, kept_file, optimizer_file
 from jaxrobust.training.metrics import MetricsLog
-from jaxrobust.training.placement import Mapping, Placement, place
+from jaxrobust.training.placement import Devices, Mapping, Placement, place
 from jaxrobust.training.probes import run_probes
 from jaxrobust.training.program import MAX_BLOCK, BlockInputs, TrainState
 from jaxrobust.training.reports import BlockReport, Reports
@@ -40,7 +40,7 @@ def train(
     validation_set: Examples,
     *,
     mapping: Mapping | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Devices | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
     stop_requested: Callable[[], bool] = lambda: False,
     checkpoint_seconds: float = 60.0,

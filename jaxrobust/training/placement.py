@@ -14,6 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 # How models share a device: one model without an axis; all side by side, best on a GPU; or one after the
 # other, best on a CPU.
 Mapping = Literal["single", "vmap", "map"]
+Devices = Sequence[Any]  # of jax.Device, which type checkers take for a variable
 _MODELS = "models"
 
 
@@ -40,7 +41,7 @@ class Placement:
             axis: Where the axis of models goes.
         """
         if self.mapping == "single":
-            return jax.tree.map(lambda leaf: jnp.asarray(leaf) if _is_on_host(leaf) else leaf, trees[0])
+            return jax.tree.map(_on_device, trees[0])
         filled = [*trees, *[trees[-1]] * self._n_filled]
 
         def stack(*leaves: Any) -> Any:
@@ -50,7 +51,7 @@ class Placement:
 
         joined = jax.tree.map(stack, *filled)
         if self.mesh is None:
-            return jax.tree.map(jnp.asarray, joined)
+            return jax.tree.map(_on_device, joined)
         return jax.device_put(joined, self._sharding(*[None] * axis, _MODELS))
 
     def split(self, tree: Any) -> list[Any]:
@@ -76,12 +77,17 @@ def _is_on_host(leaf: Any) -> bool:
     return isinstance(leaf, np.ndarray)
 
 
-def place(n_models: int, devices: Sequence[jax.Device], mapping: Mapping | None = None) -> Placement:
+def _on_device(leaf: Any) -> Any:
+    # A copy: a program that uses up its state must not write into an array of the host.
+    return jnp.array(leaf) if _is_on_host(leaf) else leaf
+
+
+def place(n_models: int, devices: Devices, mapping: Mapping | None = None) -> Placement:
     """Divide models among devices, as few as give each of them no more models than all would.
 
     Args:
         n_models: How many models there are.
-        devices: What there is; the first alone if it is one, or if there is one model.
+        devices: What there is; if one will do, the models lie on the default device.
         mapping: How the models of a device share it; by default side by side on an accelerator, one after
             the other on a CPU.
 
