@@ -14,7 +14,7 @@ import jax
 from jaxrobust.data.dataset import Dataset
 from jaxrobust.errors import InputError
 from jaxrobust.studies import training_points
-from jaxrobust.studies.parameter_noise.catalogue import family_named
+from jaxrobust.studies.parameter_noise.catalogue import FAMILIES
 from jaxrobust.studies.side_by_side import dataset_of, joining_pays, programs_of
 from jaxrobust.training.compilation import compile_side_by_side, programs_with_data
 from jaxrobust.training.loop import first_block
@@ -45,7 +45,8 @@ def _kinds(points: Sequence[Point], models_per_job: int) -> list[list[Point]]:
     groups: dict[str, list[Point]] = {}
     for point in points:
         with suppress(InputError):  # the training itself says so
-            groups.setdefault(_program_of(point), []).append(point)
+            if (program := _program_of(point)) is not None:
+                groups.setdefault(program, []).append(point)
     kinds: list[list[Point]] = []
     for group in groups.values():
         jobs = [group[i : i + models_per_job] for i in range(0, len(group), models_per_job)]
@@ -53,10 +54,13 @@ def _kinds(points: Sequence[Point], models_per_job: int) -> list[list[Point]]:
     return kinds
 
 
-def _program_of(point: Point) -> str:
-    if "network" in point:
+def _program_of(point: Point) -> str | None:
+    """What points of one program share; None for those that train in another way than the library's."""
+    name = getattr(point.get("train"), "table_name", None)
+    if name == training_points.train.table_name:
         return training_points.program_of(point)
-    return family_named(point.get("architecture")).program_of(point)
+    family = FAMILIES.get(point.get("architecture", ""))
+    return family.program_of(point) if family is not None and name == family.train.table_name else None
 
 
 def _lowered(kinds: Sequence[Sequence[Point]]) -> Iterator[jax.stages.Lowered]:
@@ -80,5 +84,5 @@ def _training_of(point: Point, dataset: Dataset) -> Training:
     if "network" in point:
         network = training_points.network_of(point, dataset)
         return training_points.training_of(point, network, Path(), start=None)  # whatever it starts from
-    family = family_named(point.get("architecture"))
+    family = FAMILIES[point["architecture"]]
     return family.training_of(point, family.network(point, dataset), dataset, Path())

@@ -48,3 +48,18 @@ def test_one_kind_is_left_to_its_training(monkeypatch):
     monkeypatch.setattr("jaxrobust.studies.compiling.compile_side_by_side", lambda programs: 1 / 0)
     assert compile_ahead(grid()[:2], 2) == 1
     assert compile_ahead([], 2) == 0
+
+
+def test_points_that_train_in_another_way_are_left_alone():
+    @dj.cachable(["model:network"], table_name="mine")
+    def mine(model):
+        return model["network"]
+
+    assert (
+        compile_ahead([{"network": "a", "train": mine}, {"architecture": "cnn", "train": mine}, {}], 2) == 0
+    )
+
+
+def test_the_command_computes_several_models_per_job(typed):
+    said = typed("train.py", "-exp=chain", "-models_per_job=2").out
+    assert "chain: 6 models trained and evaluated" in said
