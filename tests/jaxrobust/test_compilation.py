@@ -54,7 +54,10 @@ def models(folder: Path, n: int) -> list[Training]:
     ]
 
 
-@pytest.mark.parametrize(("n", "mapping", "precision"), [(1, None, None), (2, "vmap", "float32")])
+@pytest.mark.parametrize(
+    ("n", "mapping", "precision"),
+    [(1, None, "float32"), pytest.param(2, "vmap", None, marks=pytest.mark.slow)],
+)
 def test_both_programs_are_compiled_in_threads_and_nowhere_else(tmp_path, n, mapping, precision):
     """Under the precision of the thread that trains, too, which other threads do not know."""
     data = examples(60), examples(33)

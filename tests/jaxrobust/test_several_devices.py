@@ -69,9 +69,8 @@ def test_as_few_devices_as_take_no_longer_than_all(n_models, n_devices, n_used):
     assert placement.mesh is None or placement.mesh.size == n_used
 
 
-@pytest.mark.parametrize(
-    ("n_models", "mapping"), [(5, "vmap"), pytest.param(4, "map", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_models", "mapping"), [(5, "vmap"), (4, "map")])
 def test_models_on_several_devices_learn_what_they_learn_on_one(run_script, n_models, mapping):
     """Four on four devices; five on three, one of which computes the last one twice."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"

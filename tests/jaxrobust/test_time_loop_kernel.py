@@ -15,7 +15,6 @@ from jaxrobust.layers import time_loops
 from jaxrobust.networks.lsnn import LSNN
 
 CONSTANTS = LSNN(n_in=2, n_out=2).constants
-FORMS = ["mean_rates", "spike_trains"]
 
 
 def example(n_steps=9, n_samples=5, n_units=20, dtype=jnp.float32, n_models=None):
@@ -43,23 +42,42 @@ def loss_of(function):
     return loss
 
 
-@pytest.fixture(params=[20, 40])
-def n_units(request, monkeypatch):
-    """Units of one tile, and of three; neither fills its tiles."""
-    monkeypatch.setattr(kernel, "UNITS", 16 if request.param == 40 else 128)
-    return request.param
+@pytest.fixture
+def tile_of_16(monkeypatch):
+    """20 units do not fill one tile of 128; here 40 do not fill three."""
+    return lambda n_units: monkeypatch.setattr(kernel, "UNITS", 16 if n_units == 40 else 128)
 
 
-@pytest.mark.parametrize(("form", "dtype"), [("mean_rates", jnp.float32), ("spike_trains", jnp.bfloat16)])
-def test_the_kernel_spikes_like_the_scan(form, dtype, n_units):
+@pytest.mark.parametrize(
+    ("form", "dtype", "n_units"),
+    [
+        ("mean_rates", jnp.float32, 40),
+        ("spike_trains", jnp.bfloat16, 20),
+        pytest.param("mean_rates", jnp.bfloat16, 20, marks=pytest.mark.slow),
+        pytest.param("spike_trains", jnp.float32, 40, marks=pytest.mark.slow),
+    ],
+)
+def test_the_kernel_spikes_like_the_scan(form, dtype, n_units, tile_of_16):
+    tile_of_16(n_units)
     given = example(n_units=n_units, dtype=dtype)
     expected = by_scan(form)(*given)
     assert 0.01 < jnp.mean(expected > 0) < 0.99
     np.testing.assert_array_equal(by_kernel(form)(*given), expected)
 
 
-@pytest.mark.parametrize("has_earlier_bars", [False, True])
-def test_the_backward_pass_of_the_kernel_is_that_of_the_scan_on_the_same_spikes(has_earlier_bars, n_units):
+@pytest.mark.parametrize(
+    ("has_earlier_bars", "n_units"),
+    [
+        (False, 20),
+        (True, 40),
+        pytest.param(False, 40, marks=pytest.mark.slow),
+        pytest.param(True, 20, marks=pytest.mark.slow),
+    ],
+)
+def test_the_backward_pass_of_the_kernel_is_that_of_the_scan_on_the_same_spikes(
+    has_earlier_bars, n_units, tile_of_16
+):
+    tile_of_16(n_units)
     currents, w_rec = example(n_units=n_units, n_samples=18)  # of two tiles
     _, (_, kept) = scan.run_and_keep(currents, w_rec, CONSTANTS)
     bars = jax.random.normal(jax.random.key(2), currents.shape)
@@ -70,7 +88,7 @@ def test_the_backward_pass_of_the_kernel_is_that_of_the_scan_on_the_same_spikes(
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * float(jnp.max(jnp.abs(other))))
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ["mean_rates", pytest.param("spike_trains", marks=pytest.mark.slow)])
 def test_models_side_by_side_get_what_each_gets_alone(form):
     currents, w_rec = example(n_models=2)
     gradient = jax.grad(loss_of(by_kernel(form)), argnums=(0, 1))
@@ -81,6 +99,7 @@ def test_models_side_by_side_get_what_each_gets_alone(form):
             np.testing.assert_allclose(one[i], alone, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_second_derivatives_are_those_of_the_scan():
     currents, w_rec = example()
     direction = jnp.ones_like(w_rec)

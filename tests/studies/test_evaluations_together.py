@@ -29,7 +29,11 @@ def trained(tmp_path_factory):
     ("sweep", "store_key"),
     [
         (lambda grid, **how: mismatch_sweep(grid, (0.0, 0.3, 0.6), **how), "accuracies"),
-        (lambda grid, **how: worst_case_sweep(grid, (0.0, 0.1), **how), "worst_case"),
+        pytest.param(
+            lambda grid, **how: worst_case_sweep(grid, (0.0, 0.1), **how),
+            "worst_case",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_levels_of_a_network_in_one_call_have_the_results_they_have_alone(
