@@ -102,6 +102,14 @@ def make_folder(path: Path, root: Path | None = None) -> None:
         _synced.discard((info.st_dev, info.st_ino))  # the number may be that of one that was removed
 
 
+def remove_leftover(temporary: Path) -> None:
+    """Remove a temporary file, if that can be done: `gc` sweeps it, and a stored result must not look lost."""
+    try:
+        temporary.unlink(missing_ok=True)
+    except OSError:
+        return
+
+
 def unique() -> str:
     """A name that no other writer, here or on another machine, uses for its temporary file."""
     return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"

@@ -35,7 +35,14 @@ from datajuicer.errors import UsageError
 from datajuicer.store import layers, listing, values
 from datajuicer.store.arrays import arrays_from_bytes
 from datajuicer.store.default import DEFAULT
-from datajuicer.store.disk import cannot_write, make_folder, sync_folders, unique, write_file
+from datajuicer.store.disk import (
+    cannot_write,
+    make_folder,
+    remove_leftover,
+    sync_folders,
+    unique,
+    write_file,
+)
 from datajuicer.store.folder_records import read_record, record_path
 from datajuicer.store.named import member, named_file, saved_files
 from datajuicer.store.quarantine import quarantine
@@ -150,15 +157,15 @@ class Store:
 
     def peek(self, function: str, key: str) -> bytes | None:
         """The first bytes of the record of a result, unverified; None if they cannot be read."""
-        for root in self._roots:
+        for folder in self._folders:
             try:
-                return read_start(f"{root}/{function}/{key[:2]}/{key}.json")
+                return read_start(f"{folder}/{function}/{key[:2]}/{key}.json")
             except OSError:
                 continue
         return None
 
     @functools.cached_property
-    def _roots(self) -> tuple[str, ...]:
+    def _folders(self) -> tuple[str, ...]:
         return tuple(map(str, (self.root, *self.below)))
 
     def _condemn(self, root: Path, path: str | Path, reason: str, bad: bytes) -> None:
@@ -332,7 +339,7 @@ class Store:
         except OSError as error:
             raise cannot_write(path, len(data), error) from error
         finally:
-            _remove(temporary)
+            remove_leftover(temporary)
         if outcome == "done" and not different:
             self._set_aside(self.path(function, key, "failed"), self.folder_of(record))
         return different
@@ -394,10 +401,3 @@ def _absolute(root: str | os.PathLike[str]) -> Path:
         return (path.expanduser() if path.parts[:1] and path.parts[0][0] == "~" else path).absolute()
     except (RuntimeError, OSError) as error:
         raise UsageError(f"the store {root} has no place: {error}; give its whole path") from error
-
-
-def _remove(temporary: Path) -> None:
-    try:
-        temporary.unlink(missing_ok=True)
-    except OSError:
-        return  # a leftover that gc sweeps must not make a stored result look lost

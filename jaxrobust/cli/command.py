@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,11 @@ class Command:
             name: plan_experiment(self.experiments.get(name, _ONE_NETWORK), grid, settings, store)
             for name, grid in grids.items()
         }
+
+    def stages_of(self, name: str, protocol: str) -> list[PlannedStage]:
+        """The stages of one experiment under a protocol, whether its data are there or not."""
+        alone = replace(self, experiments={name: self.experiments[name]})
+        return alone.planned(alone.grids(protocol))[name]
 
     def with_data(self, protocol: str) -> Plans:
         """The stages under a protocol, on stand-ins where data are needed and cannot be had."""
@@ -186,8 +191,7 @@ def _look(command: Command, folder: Path) -> None:
         print(describe_positions(command.grids(options["protocol"] or "published")))
         return
     if options["list"]:
-        plans = command.under_each_protocol(lambda protocol: command.planned(command.grids(protocol)))
-        show_costs(plans, command.experiments, folder, options)
+        show_costs(command.stages_of, command.experiments, folder, options)
         return
     plans = command.under_each_protocol(command.with_data)
     report({name: side_by_side(its.values()) for name, its in plans.items()}, options)

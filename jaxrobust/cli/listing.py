@@ -1,6 +1,6 @@
 """What -list prints: every experiment with its cost under each protocol."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,13 @@ from jaxrobust.cli.experiments import Experiment, protocols_of
 from jaxrobust.cli.folder import experiment_files, title
 from jaxrobust.cli.stores import store_of
 from jaxrobust.cli.words import columns
+from jaxrobust.errors import InputError
 from jaxrobust.studies.costs import Cost, Costs
 from jaxrobust.studies.stages import PlannedStage
 
 
 def show_costs(
-    plans: Mapping[str, Mapping[str, list[PlannedStage]]],
+    plan: Callable[[str, str], list[PlannedStage]],
     experiments: Mapping[str, Experiment],
     folder: Path,
     options: Mapping[str, Any],
@@ -23,26 +24,48 @@ def show_costs(
     """Print a line for each experiment and protocol: models, core time of their training, what is missing.
 
     Args:
-        plans: The stages by protocol and experiment.
+        plan: ``plan(name, protocol)`` gives the stages of an experiment.
         experiments: The experiments.
         folder: Where their files lie.
         options: The words of the command.
+
+    Raises:
+        InputError: Nothing can be planned: ``-only`` leaves no model, or a setting is wrong.
     """
     store = store_of(options)
     costs, files = Costs(store), experiment_files(folder)
+    errors: list[InputError] = []
+    is_planned = False
     for name, experiment in experiments.items():
         print(f"{name}: {title(files[name])}".rstrip(": "))
         rows = []
         seen = set()
-        for protocol in protocols_of(experiment):
-            stages = plans.get(protocol, {}).get(name, ())
-            if stages and (ids := ids_of(stages)) not in seen:
+        for protocol in _distinct(experiment, options["protocol"]):
+            try:
+                stages = plan(name, protocol)
+            except InputError as error:
+                errors.append(error)
+                continue
+            is_planned = True
+            if (ids := ids_of(stages)) not in seen:
                 seen.add(ids)
                 calls = calls_of(stages)
                 missing = len(to_compute(store, calls, {"force": False, "retry": True}))
                 rows.append((protocol, _cost(costs.of(calls), missing)))
         print(columns(rows))
+    if errors and not is_planned:
+        raise errors[0]
     print("Times are of training on one core, from stored results; evaluations come on top.")
+
+
+def _distinct(experiment: Experiment, chosen: str) -> list[str]:
+    """The chosen protocol, or one name for each that an experiment has: other data make no other models."""
+    if chosen:
+        return [chosen]
+    first: dict[int, str] = {}
+    for name, protocol in protocols_of(experiment).items():
+        first.setdefault(id(protocol), name)
+    return list(first.values())
 
 
 def _cost(cost: Cost, missing: int) -> str:
