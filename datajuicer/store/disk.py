@@ -102,8 +102,21 @@ def make_folder(path: Path, root: Path | None = None) -> None:
         _synced.discard((info.st_dev, info.st_ino))  # the number may be that of one that was removed
 
 
+def absolute_place(root: str | os.PathLike[str]) -> Path:
+    """Return where a store is now, as the working directory may change; `~` is the user's home.
+
+    Raises:
+        UsageError: there is no working directory, or no home.
+    """
+    path = Path(root)
+    try:
+        return (path.expanduser() if path.parts[:1] and path.parts[0][0] == "~" else path).absolute()
+    except (RuntimeError, OSError) as error:
+        raise UsageError(f"the store {root} has no place: {error}; give its whole path") from error
+
+
 def remove_leftover(temporary: Path) -> None:
-    """Remove a temporary file, if that can be done: `gc` sweeps it, and a stored result must not look lost."""
+    """Remove a temporary file if that can be done; `gc` sweeps it, and a stored result must not look lost."""
     try:
         temporary.unlink(missing_ok=True)
     except OSError:

@@ -36,6 +36,7 @@ from datajuicer.store import layers, listing, values
 from datajuicer.store.arrays import arrays_from_bytes
 from datajuicer.store.default import DEFAULT
 from datajuicer.store.disk import (
+    absolute_place,
     cannot_write,
     make_folder,
     remove_leftover,
@@ -392,12 +393,4 @@ def _is_same(one: Record, other: Record) -> bool:
 
 
 def _roots(store: StoreLike) -> tuple[Path, ...]:
-    return (store.root, *store.below) if isinstance(store, Store) else (_absolute(store),)
-
-
-def _absolute(root: str | os.PathLike[str]) -> Path:
-    path = Path(root)
-    try:
-        return (path.expanduser() if path.parts[:1] and path.parts[0][0] == "~" else path).absolute()
-    except (RuntimeError, OSError) as error:
-        raise UsageError(f"the store {root} has no place: {error}; give its whole path") from error
+    return (store.root, *store.below) if isinstance(store, Store) else (absolute_place(store),)
