@@ -1,7 +1,7 @@
 """How many directions a stitch needs: layers trained at a rank, and full layers truncated to it.
 
-Expected: a few directions (the number of classes at the last cut) carry the clean accuracy; truncation needs
-more than training at the rank. Not run here: two of the donors of ``stitching_mnist`` and 22 stitches.
+Expected: rank 2 carries the clean accuracy at an early cut, rank 4 at the last one; robustness needs rank 8,
+and truncation twice the rank of training at it. Five minutes of processor time.
 Command: python train.py -exp=stitching_low_rank -n_threads=2
 """
 

@@ -1,7 +1,7 @@
 """Depth profiles of stitching on MNIST: clean and robust accuracy of N→N', N→R and R→N, cut by cut.
 
 Expected (one seed): stitches keep the clean accuracy at almost every cut; the last cut recovers the
-robustness of the front in either direction (83 of 85 % for R→N, 24 of 26 % for N→R); R→N becomes more robust
+robustness of the front in either direction (83 of 85 % for R→N, 26 of 27 % for N→R); R→N becomes more robust
 with depth, N→R less. docs/stitching.md has the table.
 Command: python train.py -exp=stitching_mnist -n_threads=2
 """

@@ -2,7 +2,8 @@
 
 Nobody has stitched these. The question: does robustness against deviating parameters come from the front, as
 that against attacked inputs does, and does it survive a layer that was trained without it? The layer's own
-parameters deviate too. Not run here: three donors and thirty stitches, about half an hour on two cores.
+parameters deviate too. Found: it comes with the layers that were trained for it (docs/stitching.md). A
+quarter of an hour of processor time.
 Command: python train.py -exp=stitching_parameters -n_threads=2
 """
 

@@ -1,8 +1,7 @@
 """Stitching across tasks: MNIST and Fashion-MNIST, clean and robust fronts, trained on the front's task.
 
-Expected: at the last cut at least 80 % of the front's task, whatever the end was trained on; the front's
-robustness comes back there as well. Not run here: four donors (two robust) and twenty stitches, about half an
-hour on two cores.
+Expected: at the last cut the accuracy of the front alone on its task (97 and 84 %), whatever the end was
+trained on, and the front's robustness; 24 to 38 % at the first cut. Six minutes of processor time.
 Command: python train.py -exp=stitching_tasks -n_threads=2
 """
 
