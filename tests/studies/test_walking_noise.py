@@ -10,6 +10,7 @@ from experiments.walking_noise.repetition import BUDGETS, repetition
 from experiments.walking_noise.self_binarization import self_binarization
 from experiments.walking_noise.vant import vant
 from experiments.walking_noise.walking_profiles import walking_profiles
+from experiments.walking_noise.walking_profiles_methods import walking_profiles_methods
 from jaxrobust import data
 from jaxrobust.errors import InputError
 from jaxrobust.measures.walking_profile import walking_profile
@@ -29,7 +30,14 @@ from jaxrobust.training.training import Training
 
 @pytest.mark.parametrize(
     ("experiment", "n"),
-    [(walking_profiles, 6), (noisy_training, 15), (repetition, 6), (self_binarization, 9), (vant, 3)],
+    [
+        (walking_profiles, 6),
+        (walking_profiles_methods, 4),
+        (noisy_training, 15),
+        (repetition, 6),
+        (self_binarization, 9),
+        (vant, 3),
+    ],
 )
 def test_grids_are_made_without_data(experiment, n):
     grid = experiment().train_grid()
@@ -125,6 +133,20 @@ def test_profiles_are_drawn_with_their_numbers(tmp_path):
     assert "| input | 0." in table
     assert "| everywhere | " in table
     assert "| 0.471 |" in table
+
+
+def test_profiles_of_methods_are_one_line_each(tmp_path):
+    points = [
+        {**point, "sweep_name": name, "sweep": sweep, "accuracies": falling(sweep.levels, 0.3 + i)}
+        for i, point in enumerate(finished(walking_profiles_methods().train_grid()))
+        for name, sweep in sweeps_of(point["network"], "mnist").items()
+    ]
+    assert walking_profiles_methods().visualize(points, tmp_path)[0].exists()
+    table = (tmp_path / "walking_profiles_methods.md").read_text()
+    assert "| position | Standard | Forward noise | Beta | Forward noise + beta |" in table
+    everywhere = next(line for line in table.splitlines() if line.startswith("| everywhere"))
+    found = [float(cell.split()[0]) for cell in everywhere.split("|")[2:6]]
+    assert found == pytest.approx([0.3, 1.3, 2.3, 3.3], rel=0.05)
 
 
 @pytest.mark.slow

@@ -29,6 +29,12 @@ def levels_of(points: Points, kind: str) -> tuple[float, ...]:
     return next(point["sweep"].levels for point in points if point["sweep"].kind == kind)
 
 
+def lines_over_levels(points: Points, kind: str, place: str) -> dict[float, list[float]]:
+    """Accuracies of all networks and draws under one sweep, by noise level."""
+    accuracies = curves_of(points, kind, place)
+    return {level: accuracies[..., i].ravel().tolist() for i, level in enumerate(levels_of(points, kind))}
+
+
 def places_of(points: Points, kind: str) -> list[str]:
     """Positions that were swept alone, in order."""
     names = dict.fromkeys(p["sweep_name"].split(" ", 1)[1] for p in points if p["sweep"].kind == kind)

@@ -13,9 +13,8 @@ from jaxrobust.figures.tables import Numbers, Table
 from jaxrobust.figures.walking_noise.points import (
     EVERYWHERE,
     Points,
-    curves_of,
     describe,
-    levels_of,
+    lines_over_levels,
     midpoints_of,
     name_of,
 )
@@ -64,13 +63,7 @@ def draw_profiles(points: Points, folder: Path, name: str) -> list[Path]:
 
     def curves(axes: Axes, title: str) -> None:
         its = panels[title]
-        lines = {
-            kind: {
-                level: curves_of(its, kind, EVERYWHERE)[..., i].ravel().tolist()
-                for i, level in enumerate(levels_of(its, kind))
-            }
-            for kind in STYLES
-        }
+        lines = {kind: lines_over_levels(its, kind, EVERYWHERE) for kind in STYLES}
         draw_curves(axes, lines, STYLES)
         for kind, style in STYLES.items():
             middle = midpoints[title][kind][EVERYWHERE]
