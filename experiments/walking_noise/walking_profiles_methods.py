@@ -29,7 +29,7 @@ METHODS: dict[str, Method] = {
 
 
 class walking_profiles_methods:
-    """The MLP for MNIST without batch normalization, trained by four methods, none with noise on activations."""
+    """The MLP for MNIST, trained by four methods, none of which puts noise on activations."""
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Four networks; ``trained_by`` names the method."""

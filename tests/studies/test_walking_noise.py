@@ -60,6 +60,19 @@ def test_positions_may_leave_normalization_out():
     assert len(PublishedNetwork("lenet5", normalize=True).positions("cifar10")) == 16
 
 
+def test_resnet18_has_noise_once_per_value():
+    network = PublishedNetwork("resnet18", normalize=True)
+    built = network.build((32, 32, 3), 10)
+    parameters = jax.eval_shape(built.init, jax.random.key(0)).parameters
+    assert sum(leaf.size for leaf in jax.tree.leaves(parameters)) == 11_173_962
+    positions = network.positions("cifar10", normalization=False)
+    # 17 convolutions and 3 of shortcuts, 17 ReLUs, input, average pooling, logits.
+    assert len(positions) == 17 + 3 + 17 + 3
+    assert positions[:4] == ("input", "conv1", "relu", "layer1_0/conv1")
+    assert positions[-3:] == ("layer4_1/relu", "features", "logits")
+    assert len(network.positions("cifar10")) == len(positions) + 17 + 3
+
+
 def test_the_protocol_is_the_published_one():
     point = published_point(PublishedNetwork("lenet5"), "cifar10", clamp=1.0)
     assert point["schedule"] == Cosine(300, 1e-3, per="epoch")
@@ -92,6 +105,7 @@ def test_sweeps_place_noise_by_level_and_plan():
     ("make", "sentence"),
     [
         (lambda: PublishedNetwork("lenet"), "no network 'lenet'"),
+        (lambda: PublishedNetwork("resnet18"), "always has batch normalization"),
         (lambda: PublishedNetwork("cnn_s").build((28, 28, 1), 10), "cnn_s takes sequences"),
         (lambda: NoiseSweep(("input",), (1.0,), "salt"), "kind of noise is one of"),
         (

@@ -29,8 +29,8 @@ def draw_methods(points: Points, folder: Path, name: str) -> list[Path]:
     """Draw accuracy over noise everywhere above midpoints per position, one column per kind of noise.
 
     Args:
-        points: Points of one network with ``trained_by``, one of ``METHOD_STYLES``, sweeps of ``additive`` and
-            ``multiplicative`` noise and their ``accuracies``.
+        points: Points of one network with ``trained_by``, one of ``METHOD_STYLES``, and with ``accuracies``
+            under sweeps of ``additive`` and ``multiplicative`` noise.
         folder: Where the files go.
         name: Their name.
     """

@@ -10,7 +10,7 @@ from jaxrobust.measures.midpoint import Midpoint, fit_midpoint
 
 Points = Sequence[Mapping[str, Any]]
 EVERYWHERE = "all"
-NAMES = {"mlp": "MLP", "lenet5": "LeNet-5", "vgg11": "VGG11"}
+NAMES = {"mlp": "MLP", "lenet5": "LeNet-5", "vgg11": "VGG11", "resnet18": "ResNet-18"}
 
 
 def name_of(network: Any) -> str:
