@@ -16,7 +16,7 @@ from typing import Any
 from jaxrobust.data import sources
 from jaxrobust.data.dataset import Dataset, Examples
 from jaxrobust.data.ecg import generated_ecg, mitdb
-from jaxrobust.data.images import cifar10, digits, fashion_mnist, mnist, stl10
+from jaxrobust.data.images import cifar10, digits, fashion_mnist, mnist, stl10, svhn
 from jaxrobust.data.loading import load_recipe, prepared
 from jaxrobust.data.own import files, registry
 from jaxrobust.data.own.arrays import Given
@@ -51,6 +51,7 @@ DATASETS: Mapping[str, Recipe] = MappingProxyType(
             mnist.RECIPE,
             cifar10.RECIPE,
             *stl10.RECIPES,
+            svhn.RECIPE,
             speech_commands.RECIPE,
             arabic_speech.RECIPE,
             generated_ecg.RECIPE,
@@ -67,6 +68,7 @@ STAND_INS: Mapping[str, str] = MappingProxyType(
         "fashion_mnist": "digits_28x28",
         "mnist": "digits_28x28",
         "cifar10": "digits_32x32",
+        "svhn": "digits_32x32",
         "speech_commands": "generated_speech",
         "arabic_speech": "generated_speech",
     }

@@ -19,8 +19,9 @@ from jaxrobust.perturbations.noise import AdditiveNoise, CombinedNoise
 from jaxrobust.studies.training_points import check_point
 from jaxrobust.studies.walking_noise.networks import PublishedNetwork
 from jaxrobust.studies.walking_noise.profiles import sweeps_of
-from jaxrobust.studies.walking_noise.protocol import published_point
+from jaxrobust.studies.walking_noise.protocol import keyword_weights, published_point
 from jaxrobust.studies.walking_noise.sweeps import NoiseSweep, decades
+from jaxrobust.training.augmentation import Crop
 from jaxrobust.training.loop import train
 from jaxrobust.training.methods import Standard
 from jaxrobust.training.optimizers import Adam, Projected
@@ -88,6 +89,26 @@ def test_the_protocol_is_the_published_one():
     assert clamped["conv1"]["bias"].max() == clamped["bn1"]["scale"].max() == 3
 
 
+def test_keywords_are_weighted_by_rarity_and_unknown_words_less():
+    weights = keyword_weights("generated_speech")
+    dataset = data.load("generated_speech")
+    unknown, word = dataset.classes.index("_unknown_"), len(dataset.classes) - 1
+    shares = np.array(dataset.train.counts(8)) / len(dataset.train)
+    assert sum(weights) == pytest.approx(1, abs=1e-5)
+    expected = (1 - shares[unknown]) / 3.6 / (1 - shares[word])
+    assert weights[unknown] / weights[word] == pytest.approx(expected, rel=1e-4)
+    point = published_point(PublishedNetwork("cnn_s"), "generated_speech", class_weights=weights)
+    assert point["criterion"].class_weights == weights
+    with pytest.raises(InputError, match="digits has no class _unknown_"):
+        keyword_weights("digits")
+
+
+def test_house_numbers_are_not_mirrored():
+    point = published_point(PublishedNetwork("mlp"), "svhn")
+    assert point["augmentation"] == Crop()
+    assert point["schedule"].n_epochs == 300
+
+
 def test_sweeps_place_noise_by_level_and_plan():
     sweep = NoiseSweep(("input", "fc1"), (0.1, 0.2), executions=((1, 2), (3, 4), (5, 6)))
     placements = sweep.placements()
@@ -105,6 +126,12 @@ def test_sweeps_place_noise_by_level_and_plan():
     ("make", "sentence"),
     [
         (lambda: PublishedNetwork("lenet"), "no network 'lenet'"),
+        (
+            lambda: published_point(
+                PublishedNetwork("mlp"), noise={"fc1": AdditiveNoise(1)}, method=Standard()
+            ),
+            "noise is put around Standard",
+        ),
         (lambda: PublishedNetwork("resnet18"), "always has batch normalization"),
         (lambda: PublishedNetwork("cnn_s").build((28, 28, 1), 10), "cnn_s takes sequences"),
         (lambda: NoiseSweep(("input",), (1.0,), "salt"), "kind of noise is one of"),

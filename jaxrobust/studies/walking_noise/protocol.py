@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from jaxrobust import data
+from jaxrobust.criteria import CrossEntropy
+from jaxrobust.errors import InputError
 from jaxrobust.perturbations.perturbation import Perturbation
 from jaxrobust.studies.training_points import training_point
 from jaxrobust.studies.walking_noise.networks import PublishedNetwork
@@ -21,11 +26,16 @@ EPOCHS = {
     ("lenet5", "cifar10"): 300,
     ("mlp", "fashion_mnist"): 250,
     ("lenet5", "fashion_mnist"): 200,
+    ("mlp", "svhn"): 300,
+    ("lenet5", "svhn"): 200,
     ("mlp", "speech_commands"): 150,
     ("cnn_s", "speech_commands"): 150,
 }
 # Weight matrices and kernels, neither biases nor batch normalization.
 WEIGHTS = (r"w\d+|.*kernel",)
+# The loss of unknown words is divided by this, as they are many words in one class.
+UNKNOWN = "_unknown_"
+UNKNOWN_DIVISOR = 3.6
 
 
 def published_point(
@@ -37,13 +47,14 @@ def published_point(
     noise: Mapping[str, Perturbation] | None = None,
     clamp: float | None = None,
     method: Method | None = None,
+    class_weights: tuple[float, ...] | None = None,
 ) -> dict[str, Any]:
     """A grid point trained as published; networks trained without noise are the same for all evaluations.
 
     The learning rate 1e-3 (5e-4 for keywords) falls to 0 by a cosine per epoch; batches have 128 samples (512
-    for keywords); colour images and Fashion-MNIST are cropped and flipped; the last parameters are kept. Of
-    the 60,000 training images of MNIST, 6,000 are held out for validation (published: none, the test set
-    serves).
+    for keywords); images of CIFAR-10 and Fashion-MNIST are cropped and flipped, those of SVHN only cropped, as
+    digits have left and right; the last parameters are kept. Of the 60,000 training images of MNIST, 6,000
+    are held out for validation (published: none, the test set serves).
 
     Args:
         network: The network.
@@ -52,8 +63,16 @@ def published_point(
         epochs: The published number by default, 100 where none is.
         noise: Perturbations in training by position.
         clamp: Largest absolute weight, as the published 1; None for no limit.
-        method: Another training method; then ``noise`` must not be given.
+        method: Another training method, which brings its own noise.
+        class_weights: Of the loss; ``keyword_weights(dataset)`` for keywords, as published.
+
+    Raises:
+        InputError: Both ``noise`` and ``method`` are given.
     """
+    if method is not None and noise:
+        raise InputError(
+            "noise is put around Standard(); for another method give NoisyActivations(method, …)."
+        )
     is_speech = dataset.endswith(("speech", "speech_commands"))
     if method is None:
         method = NoisyActivations(Standard(), dict(noise)) if noise else Standard()
@@ -69,9 +88,33 @@ def published_point(
         seed=seed,
         eval_step_interval=2000,
         augmentation=_augmentation(dataset),
+        criterion=CrossEntropy(class_weights=class_weights),
         keep="last",
     )
     return {**point, "n_epochs": n_epochs}
+
+
+def keyword_weights(dataset: str) -> tuple[float, ...]:
+    """Weights of the classes of keywords, by how rare they are; their sum is 1.
+
+    The weight of a class is one minus its share of the training labels; that of unknown words is divided by
+    3.6.
+
+    Args:
+        dataset: A data set with the class ``_unknown_``; its files are read.
+
+    Raises:
+        InputError: There is no such class.
+    """
+    found = data.load(dataset)
+    if UNKNOWN not in found.classes:
+        raise InputError(
+            f"{dataset} has no class {UNKNOWN} of unknown words, only {', '.join(found.classes)}."
+        )
+    counts = np.array(found.train.counts(len(found.classes)))
+    weights = 1 - counts / counts.sum()
+    weights[found.classes.index(UNKNOWN)] /= UNKNOWN_DIVISOR
+    return tuple(float(f"{weight:.6g}") for weight in weights / weights.sum())
 
 
 def mnist_networks() -> list[dict[str, Any]]:
@@ -84,5 +127,6 @@ def mnist_networks() -> list[dict[str, Any]]:
 
 
 def _augmentation(dataset: str) -> Augmentation | None:
-    is_cropped = dataset in ("cifar10", "fashion_mnist", "svhn")
-    return AUGMENTATIONS["crop_flip"] if is_cropped else None
+    if dataset == "svhn":
+        return AUGMENTATIONS["crop"]
+    return AUGMENTATIONS["crop_flip"] if dataset in ("cifar10", "fashion_mnist") else None
