@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 import datajuicer as dj
+from experiments.walking_noise.mixed_noise_map import mixed_noise_map
+from experiments.walking_noise.mixed_noise_training import mixed_noise_training
 from experiments.walking_noise.noisy_training import noisy_training
 from experiments.walking_noise.repetition import BUDGETS, repetition
 from experiments.walking_noise.self_binarization import self_binarization
@@ -13,14 +15,15 @@ from experiments.walking_noise.walking_profiles import walking_profiles
 from experiments.walking_noise.walking_profiles_methods import walking_profiles_methods
 from jaxrobust import data
 from jaxrobust.errors import InputError
-from jaxrobust.measures.walking_profile import walking_profile
+from jaxrobust.measures.walking_profile import noise_accuracies, walking_profile
+from jaxrobust.networks.mlp import MLP
 from jaxrobust.networks.network import Variables
 from jaxrobust.perturbations.noise import AdditiveNoise, CombinedNoise
 from jaxrobust.studies.training_points import check_point
 from jaxrobust.studies.walking_noise.networks import PublishedNetwork
 from jaxrobust.studies.walking_noise.profiles import sweeps_of
 from jaxrobust.studies.walking_noise.protocol import keyword_weights, published_point
-from jaxrobust.studies.walking_noise.sweeps import NoiseSweep, decades
+from jaxrobust.studies.walking_noise.sweeps import NoiseMap, NoiseSweep, decades
 from jaxrobust.training.augmentation import Crop
 from jaxrobust.training.loop import train
 from jaxrobust.training.methods import Standard
@@ -34,6 +37,8 @@ from jaxrobust.training.training import Training
     [
         (walking_profiles, 6),
         (walking_profiles_methods, 4),
+        (mixed_noise_map, 1),
+        (mixed_noise_training, 98),
         (noisy_training, 15),
         (repetition, 6),
         (self_binarization, 9),
@@ -48,7 +53,8 @@ def test_grids_are_made_without_data(experiment, n):
 
 
 def test_networks_without_noise_in_training_are_shared():
-    points = [*walking_profiles().train_grid(), *repetition().train_grid()]
+    experiments = (walking_profiles, repetition, mixed_noise_map)
+    points = [point for experiment in experiments for point in experiment().train_grid()]
     keys = {repr(sorted((k, repr(v)) for k, v in point.items())) for point in points}
     assert len(keys) == 6
 
@@ -122,6 +128,29 @@ def test_sweeps_place_noise_by_level_and_plan():
     assert len(decades(-2, 4)) == 25
 
 
+@pytest.mark.parametrize("order", ["multiply_then_add", "add_then_multiply"])
+def test_edges_of_a_map_are_either_noise_alone(order):
+    network = MLP(8, (32,), 4)
+    variables = network.init(jax.random.key(0))
+    inputs = jax.random.normal(jax.random.key(1), (2000, 8))
+    labels = network.forward(*variables, inputs).logits.argmax(1)
+    key, levels = jax.random.key(2), (0.3, 1.0, 3.0)
+
+    def accuracies(sweep):
+        return np.asarray(noise_accuracies(network, variables, inputs, labels, key, sweep.placements()))[0]
+
+    where = ("relu1",)
+    table = accuracies(NoiseMap(where, levels, (0.0, 0.5, 1.0), order=order)).reshape(3, 3)
+    direct = accuracies(NoiseMap(where, (0.0, *levels), levels, "multiplicative, additive", order))
+    direct = direct.reshape(4, 3)
+    factors, added = (accuracies(NoiseSweep(where, levels, kind)) for kind in ("multiplicative", "additive"))
+    assert factors[0] - factors[2] > 0.2 < added[0] - added[2]
+    np.testing.assert_allclose(table[:, 0], factors, atol=0.03)
+    np.testing.assert_allclose(table[:, 2], added, atol=0.03)
+    np.testing.assert_allclose(direct[0], added, atol=0.03)
+    assert (table[:, 1] < 1).all()
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
@@ -135,6 +164,8 @@ def test_sweeps_place_noise_by_level_and_plan():
         (lambda: PublishedNetwork("resnet18"), "always has batch normalization"),
         (lambda: PublishedNetwork("cnn_s").build((28, 28, 1), 10), "cnn_s takes sequences"),
         (lambda: NoiseSweep(("input",), (1.0,), "salt"), "kind of noise is one of"),
+        (lambda: NoiseMap(("input",), (1.0,), (0.5,), "salt"), "axes of a map are one of"),
+        (lambda: NoiseMap(("input",), (1.0,), (0.5,), order="salt"), "order of a map is one of"),
         (
             lambda: NoiseSweep(("input",), (1.0,), executions=((1, 2),)),
             "number of executions for each of input",
@@ -188,6 +219,18 @@ def test_profiles_of_methods_are_one_line_each(tmp_path):
     everywhere = next(line for line in table.splitlines() if line.startswith("| everywhere"))
     found = [float(cell.split()[0]) for cell in everywhere.split("|")[2:6]]
     assert found == pytest.approx([0.3, 1.3, 2.3, 3.3], rel=0.05)
+
+
+def test_maps_put_cells_of_equal_axes_together(tmp_path):
+    cells = [
+        {**point, "n_draws": 3, "accuracies": [[0.5], [0.7]]}
+        for point in finished(mixed_noise_training().train_grid())
+        if point["sweep"].order == "multiply_then_add"
+    ][:-1]
+    assert mixed_noise_training().visualize(cells, tmp_path)[0].exists()
+    rows = (tmp_path / "mixed_noise_training.md").read_text().splitlines()
+    assert [row.count("60.0") for row in rows if "60.0" in row] == [7] * 6 + [6]
+    assert sum(row.count("| – |") for row in rows) == 1
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from jaxrobust.measures.walking_profile import BATCH, noise_accuracies
 from jaxrobust.networks.taps import EVERY, Taps
 from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.trained import load_trained
-from jaxrobust.studies.walking_noise.sweeps import NoiseSweep
+from jaxrobust.studies.walking_noise.sweeps import NoiseSweep, Sweep
 
 # An activation counts as zero below this part of the 95th percentile of its position.
 NEAR_ZERO = 0.01
@@ -20,7 +20,7 @@ NEAR_ZERO = 0.01
 
 @evaluation(["model:trained", "sweep", "n_draws", "seed", "n_samples?=0"], table_name="noise_sweep")
 def noise_sweep(
-    model: dict[str, Any], sweep: NoiseSweep, n_draws: int = 3, seed: int = 0, n_samples: int = 0
+    model: dict[str, Any], sweep: Sweep, n_draws: int = 3, seed: int = 0, n_samples: int = 0
 ) -> list[list[float]]:
     """Test accuracy under every placement of a sweep, all levels with the same draws of noise.
 
@@ -80,7 +80,7 @@ def activation_statistics(
 
 
 def with_sweeps(
-    grid: Sequence[Mapping[str, Any]], sweeps: Mapping[str, NoiseSweep], *, n_samples: int = 0, **how: Any
+    grid: Sequence[Mapping[str, Any]], sweeps: Mapping[str, Sweep], *, n_samples: int = 0, **how: Any
 ) -> list[dict[str, Any]]:
     """Evaluate trained points under named sweeps: a point each, with ``sweep_name`` and ``accuracies``.
 

@@ -52,8 +52,8 @@ def published_point(
     """A grid point trained as published; networks trained without noise are the same for all evaluations.
 
     The learning rate 1e-3 (5e-4 for keywords) falls to 0 by a cosine per epoch; batches have 128 samples (512
-    for keywords); images of CIFAR-10 and Fashion-MNIST are cropped and flipped, those of SVHN only cropped, as
-    digits have left and right; the last parameters are kept. Of the 60,000 training images of MNIST, 6,000
+    for keywords); images of CIFAR-10 and Fashion-MNIST are cropped and flipped, those of SVHN only cropped,
+    as digits have left and right; the last parameters are kept. Of the 60,000 training images of MNIST, 6,000
     are held out for validation (published: none, the test set serves).
 
     Args:
