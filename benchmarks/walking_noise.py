@@ -5,7 +5,7 @@ a shuffled epoch and takes Adam steps, one jitted call per epoch, and does nothi
 accuracies of one network on 10,000 images: additive noise everywhere (17 levels), multiplicative noise
 everywhere (21), and both at each of eight positions (21 and 16). Data are random, of MNIST's shape.
 
-Command: python benchmarks/walking_noise.py [--repeats=1]; WALKING_NOISE_EPOCHS=10 for a tenth of the training.
+Command: python benchmarks/walking_noise.py [--repeats=1]; WALKING_NOISE_EPOCHS=10 for a shorter training.
 """
 
 import os

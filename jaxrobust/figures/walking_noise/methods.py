@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from jaxrobust.figures.composer import Composition, Legend, Row
@@ -61,7 +62,10 @@ def draw_methods(points: Points, folder: Path, name: str) -> list[Path]:
         f"{name_of(points[0]['network'])}. {describe(points)} Arrows: accuracy does not fall half-way within "
         f"the levels measured."
     )
-    tables = [_table(kind, its) for kind, its in midpoints.items()]
+    tables = [
+        _table(kind, its, {method: _least(points, kind) for method, points in by_method.items()})
+        for kind, its in midpoints.items()
+    ]
     numbers = Numbers(tables, _records(midpoints), caption)
     rows = [Row(curves, "Test accuracy"), Row(profile, "Midpoint noise level µ")]
     composition = Composition(
@@ -70,10 +74,17 @@ def draw_methods(points: Points, folder: Path, name: str) -> list[Path]:
     return composition.write(folder, name, caption, numbers)
 
 
-def _table(kind: str, midpoints: Midpoints) -> Table:
+def _least(points: Points, kind: str) -> tuple[float, float]:
+    """The lowest level of noise everywhere and the mean accuracy under it."""
+    line = lines_over_levels(points, kind, EVERYWHERE)
+    return min(line), float(np.mean(line[min(line)]))
+
+
+def _table(kind: str, midpoints: Midpoints, least: dict[str, tuple[float, float]]) -> Table:
     methods = list(midpoints)
     places = list(midpoints[methods[0]])
-    rows = [["no noise (accuracy in %)", *(f"{100 * midpoints[m][places[0]].clean:.1f}" for m in methods)]]
+    level = least[methods[0]][0]
+    rows = [[f"accuracy in % at σ = {level:g} everywhere", *(f"{100 * least[m][1]:.1f}" for m in methods)]]
     rows += [
         ["everywhere" if place == EVERYWHERE else place, *(str(midpoints[m][place]) for m in methods)]
         for place in places
@@ -91,7 +102,6 @@ def _records(midpoints: dict[str, Midpoints]) -> list[dict[str, Any]]:
             "low": m.low,
             "high": m.high,
             "censored": m.censored,
-            "clean": m.clean,
         }
         for kind, methods in midpoints.items()
         for method, places in methods.items()
