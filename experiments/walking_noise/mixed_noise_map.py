@@ -3,8 +3,8 @@
 Expected: at the edges of the maps the accuracies of either noise alone. In between, the two orders differ
 only where both noises are large, as the second order multiplies the added noise as well. Found:
 docs/walking_noise.md.
-Command: python train.py -exp=mixed_noise_map; one network of walking_profiles, 100 epochs, about a minute on
-two idle cores, and four evaluations.
+Command: python train.py -exp=mixed_noise_map; one training of 15 epochs and four evaluations, about a minute
+on two idle cores.
 """
 
 from pathlib import Path
@@ -17,6 +17,7 @@ from jaxrobust.studies.walking_noise.networks import PublishedNetwork
 from jaxrobust.studies.walking_noise.protocol import published_point
 from jaxrobust.studies.walking_noise.sweeps import NoiseMap, decades
 
+EPOCHS = 15
 POSITIONS = ("fc2",)
 AMPLITUDES = decades(-2, 4, per_decade=2)
 RATIOS = (0.0, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 1.0)
@@ -27,8 +28,8 @@ class mixed_noise_map:
     """The MLP for MNIST with batch normalization, trained without noise."""
 
     def train_grid(self) -> list[dict[str, Any]]:
-        """One network, the first with batch normalization of ``walking_profiles``."""
-        return [published_point(PublishedNetwork("mlp", normalize=True))]
+        """One network."""
+        return [published_point(PublishedNetwork("mlp", normalize=True), epochs=EPOCHS)]
 
     def evaluate(self, grid: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
         """Accuracy over amplitude and ratio and, closer, over both standard deviations, in both orders."""

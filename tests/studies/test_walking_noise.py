@@ -12,9 +12,14 @@ from experiments.walking_noise.repetition import BUDGETS, repetition
 from experiments.walking_noise.self_binarization import self_binarization
 from experiments.walking_noise.vant import vant
 from experiments.walking_noise.walking_profiles import walking_profiles
+from experiments.walking_noise.walking_profiles_cifar10 import walking_profiles_cifar10
+from experiments.walking_noise.walking_profiles_fashion import walking_profiles_fashion
+from experiments.walking_noise.walking_profiles_lenet import walking_profiles_lenet
+from experiments.walking_noise.walking_profiles_lenet_cifar10 import walking_profiles_lenet_cifar10
 from experiments.walking_noise.walking_profiles_methods import walking_profiles_methods
 from jaxrobust import data
 from jaxrobust.errors import InputError
+from jaxrobust.figures.walking_noise.profiles import PUBLISHED
 from jaxrobust.measures.walking_profile import noise_accuracies, walking_profile
 from jaxrobust.networks.mlp import MLP
 from jaxrobust.networks.network import Variables
@@ -36,6 +41,10 @@ from jaxrobust.training.training import Training
     ("experiment", "n"),
     [
         (walking_profiles, 6),
+        (walking_profiles_cifar10, 2),
+        (walking_profiles_fashion, 2),
+        (walking_profiles_lenet, 2),
+        (walking_profiles_lenet_cifar10, 10),
         (walking_profiles_methods, 4),
         (mixed_noise_map, 1),
         (mixed_noise_training, 98),
@@ -53,8 +62,7 @@ def test_grids_are_made_without_data(experiment, n):
 
 
 def test_networks_without_noise_in_training_are_shared():
-    experiments = (walking_profiles, repetition, mixed_noise_map)
-    points = [point for experiment in experiments for point in experiment().train_grid()]
+    points = [*walking_profiles().train_grid(), *repetition().train_grid()]
     keys = {repr(sorted((k, repr(v)) for k, v in point.items())) for point in points}
     assert len(keys) == 6
 
@@ -205,6 +213,20 @@ def test_profiles_are_drawn_with_their_numbers(tmp_path):
     assert "| input | 0." in table
     assert "| everywhere | " in table
     assert "| 0.471 |" in table
+
+
+def test_published_midpoints_are_one_per_position():
+    """Every published profile has a number for each position of its network."""
+    kinds = {"MLP": "mlp", "LeNet-5": "lenet5"}
+    compared = 0
+    for (title, dataset), (midpoints, everywhere) in PUBLISHED.items():
+        kind, _, normalized = title.partition(", ")
+        network = PublishedNetwork(kinds[kind], bool(normalized))
+        assert everywhere < min(midpoints, default=100)
+        if midpoints:
+            assert len(midpoints) == len(network.positions(dataset))
+            compared += 1
+    assert compared == 6
 
 
 def test_profiles_of_methods_are_one_line_each(tmp_path):
