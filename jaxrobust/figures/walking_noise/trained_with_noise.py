@@ -28,7 +28,7 @@ def draw_trained_with_noise(points: Points, folder: Path, name: str) -> list[Pat
         folder: Where the files go.
         name: Their name.
     """
-    lines = _lines(points)
+    lines = lines_of(points)
     places = {("everywhere" if place == EVERYWHERE else place): its for place, its in lines.items()}
 
     def draw(axes: Axes, its: dict[str, Line]) -> None:
@@ -48,7 +48,8 @@ def draw_trained_with_noise(points: Points, folder: Path, name: str) -> list[Pat
     return composition.write(folder, name, caption, numbers)
 
 
-def _lines(points: Points) -> dict[str, dict[str, Line]]:
+def lines_of(points: Points) -> dict[str, dict[str, Line]]:
+    """Accuracies by place, then with or without noise in training, then by level."""
     lines: dict[str, dict[str, Line]] = {}
     for point in points:
         if point["place"] == "none":
