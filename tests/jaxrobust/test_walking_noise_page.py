@@ -17,3 +17,4 @@ def test_the_page_runs(capsys):
     assert "[" in printed[0]
     assert sum(eval(printed[3]).values()) == 15
     assert printed[4].startswith("Plan(executions={'input': ")
+    assert f"`{printed[5]}`" in PAGE.read_text()
