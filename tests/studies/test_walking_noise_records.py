@@ -3,17 +3,21 @@
 import re
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
 import datajuicer as dj
+from experiments.walking_noise.mixed_noise_map import AMPLITUDES
 from experiments.walking_noise.repetition import BUDGETS
 from jaxrobust.cli.experiments import load_experiments
+from jaxrobust.figures.walking_noise.mixed import cells_of
 from jaxrobust.figures.walking_noise.points import EVERYWHERE, midpoints_of, name_of
 from jaxrobust.figures.walking_noise.profiles import PUBLISHED
 from jaxrobust.figures.walking_noise.trained_with_noise import TRAINED, lines_of, trained_midpoint
+from jaxrobust.perturbations.noise import Order
 
 ROOT = Path(__file__).parents[2]
 LOAD = {"cache_dir": ROOT / "sessions", "run_mode": "load"}
@@ -113,3 +117,32 @@ def test_planned_executions_beat_uniform_ones(normalize, gain):
 def test_a_spread_of_levels_in_training_helps_at_all_levels():
     means = {p["spread"]: np.mean(p["accuracies"]) for p in evaluated("vant")}
     assert means[0.25] >= means[0.0] + 0.01
+
+
+def test_midpoints_of_methods_stand_on_the_page():
+    points = evaluated("walking_profiles_methods")
+    methods = list(dict.fromkeys(point["trained_by"] for point in points))
+    page = (ROOT / "docs" / "walking_noise.md").read_text()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines()]
+    table = {
+        row[0]: [float(cell) for cell in row[1:]] for row in rows if row[0].startswith(("add", "multipl"))
+    }
+    assert len(table) == 7
+    for name, cells in table.items():
+        kind, place = name.split(", ")
+        place = EVERYWHERE if place == "everywhere" else place
+        for method, cell in zip(methods, cells, strict=True):
+            its = [point for point in points if point["trained_by"] == method]
+            assert midpoints_of(its, kind, 0.1)[place].value == pytest.approx(cell, rel=3e-3)
+
+
+def test_mixed_noise_is_either_noise_alone_at_the_edges_of_its_maps():
+    maps = cells_of(evaluated("mixed_noise_map"))
+    first, second = (maps["amplitude, ratio", order] for order in get_args(Order))
+    for amplitude in AMPLITUDES:
+        for ratio in (0.0, 1.0):
+            assert np.mean(first[amplitude, ratio]) == pytest.approx(
+                np.mean(second[amplitude, ratio]), abs=0.005
+            )
+    zoom = [np.mean(maps["multiplicative, additive", order][1.0, 1.0]) for order in get_args(Order)]
+    assert zoom[0] > zoom[1] + 0.05
