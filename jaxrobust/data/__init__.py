@@ -53,6 +53,7 @@ DATASETS: Mapping[str, Recipe] = MappingProxyType(
             *stl10.RECIPES,
             svhn.RECIPE,
             speech_commands.RECIPE,
+            speech_commands.RECIPE_12,
             arabic_speech.RECIPE,
             generated_ecg.RECIPE,
             generated_speech.RECIPE,

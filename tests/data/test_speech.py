@@ -62,6 +62,23 @@ def test_google_s_layout(tmp_path: Path, speakers, split: str):
     assert len(train) == 2
 
 
+def test_ten_words_and_all_others_of_the_same_recordings(tmp_path: Path, speakers):
+    folder = write_words(tmp_path / "words", speakers)
+    with pytest.raises(InputError, match="no recordings of 'go' in its train part"):
+        data.load("speech_commands_12", folder=folder, cache=tmp_path)
+    for word in ("go", "off", "on", "stop", "cat"):
+        shutil.copytree(folder / "dog", folder / word)
+    dataset = data.load("speech_commands_12", folder=folder, cache=tmp_path)
+    assert dataset.classes[:3] == ("_silence_", "_unknown_", "down")
+    assert (
+        dataset.train.inputs.shape[1:] == (49, 10) == data.blank("speech_commands_12").train.inputs.shape[1:]
+    )
+    # Two speakers per part; silence is a tenth of the words, unknown is every recording of dog and cat.
+    assert dataset.test.counts(12) == (2, 4, *[2] * 10)
+    assert dataset.train.counts(12) == (4, 8, *[4] * 10)
+    assert dataset.source == data.load("speech_commands", folder=folder, cache=tmp_path).source
+
+
 def test_an_archive_is_unpacked_if_its_checksum_is_right(tmp_path: Path, speakers, monkeypatch):
     words = write_words(tmp_path / "words", speakers)
     folder = tmp_path / "archive"

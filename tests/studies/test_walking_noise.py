@@ -117,6 +117,15 @@ def test_keywords_are_weighted_by_rarity_and_unknown_words_less():
         keyword_weights("digits")
 
 
+def test_twelve_keywords_have_the_published_network_and_protocol():
+    point = published_point(PublishedNetwork("cnn_s"), "speech_commands_12")
+    assert point["schedule"] == Cosine(150, 5e-4, per="epoch")
+    assert point["batch_size"] == 512
+    network = point["network"].build(data.blank("speech_commands_12").train.inputs.shape[1:], 12)
+    parameters = jax.eval_shape(network.init, jax.random.key(0)).parameters
+    assert sum(leaf.size for leaf in jax.tree.leaves(parameters)) == 205_414
+
+
 def test_house_numbers_are_not_mirrored():
     point = published_point(PublishedNetwork("mlp"), "svhn")
     assert point["augmentation"] == Crop()

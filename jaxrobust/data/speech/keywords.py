@@ -11,7 +11,7 @@ from jaxtyping import Float32
 
 from jaxrobust.data.dataset import Examples, Parts
 from jaxrobust.data.recipe import Progress
-from jaxrobust.data.speech.mfcc import CLIP, COEFFICIENTS, FRAMES, SAMPLING_RATE, fit_length, mfcc
+from jaxrobust.data.speech.mfcc import CLIP, SAMPLING_RATE, SHAPE, fit_length, mfcc
 from jaxrobust.errors import InputError
 
 WORDS = ("yes", "no", "up", "down", "left", "right")
@@ -26,6 +26,22 @@ _NOISE_PROBABILITY, _NOISE_VOLUME = 0.8, 0.1
 SETTINGS = {"seed": _SEED, "extra": _EXTRA, "shift": _SHIFT, "noise": [_NOISE_PROBABILITY, _NOISE_VOLUME]}
 
 Audio = Float32[np.ndarray, " _"]  # any length
+
+
+@dataclass(frozen=True)
+class Features:
+    """What is computed of one second of audio.
+
+    Attributes:
+        compute: from `(16000,)` samples in -1..1 to the features.
+        shape: of the features, frames and coefficients.
+    """
+
+    compute: Callable[[Audio], np.ndarray]
+    shape: tuple[int, int]
+
+
+ALL_COEFFICIENTS = Features(mfcc, SHAPE)
 
 
 @dataclass(frozen=True)
@@ -105,8 +121,10 @@ def keyword_parts(
     progress: Progress,
     published: bool = False,
     classes: tuple[str, ...] = CLASSES,
+    features: Features = ALL_COEFFICIENTS,
+    every_unknown: bool = False,
 ) -> Parts:
-    """Features `(n, 98, 40)` of the words, of silence and of unknown words, for each part of `clips`.
+    """Features of the words, of silence and of unknown words, for each part of `clips`.
 
     Training holds every sample once as it is and `copies` times augmented: shifted by up to 0.1 s and, with
     probability 0.8, under background noise of volume 0 to 0.1. Validation and test hold every sample once as
@@ -121,7 +139,9 @@ def keyword_parts(
         progress: called for every hundred samples.
         published: as in the published preparation: one shifted copy of every sample in all parts, with noise
             in training, nothing as it is, and noise from all of the recordings everywhere.
-        classes: silence, unknown and six words.
+        classes: silence, unknown and the words.
+        features: what is computed of each second; 98 frames of 40 coefficients by default.
+        every_unknown: every recording of another word is a sample, in place of a tenth of the words' number.
 
     Raises:
         InputError: a part has no recordings of a word or of unknown words, or there is no noise.
@@ -134,18 +154,23 @@ def keyword_parts(
     with threadpool_limits(1):  # these products are so small that threads only wait for each other
         for number, part in enumerate(PARTS):
             random = np.random.default_rng([_SEED, number])
-            chosen = _with_unknown(source, part, clips[part], classes, random)
+            chosen = _with_unknown(source, part, clips[part], classes, random, every_unknown)
             background = noises if published else [_stretch(noise, number) for noise in noises]
             plain = (False, *[True] * copies) if part == "train" else (False,)
             variants = (True,) if published else plain
             made[part] = _features(
-                chosen, classes, background, variants, part == "train", random, progress, part
+                chosen, classes, background, variants, part == "train", random, progress, part, features
             )
     return Parts(source, classes, **made)
 
 
 def _with_unknown(
-    source: str, part: str, clips: Sequence[Clip], classes: tuple[str, ...], random: np.random.Generator
+    source: str,
+    part: str,
+    clips: Sequence[Clip],
+    classes: tuple[str, ...],
+    random: np.random.Generator,
+    every_unknown: bool,
 ) -> list[Clip]:
     words = [clip for clip in clips if clip.word in classes[2:]]
     others = [clip for clip in clips if clip.word not in classes[2:]]
@@ -153,6 +178,8 @@ def _with_unknown(
     if missing or not others:
         what = f"of {sorted(missing)[0]!r}" if missing else "of other words for the unknown class"
         raise InputError(f"{source} has no recordings {what} in its {part} part: check that it is complete.")
+    if every_unknown:
+        return words + others
     count = min(math.ceil(_EXTRA * len(words)), len(others))
     return words + [others[row] for row in random.choice(len(others), count, replace=False)]
 
@@ -166,11 +193,12 @@ def _features(
     random: np.random.Generator,
     progress: Progress,
     part: str,
+    features: Features,
 ) -> Examples:
     words = sum(clip.word in classes[2:] for clip in clips)
     samples: list[Clip | None] = [*clips, *[None] * math.ceil(_EXTRA * words)]  # None: silence
     order = random.permutation(len(samples))
-    inputs = np.empty((len(variants) * len(samples), FRAMES, COEFFICIENTS), np.float32)
+    inputs = np.empty((len(variants) * len(samples), *features.shape), np.float32)
     labels, speakers = np.empty(len(inputs), np.int32), np.empty(len(inputs), np.int64)
     for at, position in enumerate(order):
         clip = samples[position]
@@ -184,7 +212,7 @@ def _features(
                 sound = augment(audio, noises if with_noise else (), random) if augmented else audio
                 labels[row] = classes.index(clip.word) if clip.word in classes[2:] else 1
                 speakers[row] = clip.speaker
-            inputs[row] = mfcc(np.clip(sound, -1, 1).astype(np.float32))
+            inputs[row] = features.compute(np.clip(sound, -1, 1).astype(np.float32))
         if at % 100 == 0:
             progress(f"computing speech features ({part})", at, len(samples))
     return Examples(inputs, labels, speakers)

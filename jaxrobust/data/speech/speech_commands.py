@@ -3,14 +3,16 @@
 import hashlib
 import tarfile
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from jaxrobust.data.dataset import Parts
 from jaxrobust.data.recipe import Files, Progress, Recipe
 from jaxrobust.data.sources import below, check_sha256, download
-from jaxrobust.data.speech import keywords, mfcc
-from jaxrobust.data.speech.keywords import Clip, keyword_parts, read_audio
+from jaxrobust.data.speech import keywords, mfcc, short_mfcc
+from jaxrobust.data.speech.keywords import Clip, Features, keyword_parts, read_audio
 from jaxrobust.errors import InputError
 
 _ARCHIVE = "speech_commands_v0.02.tar.gz"
@@ -18,6 +20,9 @@ _URL = f"https://storage.googleapis.com/download.tensorflow.org/data/{_ARCHIVE}"
 _SHA256 = "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58"
 _NOISE = "_background_noise_"
 _COPIES = 3  # augmented copies of each training sample: 1.4 GB of features in all
+_TEN_WORDS = ("down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes")
+CLASSES_12 = (*keywords.CLASSES[:2], *_TEN_WORDS)
+_COPIES_12 = 1  # 0.4 GB of features in all, as every other word is a sample
 
 # P. Warden, arXiv:1804.03209, section 7: the split is a function of the speaker alone, so that it stays the
 # same when recordings are added.
@@ -56,10 +61,26 @@ def build(split: str, folder: Path, progress: Progress) -> Parts:
     Raises:
         InputError: the archive has a wrong checksum, a recording is damaged, or words or noise are missing.
     """
+    make = partial(keyword_parts, copies=_COPIES, published=split == "published")
+    return _read(make, folder, progress)
+
+
+def build_12(split: str, folder: Path, progress: Progress) -> Parts:
+    """The same recordings as ten words, silence and all other words: inputs `(n, 49, 10)`.
+
+    Raises:
+        InputError: as `build`.
+    """
+    features = Features(short_mfcc.short_mfcc, short_mfcc.SHAPE)
+    how: Any = {"classes": CLASSES_12, "features": features, "every_unknown": True}
+    return _read(partial(keyword_parts, copies=_COPIES_12, **how), folder, progress)
+
+
+def _read(make: Callable[..., Parts], folder: Path, progress: Progress) -> Parts:
     if not _is_unpacked(folder):
         with tempfile.TemporaryDirectory() as scratch:
             _unpack(folder / _ARCHIVE, Path(scratch), progress)
-            return build(split, Path(scratch), progress)
+            return _read(make, Path(scratch), progress)
     source = "Google Speech Commands v0.02" if _is_v002(folder) else "Google Speech Commands"
     noises = [read_audio(path) for path in sorted((folder / _NOISE).glob("*.[wW][aA][vV]"))]
     if not noises:
@@ -67,10 +88,7 @@ def build(split: str, folder: Path, progress: Progress) -> Parts:
             f"speech_commands has no recordings in {folder / _NOISE}, which silence is made of: "
             "put the original ones there."
         )
-    published = split == "published"
-    return keyword_parts(
-        source, find_clips(folder), noises, copies=_COPIES, progress=progress, published=published
-    )
+    return make(source, find_clips(folder), noises, progress=progress)
 
 
 def _unpack(archive: Path, folder: Path, progress: Progress) -> None:
@@ -106,6 +124,20 @@ def _contents(folder: Path) -> list[Path]:
     return sorted(folder.glob("[!.]*/*.[wW][aA][vV]")) if _is_unpacked(folder) else [folder / _ARCHIVE]
 
 
+FILES = Files(
+    locate=below(
+        "speech_commands",
+        "speech_commands_v0.02",
+        "SpeechCommands/speech_commands_v0.02",
+        "speech_dataset",
+        holding=lambda folder: _is_unpacked(folder) or (folder / _ARCHIVE).is_file(),
+    ),
+    contents=_contents,
+    fetch=fetch,
+    advice=f"name the folder that holds {_ARCHIVE}, or the folders yes, no, up ... unpacked from it, "
+    "with folder= or in JAXROBUST_DATA",
+)
+
 RECIPE = Recipe(
     name="speech_commands",
     splits=("speakers", "published"),
@@ -114,17 +146,16 @@ RECIPE = Recipe(
     shape=mfcc.SHAPE,
     classes=keywords.CLASSES,
     settings={"mfcc": mfcc.SETTINGS, "keywords": keywords.SETTINGS, "copies": _COPIES},
-    files=Files(
-        locate=below(
-            "speech_commands",
-            "speech_commands_v0.02",
-            "SpeechCommands/speech_commands_v0.02",
-            "speech_dataset",
-            holding=lambda folder: _is_unpacked(folder) or (folder / _ARCHIVE).is_file(),
-        ),
-        contents=_contents,
-        fetch=fetch,
-        advice=f"name the folder that holds {_ARCHIVE}, or the folders yes, no, up ... unpacked from it, "
-        "with folder= or in JAXROBUST_DATA",
-    ),
+    files=FILES,
+)
+
+RECIPE_12 = Recipe(
+    name="speech_commands_12",
+    splits=("speakers",),
+    build=build_12,
+    version=1,
+    shape=short_mfcc.SHAPE,
+    classes=CLASSES_12,
+    settings={"mfcc": short_mfcc.SETTINGS, "keywords": keywords.SETTINGS, "copies": _COPIES_12},
+    files=FILES,
 )

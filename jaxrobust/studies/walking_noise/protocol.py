@@ -29,8 +29,12 @@ EPOCHS = {
     ("mlp", "svhn"): 300,
     ("lenet5", "svhn"): 200,
     ("mlp", "speech_commands"): 150,
+    ("mlp", "speech_commands_12"): 150,
     ("cnn_s", "speech_commands"): 150,
+    ("cnn_s", "speech_commands_12"): 150,
 }
+# How the names of sets of spoken words end.
+SPEECH = ("speech", "speech_commands", "speech_commands_12")
 # Weight matrices and kernels, neither biases nor batch normalization.
 WEIGHTS = (r"w\d+|.*kernel",)
 # The loss of unknown words is divided by this, as they are many words in one class.
@@ -73,7 +77,7 @@ def published_point(
         raise InputError(
             "noise is put around Standard(); for another method give NoisyActivations(method, …)."
         )
-    is_speech = dataset.endswith(("speech", "speech_commands"))
+    is_speech = dataset.endswith(SPEECH)
     if method is None:
         method = NoisyActivations(Standard(), dict(noise)) if noise else Standard()
     optimizer: Optimizer = Adam() if clamp is None else Projected(Adam(), Clamp(-clamp, clamp, WEIGHTS))
