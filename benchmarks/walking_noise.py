@@ -100,12 +100,10 @@ def study() -> dict[str, measure.Program]:
     variables: Variables = NETWORK.init(jax.random.key(0))
     inputs, labels = jnp.asarray(test_set.inputs), jnp.asarray(test_set.labels)
     positions = tuple(NETWORK.positions)
-    plan: list[tuple[Kind, tuple[str, ...], int]] = [
-        ("additive", positions, 17),
-        ("multiplicative", positions, 21),
-    ]
-    for name in positions:
-        plan += [("additive", (name,), 21), ("multiplicative", (name,), 16)]
+    places: list[tuple[tuple[str, ...], int, int]] = [(positions, 17, 21)]
+    places += [((name,), 21, 16) for name in positions]
+    kinds: tuple[Kind, Kind] = ("additive", "multiplicative")
+    plan = [(kind, where, n) for where, *sizes in places for kind, n in zip(kinds, sizes, strict=True)]
     assert sum(n for _, _, n in plan) == 334
 
     def call() -> None:
