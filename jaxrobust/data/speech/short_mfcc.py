@@ -56,7 +56,8 @@ def _tables() -> tuple[
     Float64[np.ndarray, "480"], Float64[np.ndarray, "257 40"], Float64[np.ndarray, "40 10"]
 ]:
     window = np.hanning(_FRAME + 1)[:-1]
-    edges = np.linspace(*_mel(np.array([_LOWEST, _HIGHEST])), _BANDS + 2)
+    lowest, highest = _mel(np.array([_LOWEST, _HIGHEST]))
+    edges = np.linspace(lowest, highest, _BANDS + 2)
     low, middle, high = edges[:-2], edges[1:-1], edges[2:]
     bins = _mel(np.linspace(0, SAMPLING_RATE / 2, _FFT // 2 + 1))[:, None]
     filters = np.maximum(0, np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle)))

@@ -1,5 +1,6 @@
 """Accuracy under combined noise as maps: amplitude and ratio, or both standard deviations."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,7 @@ def draw_mixed(points: Points, folder: Path, name: str) -> list[Path]:
         draw_accuracy_map(axes, *_matrix(maps[kind, order]))
         axes.set_xlabel(LABELS[kind][1])
 
-    # The default binds the kind of each row.
-    rows = [Row(lambda axes, order, kind=kind: draw(kind, axes, order), LABELS[kind][0]) for kind in kinds]
+    rows = [Row(partial(draw, kind), LABELS[kind][0]) for kind in kinds]
     where = ", ".join(points[0]["sweep"].positions)
     caption = (
         f"Test accuracy under multiplicative and additive noise together, at {where} of the "
