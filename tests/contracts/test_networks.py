@@ -22,6 +22,7 @@ from jaxrobust.networks.lsnn import LSNN
 from jaxrobust.networks.mlp import MLP
 from jaxrobust.networks.network import Network, Variables
 from jaxrobust.networks.resnet import ResNet
+from jaxrobust.networks.standardized import Standardized
 from jaxrobust.networks.tapping import positions_of, run_with_taps
 from jaxrobust.networks.taps import EVERY, NO_TAPS, Taps
 from jaxrobust.networks.vgg import VggModule
@@ -133,6 +134,7 @@ CASES = {
     "linen, plain": Case(LinenNetwork(Plain(), (4,)), (4,)),
     "stitched": Case(Stitched(MLP(6, (5,), 3), MLP(6, (4, 5), 3), Cut("relu1", "fc1")), (6,)),
     "lipschitz": Case(LinenNetwork(LIPSCHITZ, (4, 4, 2)), (4, 4, 2)),
+    "standardized": Case(Standardized(SMALL_CNN(), (0.5, 0.4), (0.25, 0.5)), (12, 13, 2)),
 }
 # Leaves that baking saves: BCOP's kernel is made of two.
 KERNELS_TO_BAKE = {"weight normalized": 1, "linen, residual": 1, "lipschitz": 1}

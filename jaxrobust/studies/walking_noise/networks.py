@@ -13,6 +13,7 @@ from jaxrobust.networks.lenet import lenet5
 from jaxrobust.networks.mlp import MLP
 from jaxrobust.networks.network import Network
 from jaxrobust.networks.residual import CifarResNet
+from jaxrobust.networks.standardized import Standardized
 from jaxrobust.networks.vgg import vgg
 from jaxrobust.settings import nearest
 
@@ -78,3 +79,36 @@ class PublishedNetwork:
         network = self.build(blank.train.inputs.shape[1:], len(blank.classes))
         noisy = [name for name in network.positions if not WITHOUT_NOISE.fullmatch(name)]
         return tuple(name for name in noisy if normalization or not NORMALIZED.fullmatch(name))
+
+
+@dataclass(frozen=True)
+class OnStandardizedImages:
+    """A published network behind the published standardization of colour images and of Fashion-MNIST.
+
+    Attributes:
+        network: The network.
+        mean: Per channel, or one for all.
+        deviation: As many.
+    """
+
+    network: PublishedNetwork
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the network."""
+        return self.network.kind
+
+    @property
+    def normalize(self) -> bool:
+        """Whether the network has batch normalization."""
+        return self.network.normalize
+
+    def build(self, shape: tuple[int, ...], n_classes: int) -> Network:
+        """Return the network for samples of a shape."""
+        return Standardized(self.network.build(shape, n_classes), self.mean, self.deviation)
+
+    def positions(self, dataset: str, *, normalization: bool = True) -> tuple[str, ...]:
+        """Positions at which noise is put, in order; arguments as of ``PublishedNetwork.positions``."""
+        return self.network.positions(dataset, normalization=normalization)

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxrobust.studies.walking_noise.evaluations import with_sweeps
-from jaxrobust.studies.walking_noise.networks import PublishedNetwork
+from jaxrobust.studies.walking_noise.networks import OnStandardizedImages, PublishedNetwork
 from jaxrobust.studies.walking_noise.sweeps import Kind, NoiseSweep, decades
 
 ADDITIVE = decades(-2, 4)
 MULTIPLICATIVE = decades(-1, 5)
 
 
-def sweeps_of(network: PublishedNetwork, dataset: str) -> dict[str, NoiseSweep]:
+def sweeps_of(network: PublishedNetwork | OnStandardizedImages, dataset: str) -> dict[str, NoiseSweep]:
     """Noise at every position alone and at all of them, added and multiplied, by name."""
     positions = network.positions(dataset)
     places = {"all": positions, **{name: (name,) for name in positions}}

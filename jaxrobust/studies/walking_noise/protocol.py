@@ -10,7 +10,7 @@ from jaxrobust.criteria import CrossEntropy
 from jaxrobust.errors import InputError
 from jaxrobust.perturbations.perturbation import Perturbation
 from jaxrobust.studies.training_points import training_point
-from jaxrobust.studies.walking_noise.networks import PublishedNetwork
+from jaxrobust.studies.walking_noise.networks import OnStandardizedImages, PublishedNetwork
 from jaxrobust.training.augmentation import AUGMENTATIONS, Augmentation
 from jaxrobust.training.methods import Method, NoisyActivations, Standard
 from jaxrobust.training.optimizers import Adam
@@ -37,6 +37,9 @@ EPOCHS = {
 SPEECH = ("speech", "speech_commands", "speech_commands_12")
 # Weight matrices and kernels, neither biases nor batch normalization.
 WEIGHTS = (r"w\d+|.*kernel",)
+# Published means and deviations of images, SVHN by those of CIFAR-10.
+COLOURS = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
+STANDARDIZATION = {"cifar10": COLOURS, "svhn": COLOURS, "fashion_mnist": ((0.5,), (0.5,))}
 # The loss of unknown words is divided by this, as they are many words in one class.
 UNKNOWN = "_unknown_"
 UNKNOWN_DIVISOR = 3.6
@@ -57,8 +60,9 @@ def published_point(
 
     The learning rate 1e-3 (5e-4 for keywords) falls to 0 by a cosine per epoch; batches have 128 samples (512
     for keywords); images of CIFAR-10 and Fashion-MNIST are cropped and flipped, those of SVHN only cropped,
-    as digits have left and right; the last parameters are kept. Of the 60,000 training images of MNIST, 6,000
-    are held out for validation (published: none, the test set serves).
+    as digits have left and right; all three are standardized as published, inside of the network, so that
+    noise at its ``input`` is in published units; the last parameters are kept. Of the 60,000 training images
+    of MNIST, 6,000 are held out for validation (published: none, the test set serves).
 
     Args:
         network: The network.
@@ -82,8 +86,9 @@ def published_point(
         method = NoisyActivations(Standard(), dict(noise)) if noise else Standard()
     optimizer: Optimizer = Adam() if clamp is None else Projected(Adam(), Clamp(-clamp, clamp, WEIGHTS))
     n_epochs = epochs or EPOCHS.get((network.kind, dataset), 100)
+    constants = STANDARDIZATION.get(dataset)
     point = training_point(
-        network,
+        OnStandardizedImages(network, *constants) if constants else network,
         dataset,
         schedule=Cosine(n_epochs, 5e-4 if is_speech else 1e-3, per="epoch"),
         method=method,
