@@ -36,7 +36,7 @@ AS_USERS := tests/contracts/test_training.py tests/contracts/test_attacks.py \
 	tests/studies/test_walking_noise.py tests/studies/test_sparse_tickets_on_mnist.py
 # Where arrays are checked against their annotations.
 CHECKED := tests/contracts tests/stitching
-PYTEST := $(BIN)/python -m pytest -n 2 -m "not slow and not cluster"
+PYTEST := $(BIN)/python -m pytest -n 2 --durations=15 -m "not slow and not cluster"
 QUICK := XLA_FLAGS="$$($(BIN)/python tests/xla_flags.py)"
 
 test: lint
