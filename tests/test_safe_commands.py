@@ -203,6 +203,18 @@ def test_list_shows_each_experiment_with_its_cost_and_computes_nothing(typed, tm
     assert "not both" in typed("train.py", "-list", "-status", status=2).err
 
 
+def test_list_names_a_broken_experiment_beside_the_others_and_leaves_out_what_only_leaves_out(
+    typed, tmp_path
+):
+    typed("train.py", "-list")
+    empty = "class empty:\n    train_grid, visualize = lambda self: [], lambda self, grid, folder: []\n"
+    (tmp_path / "experiments" / "empty.py").write_text(empty)
+    said = typed("train.py", "-list").out
+    assert "empty\n  broken  empty has no models: its train_grid is empty" in said
+    assert "chain\n  published  6 models" in said
+    assert "no model" in typed("train.py", "-list", "-exp=chain", "-only=seed=77", status=2).err.lower()
+
+
 def test_list_shows_both_protocols_of_what_ships(capsys):
     from jaxrobust.cli import train
 

@@ -14,7 +14,7 @@ from datajuicer.store.record import FORMAT, Record, parse_record
 Condemn = Callable[[Path, str, str, bytes], None]
 
 
-def record_path(root: Path, function: str, key: str, outcome: str = "done") -> str:
+def record_path(root: Path | str, function: str, key: str, outcome: str = "done") -> str:
     """Return the file of a record, as plain text: making Path objects would cost more than reading it."""
     suffix = ".json" if outcome == "done" else ".failed.json"
     return f"{root}/{function}/{key[:2]}/{key}{suffix}"

@@ -160,7 +160,7 @@ class Store:
         """The first bytes of the record of a result, unverified; None if they cannot be read."""
         for folder in self._folders:
             try:
-                return read_start(f"{folder}/{function}/{key[:2]}/{key}.json")
+                return read_start(record_path(folder, function, key))
             except OSError:
                 continue
         return None

@@ -1,7 +1,7 @@
 """Noise of parameters against noise of activations: walking profiles of the first study's training methods.
 
-Expected: nobody has asked this before, so no number is published. A network that tolerates changed weights
-has larger midpoints if the two tolerances go together. Found: docs/walking_noise.md.
+No number is published. A network that tolerates changed weights has larger midpoints if the two tolerances go
+together. Found: docs/walking_noise.md.
 Command: python train.py -exp=walking_profiles_methods; four trainings of 15 epochs, about two minutes on two
 idle cores.
 """

@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxrobust.cli.counts import calls_of, ids_of
 from jaxrobust.cli.estimate import UNKNOWN, core_time, to_compute
-from jaxrobust.cli.experiments import Experiment, protocols_of
+from jaxrobust.cli.experiments import BrokenExperiment, Experiment, protocols_of
 from jaxrobust.cli.folder import experiment_files, title
 from jaxrobust.cli.stores import store_of
 from jaxrobust.cli.words import columns
@@ -34,26 +34,28 @@ def show_costs(
     """
     store = store_of(options)
     costs, files = Costs(store), experiment_files(folder)
-    errors: list[InputError] = []
-    is_planned = False
+    errors: list[InputError] = []  # one for each experiment without any plan
     for name, experiment in experiments.items():
-        print(f"{name}: {title(files[name])}".rstrip(": "))
-        rows = []
-        seen = set()
+        rows, seen, error = [], set(), None
         for protocol in _distinct(experiment, options["protocol"]):
             try:
                 stages = plan(name, protocol)
-            except InputError as error:
-                errors.append(error)
+            except InputError as found:
+                error = found
                 continue
-            is_planned = True
             if (ids := ids_of(stages)) not in seen:
                 seen.add(ids)
                 calls = calls_of(stages)
                 missing = len(to_compute(store, calls, {"force": False, "retry": True}))
                 rows.append((protocol, _cost(costs.of(calls), missing)))
+        if not rows and error is not None:
+            errors.append(error)
+            if not isinstance(error, BrokenExperiment):
+                continue
+            rows = [("broken", str(error))]
+        print(f"{name}: {title(files[name])}".rstrip(": "))
         print(columns(rows))
-    if errors and not is_planned:
+    if errors and len(errors) == len(experiments):
         raise errors[0]
     print("Times are of training on one core, from stored results; evaluations come on top.")
 

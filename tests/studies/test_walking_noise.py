@@ -3,6 +3,7 @@
 from typing import get_args
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -25,6 +26,8 @@ from jaxrobust.figures.walking_noise.profiles import PUBLISHED
 from jaxrobust.measures.walking_profile import noise_accuracies, walking_profile
 from jaxrobust.networks.mlp import MLP
 from jaxrobust.networks.network import Variables
+from jaxrobust.networks.standardized import Standardized
+from jaxrobust.networks.taps import Taps
 from jaxrobust.perturbations.noise import AdditiveNoise, CombinedNoise, Order
 from jaxrobust.studies.training_points import check_point
 from jaxrobust.studies.walking_noise.networks import PublishedNetwork
@@ -335,3 +338,25 @@ def test_one_row_on_mnist(tmp_path):
     assert middle == sorted(middle)
     assert 0.4 < middle[0] < 0.9
     assert profile.midpoints["input"].low < middle[0] < profile.midpoints["input"].high
+
+
+def test_published_images_are_standardized_inside_of_the_network():
+    def at_input(dataset, x):
+        network = published_point(PublishedNetwork("mlp"), dataset)["network"].build(x.shape[1:], 10)
+        variables = network.init(jax.random.key(0))
+        return network.forward(*variables, x, tap=Taps(record=("input",))).activations["input"]
+
+    x = np.random.default_rng(0).random((2, 32, 32, 3)).astype(np.float32)
+    expected = (x - np.array([0.4914, 0.4822, 0.4465])) / np.array([0.2023, 0.1994, 0.2010])
+    np.testing.assert_allclose(at_input("cifar10", x).reshape(x.shape), expected, rtol=1e-5, atol=1e-5)
+    gray = x[:, :28, :28, :1]
+    np.testing.assert_allclose(at_input("fashion_mnist", gray).reshape(gray.shape), 2 * gray - 1, atol=1e-6)
+    np.testing.assert_array_equal(at_input("mnist", gray).reshape(gray.shape), gray)  # published: as they are
+
+
+def test_a_standardization_that_fits_no_channels_is_refused():
+    network = Standardized(MLP(12, (3,), 2), (0.5, 0.5), (0.2, 0.2))
+    with pytest.raises(InputError, match="one per channel"):
+        network.forward(*network.init(jax.random.key(0)), jnp.ones((1, 2, 2, 3)))
+    with pytest.raises(InputError, match="above 0"):
+        Standardized(MLP(12, (3,), 2), (0.5,), (0.0,))

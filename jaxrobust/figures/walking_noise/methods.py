@@ -16,6 +16,7 @@ from jaxrobust.figures.walking_noise.points import (
     Points,
     describe,
     lines_over_levels,
+    midpoint_record,
     midpoints_of,
     name_of,
 )
@@ -94,15 +95,7 @@ def _table(kind: str, midpoints: Midpoints, least: dict[str, tuple[float, float]
 
 def _records(midpoints: dict[str, Midpoints]) -> list[dict[str, Any]]:
     return [
-        {
-            "noise": kind,
-            "method": method,
-            "position": place,
-            "midpoint": m.value,
-            "low": m.low,
-            "high": m.high,
-            "censored": m.censored,
-        }
+        {"noise": kind, "method": method, "position": place, **midpoint_record(m)}
         for kind, methods in midpoints.items()
         for method, places in methods.items()
         for place, m in places.items()

@@ -65,3 +65,17 @@ def describe(points: Points) -> str:
         f"{data}, {samples} test samples, {networks}, {', '.join(map(str, epochs))} epochs, "
         f"{draws} draw{'s' if draws > 1 else ''} of noise; all levels of a draw share their random numbers."
     )
+
+
+def midpoint_record(midpoint: Midpoint) -> dict[str, Any]:
+    """What the CSV file of a figure says of a midpoint."""
+    return {
+        "midpoint": midpoint.value,
+        "low": midpoint.low,
+        "high": midpoint.high,
+        "censored": midpoint.censored,
+        "slope": midpoint.slope,
+        "clean": midpoint.clean,
+        "chance": midpoint.chance,
+        "is_monotone": midpoint.is_monotone,
+    }

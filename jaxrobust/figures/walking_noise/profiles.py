@@ -15,6 +15,7 @@ from jaxrobust.figures.walking_noise.points import (
     Points,
     describe,
     lines_over_levels,
+    midpoint_record,
     midpoints_of,
     name_of,
 )
@@ -129,19 +130,7 @@ def _table(title: str, midpoints: dict[str, dict[str, Any]], dataset: str) -> Ta
 
 def _records(midpoints: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
     return [
-        {
-            "network": title,
-            "noise": kind,
-            "position": place,
-            "midpoint": m.value,
-            "low": m.low,
-            "high": m.high,
-            "censored": m.censored,
-            "slope": m.slope,
-            "clean": m.clean,
-            "chance": m.chance,
-            "is_monotone": m.is_monotone,
-        }
+        {"network": title, "noise": kind, "position": place, **midpoint_record(m)}
         for title, kinds in midpoints.items()
         for kind, its in kinds.items()
         for place, m in its.items()
