@@ -9,15 +9,17 @@ import measure
 import published_structure as published
 from lsnn_sizes import BATCH, SIZES, example
 
-from jaxrobust.training.methods import task_of
+from jaxrobust.training.methods import FiringRates, Objective, Standard
 
 
 def programs(size: str) -> dict[str, measure.Program]:
     """Ours, autodiff of the plain scan, and the recurrent matrix products that any version must do."""
     network, parameters, batch, key = example(size)
+    method = FiringRates(Standard(), 0.001)
+    objective = Objective(network, {}, batch)
 
     def ours(parameters):
-        return task_of(network, {}, batch, 0.001).loss(parameters, key)[0]
+        return method.loss(objective, parameters, key)[0]
 
     def plain(parameters):
         return published.loss(network, parameters, batch)[0]
