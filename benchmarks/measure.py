@@ -38,7 +38,7 @@ class Group(NamedTuple):
     Attributes:
         build: Gives the programs by name; called in the process, so it and its arguments must be picklable.
         arguments: What ``build`` is called with.
-        keeps_memory: Whether freed memory stays in the process (``memory_retention``).
+        keeps_memory: Whether freed memory stays in the process (``jaxrobust.training.malloc``).
     """
 
     build: Callable[..., Mapping[str, Program]]

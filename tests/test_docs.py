@@ -113,6 +113,14 @@ def test_links_lead_somewhere(page):
             assert anchor in {slug(title) for title in titles}, target
 
 
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_files_that_a_page_names_are_there(page):
+    """Paths of Python files in code marks, from the root or from inside the library or the tests."""
+    named = re.findall(r"`((?:\w+/)+\w+\.py)\b", PAGES[page])
+    places = (ROOT, ROOT / "jaxrobust", ROOT / "tests")
+    assert [path for path in named if not any((at / path).exists() for at in places)] == []
+
+
 def slug(title: str) -> str:
     """The anchor that GitHub gives a title."""
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")

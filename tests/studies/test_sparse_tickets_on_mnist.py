@@ -10,7 +10,7 @@ import pytest
 import datajuicer as dj
 from jaxrobust.cli.experiments import grid_of, load_experiments, plan_experiment
 from jaxrobust.studies.evaluations.input_attacks import attack_sweep
-from jaxrobust.studies.sparse_tickets.measured import labeled, published_accuracy
+from jaxrobust.studies.sparse_tickets.measured import density_of, labeled, published_accuracy
 from jaxrobust.studies.sparse_tickets.protocol import (
     ATTACKS,
     PUBLISHED_PRUNING,
@@ -129,9 +129,9 @@ def check_control(attacked):
 
 
 @cache
-def shipped():
+def shipped(name):
     """What the records in sessions/ say, without computing anything."""
-    experiment = load_experiments(["sparse_tickets"], ROOT / "experiments")["sparse_tickets"]
+    experiment = load_experiments([name], ROOT / "experiments")[name]
     store = ROOT / "sessions"
     stages = plan_experiment(experiment, grid_of(experiment, "published", {}), {}, str(store))
     how = {"cache_dir": store, "run_mode": "load"}
@@ -142,13 +142,25 @@ def shipped():
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::datajuicer.errors.StoreWarning")
 def test_the_shipped_records_hold_the_claim_and_its_controls():
-    attacked, some, how = shipped()
+    attacked, some, how = shipped("sparse_tickets")
     check_claim([p for p in attacked if p["training"] == "fgsm"])
     check_control([p for p in attacked if p["training"] == "natural"])
-    assert {p["n_steps"] for p in attacked if p["training"] == "dense control"} == {19 * 2000}
     rewound = [p for p in some if p["training"] == "fgsm" and p["strategy_name"] in ("dense", "original")]
     matrix = attack_sweep([{**p, "n_samples": 500} for p in rewound], ATTACKS, **how)
     by_attack = {name: [p for p in matrix if p["attack_name"] == name] for name in ATTACKS}
     for one_step, *others in zip(*by_attack.values(), strict=True):
         for other in others:
             assert other["attacked"]["accuracy"] <= one_step["attacked"]["accuracy"] + 0.005
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::datajuicer.errors.StoreWarning")
+def test_the_shipped_controls_are_as_their_experiment_says():
+    attacked, _, _ = shipped("sparse_tickets_controls")
+    check_claim([p for p in attacked if p["training"] == "fgsm"])
+    assert {p["n_steps"] for p in attacked if p["training"] == "dense control"} == {19 * 2000}
+    sparse = [p for p in attacked if density_of(p) < 0.02]
+    for name in ("one-shot", "random mask"):
+        assert np.mean([p["attacked"]["accuracy"] for p in sparse if p["training"] == name]) < 0.40
+    for strategy, accuracy in (("end of dense training", 0.879), ("continued", 0.747)):
+        assert mean(attacked, strategy, 18) == pytest.approx(accuracy, abs=5e-4)

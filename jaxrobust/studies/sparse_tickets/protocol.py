@@ -157,3 +157,20 @@ def dense_points(
         )
         points += dj.split([{**point, "training": training or method, "l1": l1}], "seed", list(seeds))
     return points
+
+
+# The published protocol has 20 rounds of 50,040 steps and five seeds.
+TWO_CORE_ROUNDS, TWO_CORE_STEPS, TWO_CORE_SEEDS = 18, 2000, (0, 1)
+
+
+def two_core_points(methods: Sequence[str], n_trainings: int = 1, training: str = "") -> list[dict[str, Any]]:
+    """Round 0 of the protocol for two cores: MNIST, 2,000 steps, two seeds, FGSM probes on 1,000 samples.
+
+    Args:
+        methods: Names in ``METHODS``.
+        n_trainings: How many trainings' steps a point takes.
+        training: As of ``dense_points``.
+    """
+    n_steps = n_trainings * TWO_CORE_STEPS
+    how: dict[str, Any] = {"probed": ("FGSM",), "n_probe_samples": 1000, "training": training}
+    return dense_points("mnist", methods, TWO_CORE_SEEDS, n_steps, **how)
