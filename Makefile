@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Tests start hundreds of processes; without bytecode files each would compile the project anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo docs test test-slow test-cluster lint clean benchmarks
 
 # What running needs, for `make demo`; pip says what it fetches.

@@ -90,6 +90,17 @@ def mean_where(
     return total / jnp.maximum(jnp.sum(counts, axis=axis), 1).astype(total.dtype)
 
 
+def of_rank(x: Array, ndim: int) -> Array:
+    """Return ``x`` with axes of length 1 in front, ``ndim`` in all: a bias beside a batch of images.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> of_rank(jnp.ones(3), 4).shape
+        (1, 1, 1, 3)
+    """
+    return x.reshape((1,) * (ndim - x.ndim) + x.shape)
+
+
 def divide(x: Float[Array, "*shape"], length: Float[Array, "..."]) -> Float[Array, "*shape"]:
     """Return ``x / length``, and 0 where the length is 0; NaN stays NaN."""
     is_zero = length == 0

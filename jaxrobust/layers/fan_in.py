@@ -8,6 +8,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxrobust.layers.images import Images, Padding, convolve
+from jaxrobust.numerics import of_rank
 
 
 def uniform_start(key: Array, shape: tuple[int, ...], fan_in: int) -> Float[Array, "..."]:
@@ -35,7 +36,7 @@ class Dense(nn.Module):
         """Compute the layer."""
         fan_in = x.shape[-1]
         kernel = self.param("kernel", uniform_start, (fan_in, self.features), fan_in)
-        return x @ kernel + self.param("bias", uniform_start, (self.features,), fan_in)
+        return x @ kernel + of_rank(self.param("bias", uniform_start, (self.features,), fan_in), x.ndim)
 
 
 class Convolution(nn.Module):
@@ -59,4 +60,4 @@ class Convolution(nn.Module):
         fan_in = math.prod(self.size) * x.shape[-1]
         kernel = self.param("kernel", uniform_start, (*self.size, x.shape[-1], self.features), fan_in)
         bias = self.param("bias", uniform_start, (self.features,), fan_in)
-        return convolve(x, kernel, stride=self.strides, padding=self.padding) + bias
+        return convolve(x, kernel, stride=self.strides, padding=self.padding) + of_rank(bias, 4)

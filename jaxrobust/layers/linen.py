@@ -10,6 +10,7 @@ from jaxtyping import Float, PyTree
 from jaxrobust.layers.images import convolve
 from jaxrobust.layers.kernels import is_baked, make_kernel
 from jaxrobust.layers.normalization import BatchNorm, Moments
+from jaxrobust.numerics import of_rank
 
 # The Linen collection in which parameterized kernels are left while a network is baked.
 KERNELS = "kernels"
@@ -38,7 +39,7 @@ class Normalization(nn.Module):
         x, new = self.norm(x, Moments(mean.value, variance.value), training=training)
         if training and not self.is_initializing():
             mean.value, variance.value = new
-        return x * scale + offset
+        return x * of_rank(scale, x.ndim) + of_rank(offset, x.ndim)
 
 
 class Convolution(nn.Module):
@@ -70,7 +71,7 @@ class Convolution(nn.Module):
         x = convolve(x, kernel, stride=self.stride, padding=(padding, padding))
         if not self.use_bias:
             return x
-        return x + self.param("bias", nn.initializers.zeros, (self.features,))
+        return x + of_rank(self.param("bias", nn.initializers.zeros, (self.features,)), 4)
 
 
 def linen_kernel(

@@ -9,6 +9,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxrobust.errors import InputError
+from jaxrobust.numerics import of_rank
 from jaxrobust.trees import check_numbers
 
 Variance = Literal["biased", "unbiased"]
@@ -70,7 +71,8 @@ class BatchNorm:
         self, x: Float[Array, "*batch channels"], moments: Moments
     ) -> Float[Array, "*batch channels"]:
         """Compute ``(x - mean) / sqrt(variance + epsilon)``."""
-        return (x - moments.mean) * jax.lax.rsqrt(moments.variance + self.epsilon)
+        mean, variance = (of_rank(moment, x.ndim) for moment in moments)
+        return (x - mean) * jax.lax.rsqrt(variance + self.epsilon)
 
     def __call__(
         self, x: Float[Array, "*batch channels"], running: Moments, *, training: bool

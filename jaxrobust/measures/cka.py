@@ -30,7 +30,7 @@ def linear_cka(x: Features, y: Float[Array, "samples others"]) -> Float[Array, "
         1.0
     """
     _check(x, y)
-    x, y = (a - jnp.mean(a, axis=0) for a in (x, y))
+    x, y = (a - jnp.mean(a, axis=0, keepdims=True) for a in (x, y))
     if len(x) < min(x.shape[1], y.shape[1]):
         k, m = x @ x.T, y @ y.T
         return divide(jnp.sum(k * m), jnp.linalg.norm(k) * jnp.linalg.norm(m))
@@ -54,7 +54,7 @@ def debiased_cka(x: Features, y: Float[Array, "samples others"]) -> Float[Array,
         return jnp.sum(k * m) + mean - 2 / (n - 2) * jnp.sum(jnp.sum(k, 0) * jnp.sum(m, 0))
 
     # Centering changes nothing in theory, and much in float32.
-    x, y = (a - jnp.mean(a, axis=0) for a in (x, y))
+    x, y = (a - jnp.mean(a, axis=0, keepdims=True) for a in (x, y))
     k, m = (a @ a.T * (1 - jnp.eye(n, dtype=a.dtype)) for a in (x, y))
     return divide(term(k, m), jnp.sqrt(jnp.abs(term(k, k)) * jnp.abs(term(m, m))))
 
@@ -113,7 +113,7 @@ def procrustes(x: Features, y: Float[Array, "samples others"]) -> Float[Array, "
         InputError: The samples are not as many.
     """
     _check(x, y)
-    x, y = (a - jnp.mean(a, axis=0) for a in (x, y))
+    x, y = (a - jnp.mean(a, axis=0, keepdims=True) for a in (x, y))
     x, y = (divide(a, jnp.linalg.norm(a)) for a in (x, y))
     return 2 - 2 * jnp.sum(jnp.linalg.svd(x.T @ y, compute_uv=False))
 

@@ -17,6 +17,7 @@ from jaxrobust.layers.normalization import BatchNorm, Moments
 from jaxrobust.networks.network import Outputs, PlainKernels, Shape, Variables
 from jaxrobust.networks.tapping import positions_of, run_with_taps
 from jaxrobust.networks.taps import NO_TAPS, Statistics, Tap, Taps
+from jaxrobust.numerics import of_rank
 from jaxrobust.trees import Parameters
 
 Start = Literal["he", "published", "glorot", "uniform"]
@@ -145,7 +146,7 @@ class MLP(PlainKernels):
         self, parameters: Parameters, x: Float[Array, "batch inputs"], layer: int
     ) -> Float[Array, "batch units"]:
         product = x @ parameters[f"w{layer}"]
-        return product + parameters[f"b{layer}"] if self.has_biases else product
+        return product + of_rank(parameters[f"b{layer}"], 2) if self.has_biases else product
 
     def _normalized(
         self,
@@ -161,4 +162,5 @@ class MLP(PlainKernels):
         assert self.normalization is not None
         x, moments = self.normalization(x, statistics[name], training=training)
         x, new[name] = tap.update(name, x, statistics[name], moments)
-        return tap(name, x * parameters[name]["scale"] + parameters[name]["offset"])
+        scale, offset = (of_rank(parameters[name][part], 2) for part in ("scale", "offset"))
+        return tap(name, x * scale + offset)

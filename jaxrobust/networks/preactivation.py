@@ -19,6 +19,7 @@ from jaxrobust.layers.linen import Convolution, Normalization
 from jaxrobust.layers.normalization import BatchNorm
 from jaxrobust.networks.linen import LinenNetwork
 from jaxrobust.networks.taps import Tap
+from jaxrobust.numerics import of_rank
 
 Activation = Literal["swish", "relu"]
 NORM = BatchNorm(variance="unbiased")
@@ -93,7 +94,8 @@ class PreActivationNetwork(nn.Module):
     @nn.compact
     def __call__(self, x: Images, *, training: bool, tap: Tap) -> Float[Array, "batch classes"]:
         """Compute logits."""
-        x = tap("normalized", (x - jnp.asarray(self.mean, x.dtype)) / jnp.asarray(self.std, x.dtype))
+        mean, std = (of_rank(jnp.asarray(numbers, x.dtype), 4) for numbers in (self.mean, self.std))
+        x = tap("normalized", (x - mean) / std)
         x = Convolution(self.stem, name="conv1")(x)
         for stage, width in enumerate(self.widths, start=1):
             for block in range(self.depth):

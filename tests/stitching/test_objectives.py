@@ -109,7 +109,7 @@ def test_terms_on_the_stitch(variables):
         "stitch"
     ]
     own = DONOR.forward(parameters["end"], {}, BATCH.inputs, tap=Taps(record=("relu1",))).activations["relu1"]
-    k, m = ((a - a.mean(0)) @ (a - a.mean(0)).T for a in (given, own))
+    k, m = ((a - a.mean(0)) @ (a - a.mean(0)).T for a in (np.asarray(given), np.asarray(own)))
     cka = (k * m).sum() / np.linalg.norm(k) / np.linalg.norm(m)
     for weight in (2.0, -2.0):
         found, _ = StitchPenalty(Standard(), cka=weight).loss(objective(variables), parameters, KEY)

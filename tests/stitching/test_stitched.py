@@ -38,7 +38,7 @@ def test_a_pointwise_map_is_one_matrix_for_vectors_tokens_and_images():
         layer.check(given, wanted)
         parameters = layer.init(KEY, given, wanted)
         h = rows(2, *given)
-        expected = np.einsum("...i,io->...o", h, parameters["kernel"]) + parameters["bias"]
+        expected = np.einsum("...i,io->...o", h, parameters["kernel"]) + np.asarray(parameters["bias"])
         np.testing.assert_allclose(layer.apply(parameters, h, wanted), expected, rtol=1e-5, atol=1e-6)
 
 

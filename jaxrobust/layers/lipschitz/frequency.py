@@ -22,7 +22,7 @@ from jaxrobust.layers.lipschitz.polar import (
     transpose,
 )
 from jaxrobust.layers.lipschitz.spectrum import check_kernel_fits, spectral_norm, transfer_function
-from jaxrobust.numerics import divide, norm
+from jaxrobust.numerics import divide, norm, of_rank
 
 Frequencies = Complex[Array, "height half_width rows columns"]
 
@@ -34,7 +34,7 @@ def cayley(matrices: Frequencies) -> Frequencies:
     """
     n = matrices.shape[-1]
     top, rest = matrices[..., :n, :], matrices[..., n:, :]
-    identity = jnp.eye(n, dtype=matrices.dtype)
+    identity = of_rank(jnp.eye(n, dtype=matrices.dtype), matrices.ndim)
     a = top - _adjoint(top) + product(_adjoint(rest), rest)
     inverse = jnp.linalg.inv(identity + a)
     return jnp.concatenate([product(inverse, identity - a), -2 * product(rest, inverse)], axis=-2)

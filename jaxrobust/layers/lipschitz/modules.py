@@ -20,6 +20,7 @@ from jaxrobust.layers.lipschitz.parameterizations import BCOP, KernelShape, Para
 from jaxrobust.layers.lipschitz.polar import orthogonalize
 from jaxrobust.layers.lipschitz.pooling import check_divides, space_to_depth
 from jaxrobust.layers.lipschitz.spectrum import check_kernel_fits, convolution_norm, spectral_norm
+from jaxrobust.numerics import of_rank
 
 Striding = Literal["unshuffle", "true"]
 # The Linen collection of what parameterizations remember between training steps.
@@ -63,12 +64,12 @@ class LipschitzConv(nn.Module):
     def __call__(self, x: Images, training: bool = False) -> Images:
         """Convolve."""
         shape, image = self._kernel_shape(x.shape[1:])
-        bias = 0.0
+        bias: Array | float = 0.0
         if self.use_bias:
             reach = (
                 self.features if isinstance(self.parameterization, BCOP) else math.prod(shape[:3])
             ) ** -0.5
-            bias = self.param("bias", _uniform(reach), (self.features,))
+            bias = of_rank(self.param("bias", _uniform(reach), (self.features,)), 4)
         if self.stride > 1 and self.striding == "true":
             return pad_and_convolve(x, self._strided(shape), self.padding, stride=self.stride) + bias
         x = space_to_depth(x, self.stride) if self.stride > 1 else x
@@ -185,7 +186,9 @@ class OrthogonalDense(nn.Module):
             lambda p: orthogonalize(p["matrix"]),
         )
         y = x @ kernel
-        return y + self.param("bias", _uniform(n_in**-0.5), (self.features,)) if self.use_bias else y
+        if not self.use_bias:
+            return y
+        return y + of_rank(self.param("bias", _uniform(n_in**-0.5), (self.features,)), y.ndim)
 
     @nn.nowrap
     def lipschitz(self, parameters: Any, shape: Shape) -> Bound:

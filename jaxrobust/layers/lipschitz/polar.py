@@ -13,6 +13,8 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from jaxrobust.numerics import of_rank
+
 Matrices = Float[Array, "*batch rows columns"]
 Gram = Float[Array, "*batch columns columns"]
 
@@ -102,7 +104,8 @@ def _tolerance(dtype: jnp.dtype) -> float:
 
 
 def _error(almost_identity: Array) -> Array:
-    difference = almost_identity - jnp.eye(almost_identity.shape[-1], dtype=almost_identity.dtype)
+    identity = jnp.eye(almost_identity.shape[-1], dtype=almost_identity.dtype)
+    difference = almost_identity - of_rank(identity, almost_identity.ndim)
     return jnp.max(jnp.linalg.norm(difference, axis=(-2, -1)), initial=0)
 
 
@@ -208,7 +211,7 @@ def _normalized(h: Gram) -> tuple[Gram, Float[Array, "*batch 1 1"]]:
     is_zero = size <= 0
     ridge = jnp.where(is_zero, 1, 4 * jnp.finfo(h.dtype).eps).astype(h.dtype)
     size = jnp.where(is_zero, 1, size)
-    return h / size + ridge * jnp.eye(h.shape[-1], dtype=h.dtype), size
+    return h / size + ridge * of_rank(jnp.eye(h.shape[-1], dtype=h.dtype), h.ndim), size
 
 
 def symmetric_projector(factor: Float[Array, "*batch n rank"]) -> Float[Array, "*batch n n"]:

@@ -19,7 +19,7 @@ from jaxrobust.layers.lipschitz.parameterizations import (
 )
 from jaxrobust.layers.lipschitz.polar import at_least_float32
 from jaxrobust.layers.lipschitz.spectrum import convolution_norm
-from jaxrobust.numerics import divide, root
+from jaxrobust.numerics import divide, of_rank, root
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class SLL(PlainTaps):
         correlations = tap_correlations(jnp.swapaxes(taps, 2, 3))
         magnitudes = jnp.sum(jnp.abs(correlations), axis=(1, 2))
         sums = jnp.sum(magnitudes * jnp.exp(log_q[None] - log_q[:, None]), axis=1)
-        return divide(taps, root(sums)).astype(given.dtype), None
+        return divide(taps, of_rank(root(sums), 4)).astype(given.dtype), None
 
     def apply(self, kernel: Taps, x: Images, n_out: int, padding: Padding) -> Images:
         """Subtract twice the reflected part."""

@@ -22,7 +22,6 @@ from jaxrobust.networks.own.arguments import (
 )
 from jaxrobust.networks.own.equinox import EquinoxNetwork
 from jaxrobust.networks.own.functions import FunctionNetwork
-from jaxrobust.networks.own.nnx import NNXNetwork
 from jaxrobust.settings import nearest
 
 _networks: dict[str, "OwnNetwork"] = {}
@@ -107,6 +106,8 @@ class OwnNetwork:
         assert self.make is not None
         taken = names_of(self.make)
         if "rngs" in taken:
+            from jaxrobust.networks.own.nnx import NNXNetwork  # takes a quarter of a second
+
             return NNXNetwork(self.make, shape, n_outputs, self.settings)
         if "key" in taken:
             return EquinoxNetwork(self.make, shape, n_outputs, self.settings)

@@ -81,7 +81,7 @@ def test_attacks_on_a_linear_classifier_find_exactly_what_is_not_certified():
 
 @pytest.mark.parametrize("norm", ["2", "inf"])
 def test_the_square_attack_stays_in_the_ball_and_finds_what_there_is(norm):
-    direction = jnp.asarray(RNG.standard_normal((8, 8, 1)), jnp.float32)
+    direction = jnp.asarray(RNG.standard_normal((1, 8, 8, 1)), jnp.float32)
     x = jnp.full((12, 8, 8, 1), 0.5)
     dual = jnp.linalg.norm(direction) if norm == "2" else jnp.sum(jnp.abs(direction))
     reach = jnp.linspace(0.05, 1.5, 12)  # in units of what the best change of size 0.1 gains
