@@ -77,6 +77,7 @@ class _Walk:
         self.mutable = mutable
         self.loose = bool(home) and all(map(is_loose, home))
         self.within = within
+        self.known: dict[str, bool] = {}  # modules: a name is looked up for everything that is met
         self.parts: list[tuple[str, Part, tuple[Any, str] | None]] = []
         self.met: dict[int, Any] = {}
         self.itself: Any = None
@@ -84,6 +85,11 @@ class _Walk:
         self.changing: set[tuple[Any, str]] = set()  # variables that the code itself assigns or fills
 
     def is_ours(self, module: str) -> bool:
+        if module not in self.known:
+            self.known[module] = self._counts(module)
+        return self.known[module]
+
+    def _counts(self, module: str) -> bool:
         if any(module == prefix or module.startswith(f"{prefix}.") for prefix in self.within):
             return True
         if module == "builtins":
