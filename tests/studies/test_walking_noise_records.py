@@ -21,6 +21,7 @@ from jaxrobust.perturbations.noise import Order
 
 ROOT = Path(__file__).parents[2]
 LOAD = {"cache_dir": ROOT / "sessions", "run_mode": "load"}
+PAGE = (ROOT / "docs" / "walking_noise.md").read_text()
 PLAIN, NORMALIZED = "MLP", "MLP, batch normalization"
 
 
@@ -31,9 +32,17 @@ def evaluated(name):
     return experiment.evaluate(trained, **LOAD)
 
 
-def profile_of(title, kind="additive"):
-    points = [point for point in evaluated("walking_profiles") if name_of(point["network"]) == title]
+def profile_of(title, kind="additive", name="walking_profiles"):
+    points = [point for point in evaluated(name) if name_of(point["network"]) == title]
     return midpoints_of(points, kind, 0.1)
+
+
+def table_of(first):
+    """Rows of the page's table whose first heading is given, by their first cells."""
+    rows = PAGE.partition(f"| {first} |")[2].partition("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert cells
+    return {name: rest for name, *rest in cells}
 
 
 def test_noise_everywhere_has_the_published_midpoints():
@@ -52,13 +61,27 @@ def test_every_position_has_its_published_midpoint():
 
 def test_the_table_of_the_page_is_that_of_the_records():
     plain, normalized = profile_of(PLAIN), profile_of(NORMALIZED)
-    page = (ROOT / "docs" / "walking_noise.md").read_text()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines()]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines()]
     table = {row[0]: row for row in rows if len(row) == 4}
     for place, midpoint in normalized.items():
         _, first, _, second = table["everywhere" if place == EVERYWHERE else place]
         assert numbers(second)[:3] == numbers(str(midpoint))
         assert numbers(first) == (numbers(str(plain[place])) if place in plain else [])
+
+
+def test_midpoints_on_cifar10_are_the_published_ones():
+    plain, normalized = (profile_of(title, name="walking_profiles_cifar10") for title in (PLAIN, NORMALIZED))
+    assert plain[EVERYWHERE].value == pytest.approx(1.634, rel=0.06)
+    assert normalized[EVERYWHERE].value == pytest.approx(0.333, rel=0.03)
+    table = table_of("position, CIFAR-10")
+    for place, midpoint in normalized.items():
+        ours, published = table.pop("everywhere" if place == EVERYWHERE else place)
+        assert numbers(ours) == numbers(str(midpoint))
+        assert midpoint.value == pytest.approx(
+            float(published), rel=0.10 if place in ("fc1", "fc3") else 0.07
+        )
+    assert table == {}
+    assert f"{plain[EVERYWHERE]}, published 1.634" in PAGE
 
 
 def numbers(text):
@@ -122,8 +145,7 @@ def test_a_spread_of_levels_in_training_helps_at_all_levels():
 def test_midpoints_of_methods_stand_on_the_page():
     points = evaluated("walking_profiles_methods")
     methods = list(dict.fromkeys(point["trained_by"] for point in points))
-    page = (ROOT / "docs" / "walking_noise.md").read_text()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines()]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines()]
     table = {row[0]: [float(cell) for cell in row[1:]] for row in rows if len(row) == 5 and ", " in row[0]}
     assert len(table) == 7
     for name, cells in table.items():

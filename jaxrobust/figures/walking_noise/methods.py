@@ -12,6 +12,7 @@ from jaxrobust.figures.kinds.profiles import draw_profile
 from jaxrobust.figures.style import METHOD_STYLES, accuracy_axis
 from jaxrobust.figures.tables import Numbers, Table
 from jaxrobust.figures.walking_noise.points import (
+    CHANCE,
     EVERYWHERE,
     Points,
     describe,
@@ -23,7 +24,6 @@ from jaxrobust.figures.walking_noise.points import (
 from jaxrobust.measures.midpoint import Midpoint
 
 KINDS = ("additive", "multiplicative")
-CHANCE = 0.1
 Midpoints = dict[str, dict[str, Midpoint]]
 
 

@@ -10,6 +10,7 @@ from jaxrobust.measures.midpoint import Midpoint, fit_midpoint
 
 Points = Sequence[Mapping[str, Any]]
 EVERYWHERE = "all"
+CHANCE = 0.1  # all data that are drawn have ten classes
 NAMES = {"mlp": "MLP", "lenet5": "LeNet-5", "vgg11": "VGG11", "resnet18": "ResNet-18"}
 
 
@@ -65,6 +66,17 @@ def describe(points: Points) -> str:
         f"{data}, {samples} test samples, {networks}, {', '.join(map(str, epochs))} epochs, "
         f"{draws} draw{'s' if draws > 1 else ''} of noise; all levels of a draw share their random numbers."
     )
+
+
+def intervals_over(points: Points) -> str:
+    """What the intervals of ``midpoints_of`` are over, in words."""
+    return "networks" if len({point["seed"] for point in points}) > 1 else "draws of one network"
+
+
+def overflow_note(points: Points) -> str:
+    """A sentence on accuracies far below chance, empty where there are none."""
+    lowest = min(float(np.min(point["accuracies"])) for point in points)
+    return " Accuracies near 0: outputs that are not finite count as wrong." if lowest < CHANCE / 2 else ""
 
 
 def midpoint_record(midpoint: Midpoint) -> dict[str, Any]:

@@ -11,13 +11,16 @@ from jaxrobust.figures.kinds.profiles import draw_profile
 from jaxrobust.figures.style import LineStyle, accuracy_axis
 from jaxrobust.figures.tables import Numbers, Table
 from jaxrobust.figures.walking_noise.points import (
+    CHANCE,
     EVERYWHERE,
     Points,
     describe,
+    intervals_over,
     lines_over_levels,
     midpoint_record,
     midpoints_of,
     name_of,
+    overflow_note,
 )
 
 STYLES = {"additive": LineStyle("#1f77b4", 1.5), "multiplicative": LineStyle("#d95f02", 1.5)}
@@ -54,7 +57,6 @@ PUBLISHED = {
         0.197,
     ),
 }
-CHANCE = 0.1
 
 
 def draw_profiles(points: Points, folder: Path, name: str) -> list[Path]:
@@ -98,13 +100,14 @@ def draw_profiles(points: Points, folder: Path, name: str) -> list[Path]:
     numbers = Numbers(
         [_table(title, its, dataset) for title, its in midpoints.items()],
         _records(midpoints),
-        "Noise level at which test accuracy is half-way between that without noise and chance, with 95 % "
-        "intervals over networks. " + describe(points),
+        f"Noise level at which test accuracy is half-way between that without noise and chance, with 95 % "
+        f"intervals over {intervals_over(points)}. {describe(points)}",
     )
     caption = (
         f"Noise on the activations of networks trained without noise. {describe(points)} Bands: smallest to "
-        f"largest accuracy over networks and draws. Dotted: midpoints. Bars: 95 % intervals over networks. "
-        f"Arrows: accuracy does not fall half-way within the levels measured."
+        f"largest accuracy over networks and draws. Dotted: midpoints. Bars: 95 % intervals over "
+        f"{intervals_over(points)}. Arrows: accuracy does not fall half-way within the levels measured."
+        f"{overflow_note(points)}"
     )
     composition = Composition(
         {title: title for title in panels}, rows, width=4.2, height=5.5, legend=Legend(n_columns=4)
