@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -98,6 +98,30 @@ def _sum_of_products(x: Images, kernel: Kernel, padding: Padding) -> Images:
     start = jnp.zeros((math.prod(shape[:3]), out_channels), x.dtype)
     places = (offsets, kernel.reshape(-1, *kernel.shape[2:]))
     return jax.lax.scan(add_product, start, places)[0].reshape(shape)
+
+
+def convolve_by_rows(
+    x: Images, kernel: Kernel, *, stride: int = 1, padding: Padding = ((0, 0), (0, 0))
+) -> Images:
+    """Compute ``convolve`` as one matrix product for each row of the kernel.
+
+    On a CPU, kernels of up to 3x3 are up to twice as fast this way, with their gradients, and with a stride
+    three times: only what is kept is computed (``benchmarks/stitching.py``).
+    """
+    height, width, channels, out_channels = kernel.shape
+    x = _padded(x, padding)
+    rows, columns = ((n - size) // stride + 1 for n, size in zip(x.shape[1:3], (height, width), strict=True))
+
+    def seen(row: int, column: int) -> Images:
+        """What one place of the kernel sees."""
+        there = slice(row, row + stride * (rows - 1) + 1, stride)
+        return x[:, there, column : column + stride * (columns - 1) + 1 : stride]
+
+    def product(row: int) -> Images:
+        beside = jnp.concatenate([seen(row, column) for column in range(width)], axis=-1)
+        return beside @ kernel[row].reshape(width * channels, out_channels)
+
+    return reduce(jnp.add, map(product, range(height)))
 
 
 def _padded(x: Images, padding: Padding) -> Images:
