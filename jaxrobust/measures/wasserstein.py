@@ -6,7 +6,7 @@ Pairs of distributions whose distance is known check critics.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +14,10 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from jaxrobust.criteria import Labels, Outputs, Scores
 from jaxrobust.errors import InputError
 from jaxrobust.numerics import unit
+from jaxrobust.trees import check_finite, settings_tree
 
 Samples = Float[Array, "samples ..."]
 
@@ -78,6 +80,26 @@ class PointAndSphere:
         return sphere, jnp.zeros_like(sphere)
 
 
+@settings_tree
+@dataclass(frozen=True)
+class EstimatedDistance:
+    """What a critic and a generator train on, if outputs say how much higher real samples are valued.
+
+    The criterion of a ``GenerativePair``, which compares each sample with generated ones: the loss is minus
+    the mean output, the metric the mean. Labels do not matter, so that any data set will do.
+    """
+
+    is_classification: ClassVar[bool] = False
+
+    def loss(self, outputs: Outputs, labels: Labels) -> Float[Array, ""]:
+        """Minus the estimate, not divided by the critic's constant."""
+        return -jnp.mean(outputs)
+
+    def score(self, outputs: Outputs, labels: Labels) -> Scores:
+        """How much higher the critic values each sample."""
+        return outputs.reshape(outputs.shape[0])
+
+
 class WassersteinEstimate(NamedTuple):
     """A lower bound of a distance, up to sampling.
 
@@ -101,17 +123,21 @@ def wasserstein_estimate(
         constant: The critic's Lipschitz constant; a critic scaled by a factor gives the same estimate.
 
     Raises:
-        InputError: The constant is not positive, or there are fewer than two samples of either.
+        InputError: The constant is not positive or not finite, a value is not finite, or there are fewer than
+            two samples of either.
 
     Example:
         >>> wasserstein_estimate(np.array([3.0, 3.0]), np.array([1.0, 1.0]), 2.0)
         WassersteinEstimate(distance=1.0, standard_error=0.0)
     """
-    if not constant > 0:
-        raise InputError(f"A Lipschitz constant is a positive number, not {constant!r}.")
+    if not 0 < constant < np.inf:
+        raise InputError(
+            f"A Lipschitz constant is a positive number, not {constant!r}; did training diverge?"
+        )
     values = [np.asarray(v, np.float64).reshape(-1) for v in (real, generated)]
     if min(map(len, values)) < 2:
         raise InputError("A standard error needs at least two samples of each distribution.")
+    check_finite(values, "The values of the critic")
     difference = values[0].mean() - values[1].mean()
     error = sum(v.var(ddof=1) / len(v) for v in values) ** 0.5
     return WassersteinEstimate(float(difference / constant), float(error / constant))

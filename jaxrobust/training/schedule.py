@@ -99,9 +99,7 @@ class Steps:
     learning_rate: float
 
     def __post_init__(self):
-        if not isinstance(self.length, int) or self.length < 1:
-            raise InputError(f"The length of Steps is a whole number of at least 1, not {self.length!r}.")
-        _check_rates((self.learning_rate,))
+        _check_length(self)
 
     @property
     def n_epochs(self) -> None:
@@ -117,6 +115,46 @@ class Steps:
     ) -> Float32[np.ndarray, " n_steps"]:
         """The learning rates of ``n_steps`` steps."""
         return np.full(n_steps, self.learning_rate, np.float32)
+
+
+@dataclass(frozen=True)
+class FallingSteps:
+    """A number of steps whose rate falls exponentially, however large the data set is: ``rate share^(t/T)``.
+
+    Attributes:
+        length: Training steps in all, T.
+        learning_rate: The rate of the first step.
+        final_share: What share of it the rate has fallen to after the last step.
+
+    Example:
+        >>> FallingSteps(100, 1.0, 0.01).rates(50, 1, n_samples=1, batch_size=1).tolist()
+        [0.10000000149011612]
+    """
+
+    length: int
+    learning_rate: float
+    final_share: float
+
+    def __post_init__(self):
+        _check_length(self)
+        if not 0 < self.final_share <= 1:
+            raise InputError(f"The final share of a rate lies in (0, 1], but it is {self.final_share!r}.")
+
+    @property
+    def n_epochs(self) -> None:
+        """The length does not depend on the data."""
+        return None
+
+    def n_steps(self, n_samples: int, batch_size: int) -> int:
+        """Training steps in all."""
+        return self.length
+
+    def rates(
+        self, first_step: int, n_steps: int, *, n_samples: int, batch_size: int
+    ) -> Float32[np.ndarray, " n_steps"]:
+        """The learning rates of ``n_steps`` steps; steps after the last keep its rate."""
+        steps = np.minimum(np.arange(first_step, first_step + n_steps), self.length - 1)
+        return (self.learning_rate * self.final_share ** (steps / self.length)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -195,6 +233,13 @@ def _epochs(
     # In whole numbers: 0.1 * 30 steps would otherwise be a little less than 3 epochs.
     samples = steps * batch_size
     return samples // n_samples * 1.0 if schedule.per == "epoch" else samples / n_samples
+
+
+def _check_length(schedule: Steps | FallingSteps) -> None:
+    length, kind = schedule.length, type(schedule).__name__
+    if not isinstance(length, int) or length < 1:
+        raise InputError(f"The length of {kind} is a whole number of at least 1, not {length!r}.")
+    _check_rates((schedule.learning_rate,))
 
 
 def _check_smooth(n_epochs: float, per: str) -> None:

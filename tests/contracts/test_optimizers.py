@@ -17,6 +17,7 @@ from jaxrobust.training.optimizers import (
     Clamp,
     Masks,
     Projected,
+    RMSProp,
     SingularValues,
     WeightClipping,
     projected_start,
@@ -31,6 +32,7 @@ MASKS = {
 }
 OPTIMIZERS = {
     **optimizers.OPTIMIZERS,
+    "rmsprop": RMSProp(),
     "clipped": Projected(Adam(), WeightClipping(1.5)),
     "clamped": Projected(Adam(), Clamp(-0.7, 0.7, ("w.*",))),
     "masked": Projected(Adam(), Masks(MASKS)),

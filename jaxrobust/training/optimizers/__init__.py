@@ -8,6 +8,7 @@ file with one class with ``init`` and ``step``.
 from jaxrobust.errors import InputError
 from jaxrobust.settings import nearest
 from jaxrobust.training.optimizers.adam import Adam
+from jaxrobust.training.optimizers.adversaries import Adversaries
 from jaxrobust.training.optimizers.block_coordinate import BlockCoordinateDescent
 from jaxrobust.training.optimizers.entropy_sgd import EntropySGD
 from jaxrobust.training.optimizers.optimizer import Evaluate, Evaluation, Memory, Optimizer, Step
@@ -20,12 +21,14 @@ from jaxrobust.training.optimizers.projections import (
     WeightClipping,
     projected_start,
 )
+from jaxrobust.training.optimizers.rmsprop import RMSProp
 from jaxrobust.training.optimizers.sgd import SGD
 
 __all__ = [
     "OPTIMIZERS",
     "SGD",
     "Adam",
+    "Adversaries",
     "BlockCoordinateDescent",
     "Clamp",
     "EntropySGD",
@@ -36,6 +39,7 @@ __all__ = [
     "Optimizer",
     "Projected",
     "Projection",
+    "RMSProp",
     "SingularValues",
     "Step",
     "WeightClipping",
