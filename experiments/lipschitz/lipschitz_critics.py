@@ -2,14 +2,15 @@
 
 Expected: on two shifted Gaussians, where a plane is the best critic, all methods come within a few percent;
 on a point and a sphere, which need a cone, BCOP > RKO > OSSN and MaxMin above ReLU, as published on images.
-Not run here: twelve critics of 600 steps, a few minutes on two cores. A generator of images is not built.
+Not run here: twelve critics of 600 steps, a few minutes on two cores. ``lipschitz_image_critics`` compares
+generated images with real ones.
 Command: python train.py -exp=lipschitz_critics -n_threads=2
 """
 
 from pathlib import Path
 from typing import Any
 
-from jaxrobust.figures.lipschitz.published_tables import draw_critics
+from jaxrobust.figures.lipschitz.critics import draw_critics
 from jaxrobust.measures.wasserstein import PointAndSphere, ShiftedGaussians
 from jaxrobust.studies.lipschitz.critics import critics
 

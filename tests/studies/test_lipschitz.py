@@ -1,6 +1,8 @@
 """The comparison of Lipschitz networks: its grid, a training with certificate and attacks, its table."""
 
+import csv
 import importlib
+import io
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ import datajuicer as dj
 from jaxrobust.criteria import Hinge
 from jaxrobust.errors import InputError
 from jaxrobust.figures.lipschitz.comparison import compare, comparison_table
-from jaxrobust.figures.lipschitz.published_tables import draw_critics, published_tables, wasserstein_table
+from jaxrobust.figures.lipschitz.critics import draw_critics, wasserstein_table
+from jaxrobust.figures.lipschitz.published_tables import published_tables
 from jaxrobust.measures.wasserstein import ShiftedGaussians
 from jaxrobust.studies.lipschitz.critics import critics
 from jaxrobust.studies.lipschitz.protocols import PARAMETERIZATIONS, TASKS, comparison
@@ -52,12 +55,44 @@ TASKS_SCHEDULE = comparison(TASKS["digits"], ("small",), ("BCOP",), seeds=(0,), 
 
 
 def test_the_table_has_deviations_missing_cells_and_published_rows():
-    table = comparison_table([point("BCOP", clean=0.97), point("BCOP", 1, clean=0.99), point("AOL")], "mnist")
-    assert table.rows[0][:4] == ["small", "BCOP", "2", "98.00±1.00"]
-    assert table.rows[0][7] == "–"
-    assert table.rows[1][1:5] == ["BCOP, published", "5", "97.54", "45.84"]
-    assert len(table.rows) == 3  # AOL has no published row
+    points = [point("BCOP", clean=0.97), point("BCOP", 1, clean=0.99), point("AOL")]
+    table = comparison_table(points, "mnist")
+    assert table.title == "Table 1, mnist at radius 1.58"
+    assert table.rows[0][:5] == ["small", "BCOP", "ours", "2", "98.00±1.00"]
+    assert table.rows[0][8] == "–"
+    assert table.rows[1][:6] == ["small", "BCOP", "published", "5", "97.54", "45.84"]
+    assert table.rows[2][:4] == ["small", "AOL", "ours", "1"]  # nothing was published of it
     assert "2 epochs (shortened from 200), seeds 0, 1" in table.note
+    # Every published cell stands there, with the one of ours that is still to be computed.
+    assert len([row for row in table.rows if row[2] == "published"]) == 13
+    not_run = [row for row in table.rows if row[4] == "not run"]
+    assert len(not_run) == 12
+    assert ["large", "BCOP", "ours", "0", *["not run"] * 6] in not_run
+    own = comparison_table(points, "digits")
+    assert [row[2] for row in own.rows] == ["ours", "ours"]
+    assert own.title == "digits at radius 1.58"
+
+
+def test_the_files_of_the_comparison_tell_ours_from_published(tmp_path):
+    files = compare(
+        [{**point("BCOP"), "mismatch": 0.0, **stored("robustness", curve=[0.5] * len(CURVE))}], tmp_path, "c"
+    )
+    texts = {path.suffix: path.read_text() for path in files if path.suffix in (".md", ".tex", ".csv")}
+    rows = list(csv.DictReader(io.StringIO(texts[".csv"])))
+    published = {
+        r["layout"]: r for r in rows if (r["source"], r["parameterization"]) == ("published", "BCOP")
+    }
+    assert float(published["small"]["certified"]) == pytest.approx(0.4584)
+    assert [r["clean"] for r in rows if r["source"] == "ours"] == ["0.5"]
+    assert "| small | BCOP | published | 5 | 97.54 |" in texts[".md"]
+    assert "small & BCOP & published & 5 & 97.54 & 45.84" in texts[".tex"]
+    for suffix in (".md", ".tex"):
+        assert "not run" in texts[suffix]
+
+
+def stored(name, **numbers):
+    more = dict.fromkeys(("certified_by_last_layer", "certified_of_attacked", "mean_radius"), 0.5)
+    return {name: point("BCOP", **more, **numbers)["robustness"]}
 
 
 def test_the_published_tables_hold_ours_beside_theirs_and_those_of_others():
@@ -65,16 +100,22 @@ def test_the_published_tables_hold_ours_beside_theirs_and_those_of_others():
     points = [{**point("BCOP", **numbers), "dataset": "cifar10", "layout": "large", "mismatch": 0.0}]
     points.append({**points[0], "parameterization": "RK-L2NE"})
     points[0]["small"] = {"certified": 0.63}
-    others, ablation, small = published_tables(points)
+    others, decisions, ablation, small = published_tables(points)
     assert others.rows[0] == ["BCOP-Large", "ours", "72.41", "58.72", "64.39", "64.53"]
     assert others.rows[1] == ["BCOP-Large", "published", "72.41", "58.72", "64.39", "64.53"]
+    assert others.rows[2] == ["BCOP-Small", "ours", *["not run"] * 4]
     assert ["KW-ResNet", "Wong et al. 2018", "61.20", "51.96", "–", "–"] in others.rows
-    assert [row[:2] for row in ablation.rows[:2]] == [
-        ["RK-L2NE-Large", "ours"],
-        ["RK-L2NE-Large", "published"],
-    ]
-    assert small.rows == [["BCOP-Large", "63.00", "62.97"]]
+    assert ["BCOP-Large", "published", "77.6", "71.2", "77.2"] in decisions.rows
+    assert ["BCOP-Large", "ours", *["not run"] * 3] in decisions.rows
+    named = {(row[0], row[1]): row[2:] for row in ablation.rows}
+    assert named["RK-L2NE-Large", "ours"] == ["72.41", "58.72", "64.39", "64.53"]
+    assert named["BCOP-Fixed-Large", "ours"] == ["not run"] * 4
+    assert named["BCOP-Fixed-Large", "published"] == ["47.14", "27.43", "41.00", "41.07"]
+    assert len(named) == 12
+    assert small.rows == [["BCOP-Large", "63.00", "62.97"], ["FC", "not run", "53.67"]]
     assert "0.1" in small.title
+    numbers_of = [table.title.partition(",")[0] for table in published_tables(points)]
+    assert numbers_of == ["Tables 2 and 3", "Table 3", "Table 7", "Table 8"]
     assert published_tables([{**points[1], "dataset": "digits"}]) == []  # nothing was published of the digits
 
 
@@ -88,16 +129,40 @@ def test_trials_are_aggregated_as_published():
 
 def test_critics_beside_the_published_distances(tmp_path):
     pair = ShiftedGaussians()
-    grid = [
-        {**p, "distance": 2.9, "standard_error": 0.1, "constant": 1.0, "estimates": [1.0, 2.0, 2.9]}
-        for p in critics([pair], ["RKO", "BCOP"])
-    ]
-    table = wasserstein_table(grid)
-    assert table.rows[0] == ["Shifted Gaussians", "MaxMin", "–", "2.90", "2.90", "3"]
-    assert ["STL-10, published", "MaxMin", "7.39±0.31", "8.95±0.12", "9.91±0.11", "–"] in table.rows
-    assert (tmp_path / "critics.csv") in draw_critics(grid, tmp_path, "critics")
+    found = {"distance": 2.9, "standard_error": 0.1, "constant": 1.0, "estimates": [1.0, 2.0, 2.9]}
+    grid = [{**p, **found} for p in critics([pair], ["RKO", "BCOP"])]
+    rows = wasserstein_table(grid).rows
+    assert rows[0] == ["Shifted Gaussians", "MaxMin", "ours", "0.001", "–", "2.90", "2.90", "0.10", "3"]
+    stl = [row for row in rows if row[:2] == ["STL-10 and generated", "MaxMin"]]
+    assert stl[0][2:] == ["ours", "–", *["not run"] * 5]
+    assert stl[1][2:] == ["published", "0.0001", "7.39±0.31", "8.95±0.12", "9.91±0.11", "–", "–"]
+    files = draw_critics(grid, tmp_path, "critics")
+    records = list(csv.DictReader(io.StringIO((tmp_path / "critics.csv").read_text())))
+    assert {path.suffix for path in files} >= {".md", ".tex", ".csv"}
+    assert {record["source"] for record in records} == {"ours", "published"}
     experiment = importlib.import_module("experiments.lipschitz.lipschitz_critics").lipschitz_critics()
     assert len(experiment.train_grid()) == 12
+    with pytest.raises(InputError, match="needs finished critics"):
+        draw_critics([{"dataset": "mnist"}], tmp_path, "critics")
+
+
+def test_critics_of_generated_images_in_the_table_and_the_figure(tmp_path):
+    module = importlib.import_module("experiments.lipschitz.lipschitz_image_critics_cifar10")
+    experiment = module.lipschitz_image_critics_cifar10()
+    (generator,) = experiment.train_grid()
+    grid = experiment.critic_grid({"train": [generator]})
+    assert len(grid) == 120
+    found = {"standard_error": 0.1, "constant": 2.0, "estimates": [1.0, 2.0], "steps": [1, 2]}
+    chosen = [
+        {**p, **found, "distance": 2.0 + p["learning_rate"], "data_source": "CIFAR-10"}
+        for p in dj.query(grid, "*", where={"seed": 0, "parameterization": "BCOP"})
+    ]
+    rows = [row for row in wasserstein_table(chosen).rows if row[0] == "CIFAR-10 and generated"]
+    assert [row[2:4] for row in rows[:4]] == [["ours", rate] for rate in ("1e-05", "0.0001", "0.001", "0.01")]
+    assert [row[6] for row in rows[:4]] == ["2.00", "2.00", "2.00", "2.01"]
+    assert [row[2] for row in rows[8:]] == ["published", "published"]
+    assert "not run" not in str(rows)
+    assert (tmp_path / "critics.png") in draw_critics([generator, *chosen], tmp_path, "critics")
 
 
 @pytest.mark.slow

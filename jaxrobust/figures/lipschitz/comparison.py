@@ -18,6 +18,8 @@ from jaxrobust.studies.lipschitz.robustness import CURVE
 Points = Sequence[Mapping[str, Any]]
 
 COLUMNS = ("clean", "certified", "pgd", "fgsm", "square")
+# In the place of our numbers that are still to be computed.
+NOT_RUN = "not run"
 HEADINGS = {"clean": "Clean", "certified": "Certified", "pgd": "PGD", "fgsm": "FGSM", "square": "Square"}
 COLORS = {
     "BCOP": "#0072b2",
@@ -48,17 +50,24 @@ def mean_and_deviation(values: Sequence[float], factor: float = 100.0) -> str:
 
 
 def comparison_table(points: Points, dataset: str) -> Table:
-    """One row per layout and method, with the published numbers below ours where there are some."""
+    """Return table 1: for each layout and method our row (``not run`` without points) and the published one.
+
+    Data sets of which nothing was published have our rows alone.
+    """
+    published = [(layout, method) for name, layout, method in PUBLISHED if name == dataset]
     rows = []
-    for layout, method in dict.fromkeys((p["layout"], p["parameterization"]) for p in points):
+    for layout, method in dict.fromkeys(
+        [*((p["layout"], p["parameterization"]) for p in points), *published]
+    ):
         alike = [p for p in points if (p["layout"], p["parameterization"]) == (layout, method)]
-        cells = [mean_and_deviation(values_of(alike, column)) for column in COLUMNS]
-        constant = max(values_of(alike, "constant"), default=float("nan"))
-        rows.append([layout, method, str(len(alike)), *cells, f"{constant:.5f}"])
-        if published := PUBLISHED.get((dataset, layout, method)):
-            rows.append([layout, f"{method}, published", "5", *(f"{x:.2f}" for x in published), "–", "–"])
-    header = ("Layout", "Method", "Trials", *(HEADINGS[column] for column in COLUMNS), "Largest constant")
-    return Table(f"{dataset} at radius {points[0]['radius']:.4g}", header, rows, _note(points))
+        constant = f"{max(values_of(alike, 'constant'), default=np.nan):.5f}" if alike else NOT_RUN
+        ours = [mean_and_deviation(values_of(alike, column)) if alike else NOT_RUN for column in COLUMNS]
+        rows.append([layout, method, "ours", str(len(alike)), *ours, constant])
+        if theirs := PUBLISHED.get((dataset, layout, method)):
+            rows.append([layout, method, "published", "5", *(f"{x:.2f}" for x in theirs), "–", "–"])
+    header = ("Layout", "Method", "Source", "Trials", *(HEADINGS[c] for c in COLUMNS), "Largest constant")
+    number = "Table 1, " if published else ""
+    return Table(f"{number}{dataset} at radius {points[0]['radius']:.4g}", header, rows, _note(points))
 
 
 def compare(points: Points, folder: Path, name: str, further: Sequence[Table] = ()) -> list[Path]:
@@ -88,9 +97,11 @@ def compare(points: Points, folder: Path, name: str, further: Sequence[Table] = 
     explanation = (
         "Percent of test samples: right (clean), certified at the radius, and right under PGD, FGSM and the "
         "Square attack at the radius; mean±standard deviation over trials. The constant is the largest "
-        "measured Lipschitz constant, by which certificates divide."
+        "measured Lipschitz constant, by which certificates divide. Published numbers are those of Li et al. "
+        "2019, means of five trials; the CSV has them too, as fractions, by their source."
     )
-    numbers = Numbers([*tables, *further], [_record(point) for point in points], explanation)
+    records = [*map(_record, points), *_published_records({p["dataset"]: p["radius"] for p in points})]
+    numbers = Numbers([*tables, *further], records, explanation)
     figure = Composition(groups, [Row(draw, "Certified accuracy (%)")], 3.2, 2.8, legend=Legend())
     several = len({point["seed"] for point in points}) > 1
     bands = " Bands reach from the smallest to the largest trial." if several else ""
@@ -130,4 +141,15 @@ def _note(points: Points) -> str:
 def _record(point: Mapping[str, Any]) -> dict[str, Any]:
     keys = (*COLUMNS, "certified_by_last_layer", "certified_of_attacked", "constant", "mean_radius")
     settings = {name: point[name] for name in ("dataset", "layout", "parameterization", "seed", "radius")}
-    return settings | {"mismatch": point["mismatch"]} | {key: point["robustness"][key] for key in keys}
+    numbers = {key: point["robustness"][key] for key in keys}
+    return {"source": "ours"} | settings | {"mismatch": point["mismatch"]} | numbers
+
+
+def _published_records(radii: Mapping[str, float]) -> list[dict[str, Any]]:
+    return [
+        {"source": "published", "dataset": dataset, "layout": layout, "parameterization": method}
+        | {"radius": radii[dataset], "mismatch": 0.0}
+        | {name: value / 100 for name, value in found._asdict().items()}
+        for (dataset, layout, method), found in PUBLISHED.items()
+        if dataset in radii
+    ]
