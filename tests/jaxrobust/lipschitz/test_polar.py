@@ -60,7 +60,10 @@ def test_the_published_iteration():
     np.testing.assert_allclose(values, [0.99994, 1, -1], atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(3, 7), pytest.param((5, 5), marks=pytest.mark.slow)])
+# The last one by the Gram form.
+@pytest.mark.parametrize(
+    "shape", [(3, 7), *(pytest.param(shape, marks=pytest.mark.slow) for shape in ((5, 5), (4, 6), (12, 4)))]
+)
 def test_the_derivative_is_that_of_the_polar_factor(shape):
     with jax.enable_x64(True):
         rng = np.random.default_rng(1)
@@ -91,7 +94,7 @@ def test_computed_in_float32_whatever_the_dtype():
     np.testing.assert_allclose(singular_values(q), 1, atol=1e-2)
 
 
-@pytest.mark.parametrize("n", [7])
+@pytest.mark.parametrize("n", [7, pytest.param(8, marks=pytest.mark.slow)])
 def test_projectors_are_symmetric_and_have_their_rank(n):
     p = jax.jit(symmetric_projector)(normal(n, n // 2))
     np.testing.assert_allclose(p, p.T, atol=1e-6)

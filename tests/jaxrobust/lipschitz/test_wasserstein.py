@@ -1,11 +1,16 @@
 """Estimates of Wasserstein distances, and critics on pairs whose distance is known."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrobust.certificates.lipschitz import lipschitz_bound
 from jaxrobust.errors import InputError
+from jaxrobust.layers.lipschitz import Chain, MaxMin, OrthogonalDense, ReLU
 from jaxrobust.measures.wasserstein import PointAndSphere, ShiftedGaussians, wasserstein_estimate
-from jaxrobust.studies.lipschitz.critics import critic_distance, critics
+from jaxrobust.networks.linen import LinenNetwork
+from jaxrobust.studies.lipschitz.critics import critic_distance, critics, train_critic
 
 RNG = np.random.default_rng(0)
 
@@ -19,10 +24,34 @@ def test_a_scaled_critic_gives_the_same_estimate():
     np.testing.assert_allclose(one, (real.mean() - generated.mean(), error))
 
 
-@pytest.mark.parametrize(("n", "constant"), [(10, 0.0), (1, 1.0)])
-def test_what_cannot_be_estimated_is_refused(n, constant):
-    with pytest.raises(InputError):
-        wasserstein_estimate(np.ones(n), np.zeros(n), constant)
+@pytest.mark.parametrize(
+    ("real", "constant", "says"),
+    [
+        (np.ones(10), 0.0, "positive number, not 0.0"),
+        (np.ones(10), np.inf, "positive number, not inf; did training diverge"),
+        (np.ones(10), np.nan, "positive number, not nan"),
+        (np.ones(1), 1.0, "at least two samples"),
+        (np.array([1.0, np.nan]), 1.0, "values of the critic hold 1 numbers that are NaN"),
+    ],
+)
+def test_what_cannot_be_estimated_is_refused(real, constant, says):
+    with pytest.raises(InputError, match=says) as error:
+        wasserstein_estimate(real, np.zeros(len(real)), constant)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("activation", "least", "most"), [(MaxMin(), 0.99, 1 + 1e-5), (ReLU(), 0.4, 0.65)])
+def test_a_cone_in_one_dimension_needs_an_activation_that_preserves_gradients(activation, least, most):
+    """The distance of zero from plus or minus one is 1, and its critic is the absolute value."""
+    hidden = [layer.clone() for _ in range(3) for layer in (OrthogonalDense(64), activation)]
+    network = LinenNetwork(Chain((*hidden, OrthogonalDense(1))), (1,))
+    pair, key = PointAndSphere((1,), 1.0), jax.random.key(0)
+    (parameters, statistics), _ = train_critic(network, pair, key, jnp.float32(1e-3), 1500, 64)
+    baked = jax.jit(network.bake)(parameters, statistics)
+    ends = network.forward(baked, statistics, jnp.array([[-1.0], [0.0], [1.0]])).logits[:, 0]
+    estimate = (ends[0] + ends[2]) / 2 - ends[1]
+    assert least <= estimate / lipschitz_bound(network, baked).constant <= most
 
 
 @pytest.mark.slow
