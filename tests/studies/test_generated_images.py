@@ -8,20 +8,19 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-import datajuicer as dj
 from jaxrobust import data
 from jaxrobust.errors import InputError
 from jaxrobust.measures.wasserstein import EstimatedDistance
-from jaxrobust.networks.generative import ImageGAN
+from jaxrobust.networks.generative import ONLY_THE_CRITIC, ImageGAN
 from jaxrobust.networks.linen import LinenNetwork
 from jaxrobust.networks.mlp import MLP
 from jaxrobust.studies.lipschitz.generated_images import generator_point, image_critics
-from jaxrobust.studies.stages import Stage, finished, plan_stages
+from jaxrobust.studies.training_points import training_point
 from jaxrobust.training.loop import train
 from jaxrobust.training.methods import Batch, Objective, Standard
 from jaxrobust.training.methods.gradient_penalty import GradientPenalty
-from jaxrobust.training.optimizers import Adam, Adversaries, Evaluation
-from jaxrobust.training.schedule import Steps
+from jaxrobust.training.optimizers import Adam, Adversaries, Evaluation, RMSProp
+from jaxrobust.training.schedule import FallingSteps, Steps
 from jaxrobust.training.training import Training, TrainingStopped
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -150,52 +149,51 @@ def test_a_stopped_generator_goes_on_with_the_same_bits(tmp_path):
     assert resumed.history == whole.history
 
 
-# --- two stages, and what they draw ---
-
-STORED = {"progress": False}
-
-
-def tiny(n_generator_steps=4, n_steps=3, methods=("RKO",), **how):
-    """The stages of an experiment on the digits, planned."""
-    settings = {"learning_rates": (1e-3,), "channels": (4,), "batch_size": 8, "n_steps": n_steps, **how}
-    generator = generator_point("digits", width=2, n_steps=n_generator_steps, interval=2)
-
-    def critics(points):
-        return image_critics(points["train"][0], methods, **settings)
-
-    stages = (Stage("train", lambda points: [], "train"), Stage("critic", critics, "critic"))
-    return plan_stages(stages, [generator])
-
-
-def computed(planned, folder):
-    points = []
-    for one in planned:
-        keyed = dj.planned(one.grid, one.stage.compute, "trained", folder)("{*}")
-        points += dj.run(keyed, one.stage.compute, store_key="*", cache_dir=folder, progress=False)("{*}")
-    return points
-
-
 @pytest.mark.slow
-def test_a_generator_and_a_critic_from_training_to_table(tmp_path):
-    planned = tiny(activations=("maxmin",), methods=("OSSN",))
-    generator, critic = computed(planned, tmp_path)
-    assert generator["n_steps"] == 4
-    assert critic["generator"]["network"] == ImageGAN(2)
-    assert 0.5 < critic["constant"] < 1.1
-    assert critic["raw"] == pytest.approx(critic["distance"] * critic["constant"])
-    assert critic["standard_error"] > 0
-    assert critic["steps"] == [1, 2, 3]
-    assert len(critic["estimates"]) == 3
-    again = finished(planned, cache_dir=tmp_path, run_mode="load", progress=False)
-    assert [point["stage"] for point in again] == ["train", "critic"]
-    assert again[1]["distance"] == critic["distance"]
+def test_every_step_of_a_frozen_generator_leaves_its_numbers_alone(tmp_path):
+    """A critic of it is trained by the same loop."""
+    training, *examples = a_training(tmp_path, 2)
+    start = jax.jit(training.network.init)(jax.random.key(3))
+    network = replace(training.network, is_generator_trained=False)
+    how = {"method": Standard(), "optimizer": RMSProp(), "trainable": ONLY_THE_CRITIC, "start": start}
+    (trained,) = train([replace(training, network=network, **how)], *examples)
+    for old, new in ((start.parameters, trained.parameters), (start.statistics, trained.statistics)):
+        same = jax.tree.map(np.array_equal, old, new)
+        assert jax.tree.all(same["generator"])
+    moved = (trained.parameters["critic"]["fc1"], start.parameters["critic"]["fc1"])
+    assert np.abs(moved[0]["kernel"] - moved[1]["kernel"]).min() > 0
 
 
-@pytest.mark.slow
-def test_critics_rank_on_generated_images_as_on_known_distances(tmp_path):
-    """After few steps of the generator its images are far from real ones, and the ranks are clear."""
-    how = {"channels": (32, 64), "batch_size": 64, "learning_rates": (1e-3,)}
-    points = computed(tiny(30, 300, ("BCOP", "RKO"), **how), tmp_path)[1:]
-    found = {(p["parameterization"], p["activation"]): p["distance"] for p in points}
-    assert found["BCOP", "maxmin"] > found["RKO", "maxmin"] > found["RKO", "relu"]
-    assert found["BCOP", "maxmin"] > found["BCOP", "relu"]
+def test_the_schedule_of_critics_does_not_depend_on_the_data():
+    schedule = FallingSteps(100, 0.1, 1e-4)
+    rates = [schedule.rates(0, 100, n_samples=n, batch_size=7) for n in (10, 1000)]
+    np.testing.assert_array_equal(*rates)
+    np.testing.assert_allclose(rates[0][[0, 50]], [0.1, 1e-3], rtol=1e-6)
+    assert schedule.n_steps(3, 2) == 100
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: generator_point("mitdb"), "makes images .* whose height and width 4 divides"),
+        (lambda: ImageGAN().build((6, 8, 1)), r"4 divides, but samples have the shape \(6, 8, 1\)"),
+        (lambda: ImageGAN(width=0), "are at least 1"),
+        (lambda: Adversaries(n_descents=0), "n_descents of Adversaries is at least 1, not 0"),
+        (lambda: FallingSteps(0, 0.1, 0.5), "length of FallingSteps is a whole number of at least 1"),
+        (lambda: FallingSteps(5, 0.1, 0.0), r"lies in \(0, 1\]"),
+        (
+            lambda: image_critics(generator_point("digits"), ("BCOB",)),
+            "no method 'BCOB'.*Did you mean 'BCOP'",
+        ),
+        (
+            lambda: image_critics(
+                training_point(MLP(64, (8,), 10), "digits", schedule=Steps(1, 0.1)), ("RKO",)
+            ),
+            "is a point whose network is an ImageGAN",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(make, says):
+    with pytest.raises(InputError, match=says) as error:
+        make()
+    assert "\n" not in str(error.value)

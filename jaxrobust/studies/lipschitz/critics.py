@@ -17,7 +17,7 @@ from jaxrobust.measures.wasserstein import PointAndSphere, ShiftedGaussians, was
 from jaxrobust.networks.linen import LinenNetwork
 from jaxrobust.networks.lipschitz import Activation, LipschitzCritic
 from jaxrobust.networks.network import Variables
-from jaxrobust.studies.lipschitz.protocols import PARAMETERIZATIONS
+from jaxrobust.studies.lipschitz.protocols import parameterization
 
 Known = ShiftedGaussians | PointAndSphere
 # RMSprop as published: decay 0.99, no momentum.
@@ -117,7 +117,7 @@ def critics(
             "pair": pair,
             "parameterization": method,
             "activation": activation,
-            "critic": LipschitzCritic(PARAMETERIZATIONS[method], activation, channels),
+            "critic": LipschitzCritic(parameterization(method), activation, channels),
             "n_steps": n_steps,
             "batch_size": batch_size,
             "train": critic_distance,

@@ -24,7 +24,7 @@ from jaxrobust.measures.wasserstein import EstimatedDistance, wasserstein_estima
 from jaxrobust.networks.generative import ONLY_THE_CRITIC, GenerativePair, ImageGAN
 from jaxrobust.networks.lipschitz import Activation, LipschitzCritic
 from jaxrobust.networks.network import Variables
-from jaxrobust.studies.lipschitz.protocols import PARAMETERIZATIONS
+from jaxrobust.studies.lipschitz.protocols import parameterization
 from jaxrobust.studies.side_by_side import dataset_of, only, train_as_jobs
 from jaxrobust.studies.sources import LOOP, WITHIN, reader_of
 from jaxrobust.studies.training_points import load_variables, network_of, training_point
@@ -92,7 +92,7 @@ def image_critics(
 
     Args:
         generator: A point of ``generator_point``, planned or finished.
-        methods: Names of ``PARAMETERIZATIONS``.
+        methods: Names in ``protocols.PARAMETERIZATIONS``.
         activations: Of the critics.
         learning_rates: Of RMSprop at the first step.
         channels: Of the critics' convolutions.
@@ -100,11 +100,16 @@ def image_critics(
         n_steps: Training steps of a critic.
         batch_size: Real images per step, and as many generated ones.
         seeds: Of each critic.
+
+    Raises:
+        InputError: The generator is none, or there is no such method.
     """
+    if not isinstance(generator.get("network"), ImageGAN):
+        raise InputError("The generator of a critic is a point whose network is an ImageGAN.")
     grid = [
         {
             "generator": generator,
-            "network": LipschitzCritic(PARAMETERIZATIONS[method], activation, channels, upsample),
+            "network": LipschitzCritic(parameterization(method), activation, channels, upsample),
             "parameterization": method,
             "activation": activation,
             "learning_rate": rate,
@@ -184,12 +189,11 @@ def _pair_of(model: Mapping[str, Any], dataset: Dataset) -> tuple[GenerativePair
     """The generator with the critic to be trained, and their variables at the start.
 
     Raises:
-        InputError: The generator is not trained or is none, or the critic does not fit its images.
+        InputError: The generator is not trained, or the critic does not fit its images.
     """
     point = model["generator"]
     trained = network_of(point, dataset)
-    if not isinstance(trained, GenerativePair):
-        raise InputError("The generator of a critic is a point whose network is an ImageGAN.")
+    assert isinstance(trained, GenerativePair)
     found = load_variables(point, trained)
     generator = Variables(*(tree["generator"] for tree in found))
     critic = model["network"].build(trained.shape, 1)

@@ -52,6 +52,20 @@ PARAMETERIZATIONS: dict[str, Parameterization] = {
 PUBLISHED_METHODS = ("BCOP", "RKO", "OSSN", "SVCM", "RK-L2NE", "BCOP-Fixed")
 
 
+def parameterization(method: str) -> Parameterization:
+    """Return the parameterization of a method.
+
+    Raises:
+        InputError: There is no such method.
+    """
+    if method not in PARAMETERIZATIONS:
+        raise InputError(
+            f"There is no method {method!r}; there are {', '.join(PARAMETERIZATIONS)}."
+            f"{nearest(method, PARAMETERIZATIONS)}"
+        )
+    return PARAMETERIZATIONS[method]
+
+
 @dataclass(frozen=True)
 class Task:
     """A data set with its radii.
@@ -105,12 +119,7 @@ def comparison(
 def _point(
     task: Task, layout: Layout, method: str, n_epochs: float, batch_size: int, eval_step_interval: int
 ) -> dict[str, Any]:
-    if method != "FC" and method not in PARAMETERIZATIONS:
-        raise InputError(
-            f"There is no method {method!r}; there are {', '.join(PARAMETERIZATIONS)}."
-            f"{nearest(method, PARAMETERIZATIONS)}"
-        )
-    network = LipschitzNetwork(layout, PARAMETERIZATIONS.get(method, BCOP()))
+    network = LipschitzNetwork(layout, BCOP() if method == "FC" else parameterization(method))
     decay = 10 ** (-N_EPOCHS / 60 / n_epochs)
     optimizer = Adam()
     if method == "SVCM":
