@@ -12,7 +12,7 @@ from jaxtyping import Float
 from jaxrobust.errors import InputError
 from jaxrobust.layers.lipschitz import depth_to_space, space_to_depth
 from jaxrobust.networks.linen import LinenNetwork
-from jaxrobust.networks.network import Network, Outputs, Shape, Variables
+from jaxrobust.networks.network import Outputs, Shape, Variables
 from jaxrobust.networks.tapping import positions_of, run_with_taps
 from jaxrobust.networks.taps import NO_TAPS, Statistics, Tap, Taps
 from jaxrobust.trees import Parameters
@@ -126,8 +126,8 @@ class GenerativePair:
         is_generator_trained: Whether the generator is in training when the pair is.
     """
 
-    generator: Network
-    critic: Network
+    generator: LinenNetwork
+    critic: LinenNetwork
     shape: tuple[int, ...]
     n_latent: int
     is_generator_trained: bool = True

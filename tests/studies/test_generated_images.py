@@ -1,4 +1,6 @@
-"""A generator of images and the critics between its images and real ones, from training to table."""
+"""A generator of images and its critics: networks, penalty, optimizer, and the loop that trains them."""
+
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 
 from dataclasses import replace
 

@@ -168,11 +168,10 @@ def image_critic_distance(model: dict[str, Any], job: dj.Job) -> dict[str, Any]:
     baked = jax.jit(pair.critic.bake)(critic, statistics)
     key = jax.random.fold_in(jax.random.key(model["seed"]), 2)  # trainings split the seed's key in two
     images = jnp.asarray(dataset.test.inputs)
-    values = held_out_values(
-        pair, Variables({**variables.parameters, "critic": baked}, variables.statistics), images, key
-    )
+    stored = Variables({**variables.parameters, "critic": baked}, variables.statistics)
+    real, generated = map(np.asarray, held_out_values(pair, stored, images, key))
     constant = lipschitz_bound(pair.critic, baked).constant
-    found = wasserstein_estimate(*map(np.asarray, values), constant)
+    found = wasserstein_estimate(real, generated, constant)
     return {
         "distance": found.distance,
         "standard_error": found.standard_error,

@@ -40,7 +40,7 @@ def test_it_comes_near_the_plane_of_a_linear_classifier_and_never_within_the_cer
 
     logits = logits_of(x)
     labels = logits.argmax(1)
-    radii = certified_radii(logits, labels, np.linalg.norm(np.stack([w, -w], 1), 2))
+    radii = certified_radii(logits, labels, float(np.linalg.norm(np.stack([w, -w], 1), 2)))
     found, distances = attacked(logits_of, x, labels)
     assert np.all(logits_of(found).argmax(1) != labels)
     assert np.all(distances >= radii * (1 - 1e-5))
