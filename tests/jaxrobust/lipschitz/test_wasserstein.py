@@ -40,14 +40,26 @@ def test_what_cannot_be_estimated_is_refused(real, constant, says):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("activation", "least", "most"), [(MaxMin(), 0.99, 1 + 1e-5), (ReLU(), 0.4, 0.65)])
-def test_a_cone_in_one_dimension_needs_an_activation_that_preserves_gradients(activation, least, most):
+MAXMIN, RELU = (MaxMin(), 0.99, 1 + 1e-5), (ReLU(), 0.4, 0.65)
+
+
+@pytest.mark.parametrize(
+    ("activation", "least", "most", "width", "depth", "n_steps", "rate"),
+    [
+        (*MAXMIN, 16, 2, 300, 3e-3),
+        (*RELU, 16, 2, 300, 3e-3),
+        pytest.param(*MAXMIN, 64, 3, 1500, 1e-3, marks=pytest.mark.slow),
+        pytest.param(*RELU, 64, 3, 1500, 1e-3, marks=pytest.mark.slow),
+    ],
+)
+def test_a_cone_in_one_dimension_needs_an_activation_that_preserves_gradients(
+    activation, least, most, width, depth, n_steps, rate
+):
     """The distance of zero from plus or minus one is 1, and its critic is the absolute value."""
-    hidden = [layer.clone() for _ in range(3) for layer in (OrthogonalDense(64), activation)]
+    hidden = [layer.clone() for _ in range(depth) for layer in (OrthogonalDense(width), activation)]
     network = LinenNetwork(Chain((*hidden, OrthogonalDense(1))), (1,))
     pair, key = PointAndSphere((1,), 1.0), jax.random.key(0)
-    (parameters, statistics), _ = train_critic(network, pair, key, jnp.float32(1e-3), 1500, 64)
+    (parameters, statistics), _ = train_critic(network, pair, key, jnp.float32(rate), n_steps, 64)
     baked = jax.jit(network.bake)(parameters, statistics)
     ends = network.forward(baked, statistics, jnp.array([[-1.0], [0.0], [1.0]])).logits[:, 0]
     estimate = (ends[0] + ends[2]) / 2 - ends[1]
