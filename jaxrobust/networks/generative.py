@@ -154,7 +154,7 @@ class GenerativePair:
         self, parameters: Parameters, statistics: Statistics, key: Array, n: int, *, training: bool = False
     ) -> Outputs:
         """Generate ``n`` images, the logits of the outputs, from the generator's own trees."""
-        z = jax.random.uniform(key, (n, self.n_latent))
+        z = jax.random.uniform(key, (n, self.n_latent), jax.tree.leaves(parameters)[0].dtype)
         return self.generator.forward(parameters, statistics, z, training=training)
 
     def forward(
