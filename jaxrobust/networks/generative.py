@@ -15,6 +15,7 @@ from jaxrobust.networks.linen import LinenNetwork
 from jaxrobust.networks.network import Outputs, Shape, Variables
 from jaxrobust.networks.tapping import positions_of, run_with_taps
 from jaxrobust.networks.taps import NO_TAPS, Statistics, Tap, Taps
+from jaxrobust.numerics import of_rank
 from jaxrobust.trees import Parameters
 
 Images = Float[Array, "batch _height _width _channels"]
@@ -79,7 +80,7 @@ class ImageGenerator(nn.Module):
         x = x.reshape(-1, height // 4, width // 4, self.width)
         x = activated(_doubled(x, 64, name="conv1"), "conv1")
         bias = self.param("bias", nn.initializers.zeros, (channels,))
-        return jnp.tanh(_doubled(x, channels, name="conv2") + bias)
+        return jnp.tanh(_doubled(x, channels, name="conv2") + of_rank(bias, 4))
 
 
 class ImageCritic(nn.Module):
