@@ -7,6 +7,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxrobust.errors import InputError
+from jaxrobust.layers.images import Images
 from jaxrobust.layers.linen import Convolution, Normalization
 from jaxrobust.layers.normalization import BatchNorm
 from jaxrobust.networks.linen import LinenNetwork
@@ -46,7 +47,7 @@ class ConvStack(nn.Module):
     ) -> Float[Array, "batch classes"]:
         """Compute logits."""
         if self.pool > 1:
-            x = tap("pool", nn.avg_pool(x, (self.pool, self.pool), (self.pool, self.pool)))
+            x = tap("pool", _averaged(x, self.pool))
         layers = zip(self.channels, self.strides, self.sizes, strict=True)
         for layer, (features, stride, size) in enumerate(layers, start=1):
             padding = self.padding if size > 1 else 0
@@ -58,6 +59,16 @@ class ConvStack(nn.Module):
                 x = Normalization(NORM, name=f"bn{layer}")(x, training=training)
             x = tap(f"relu{layer}", nn.relu(x))
         return nn.Dense(self.n_out, name="fc")(tap("features", x.mean((1, 2))))
+
+
+def _averaged(
+    x: Float[Array, "batch height width channels"], size: int
+) -> Float[Array, "batch h w channels"]:
+    """Means of squares of pixels; faster than a pooling window on a CPU."""
+    batch, height, width, channels = x.shape
+    height, width = height // size, width // size
+    squares = x[:, : height * size, : width * size].reshape(batch, height, size, width, size, channels)
+    return squares.mean((2, 4))
 
 
 @dataclass(frozen=True)

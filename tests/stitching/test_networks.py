@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxrobust.errors import InputError
-from jaxrobust.layers.images import convolve
+from jaxrobust.layers.images import convolve, convolve_by_rows
 from jaxrobust.layers.linen import Convolution
 from jaxrobust.networks.conv_stack import StridedCNN, Tiny10
 from jaxrobust.networks.cuts import cut_positions, positions_after, positions_before, shape_at
@@ -66,6 +66,29 @@ def test_published_numbers_of_parameters(recipe, image, n_parameters):
 def test_sizes_that_do_not_exist_are_refused(make):
     with pytest.raises(InputError):
         make().build((8, 8, 1), 2)
+
+
+@pytest.mark.parametrize("channels", [1, 9])
+@pytest.mark.parametrize(
+    ("size", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (3, 3, 0), (1, 2, 0), (2, 1, 1)]
+)
+def test_convolutions_by_rows_are_those_of_xla_with_their_gradients(channels, size, stride, padding):
+    x, kernel = (
+        jax.random.normal(jax.random.key(n), shape)
+        for n, shape in enumerate([(2, 7, 6, channels), (size, size, channels, 4)])
+    )
+    how = {"stride": stride, "padding": ((padding, padding), (0, padding))}
+
+    def by_xla(x, kernel):
+        numbers = ("NHWC", "HWIO", "NHWC")
+        strides = (stride, stride)
+        return jax.lax.conv_general_dilated(x, kernel, strides, how["padding"], dimension_numbers=numbers)
+
+    ours, back = jax.vjp(lambda x, kernel: convolve_by_rows(x, kernel, **how), x, kernel)
+    reference, reference_back = jax.vjp(by_xla, x, kernel)
+    np.testing.assert_allclose(ours, reference, rtol=1e-4, atol=1e-5)
+    for found, expected in zip(back(jnp.sin(ours)), reference_back(jnp.sin(reference)), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_a_convolution_is_the_sum_of_products():
