@@ -61,9 +61,7 @@ class ConvStack(nn.Module):
         return nn.Dense(self.n_out, name="fc")(tap("features", x.mean((1, 2))))
 
 
-def _averaged(
-    x: Float[Array, "batch height width channels"], size: int
-) -> Float[Array, "batch h w channels"]:
+def _averaged(x: Images, size: int) -> Images:
     """Means of squares of pixels; faster than a pooling window on a CPU."""
     batch, height, width, channels = x.shape
     height, width = height // size, width // size
