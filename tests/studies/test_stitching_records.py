@@ -122,6 +122,19 @@ def test_the_page_shows_three_seeds_with_their_deviation():
     assert f"R→N gains {gained[-1] - gained[0]:.1f} points with depth in the mean" in PAGE
 
 
+def test_layers_trained_on_attacked_images_are_as_the_page_says():
+    points = evaluated("stitching_mnist_adversarial")
+    robusts, cleans, alone = stitches(points, robust), stitches(points, clean), donors(points, robust)
+    table = table_behind("**Trained on attacked images**")
+    assert table == {name: as_written(values) for name, values in robusts.items()}
+    assert len(table) == 6
+    for pair in ("N→N'", "N→R", "R→N"):
+        on_clean, on_attacked = (f"{pair}, trained{how}" for how in ("", ", 50% attacked"))
+        assert (robusts[on_attacked] > robusts[on_clean]).all()
+        assert abs(cleans[on_attacked] - cleans[on_clean]).max() <= 1.05
+    assert robusts["N→N', trained, 50% attacked"].max() > max(alone["N"][0], alone["N'"][0])
+
+
 def test_the_page_shows_stitches_under_mismatch():
     points = evaluated("stitching_parameters")
     found, alone = stitches(points, at_mismatch(0.3)), donors(points, at_mismatch(0.3))
