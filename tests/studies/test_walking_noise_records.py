@@ -84,6 +84,21 @@ def test_midpoints_on_cifar10_are_the_published_ones():
     assert f"{plain[EVERYWHERE]}, published 1.634" in PAGE
 
 
+def test_midpoints_of_lenet_are_as_the_page_says():
+    table = table_of("position, LeNet-5")
+    title = "LeNet-5"
+    for column, name, agreement in ((0, title, 1.0), (2, f"{title}, batch normalization", 0.99)):
+        found = profile_of(name, name="walking_profiles_lenet")
+        shown = {place: its[column : column + 2] for place, its in table.items() if its[column]}
+        assert set(shown) == {"everywhere" if place == EVERYWHERE else place for place in found}
+        for place, midpoint in found.items():
+            ours, _ = shown["everywhere" if place == EVERYWHERE else place]
+            assert numbers(ours) == numbers(str(midpoint))
+        published = [float(shown[place][1]) for place in found if place != EVERYWHERE]
+        values = [midpoint.value for place, midpoint in found.items() if place != EVERYWHERE]
+        assert spearmanr(values, published).statistic == pytest.approx(agreement, abs=0.005)
+
+
 def numbers(text):
     return [float(number) for number in re.findall(r"[\d.]+", text)]
 
