@@ -73,7 +73,7 @@ def test_midpoints_on_cifar10_are_the_published_ones():
     plain, normalized = (profile_of(title, name="walking_profiles_cifar10") for title in (PLAIN, NORMALIZED))
     assert plain[EVERYWHERE].value == pytest.approx(1.634, rel=0.06)
     assert normalized[EVERYWHERE].value == pytest.approx(0.333, rel=0.03)
-    table = table_of("position, CIFAR-10")
+    table = table_of("position (CIFAR-10)")
     for place, midpoint in normalized.items():
         ours, published = table.pop("everywhere" if place == EVERYWHERE else place)
         assert numbers(ours) == numbers(str(midpoint))
@@ -85,7 +85,7 @@ def test_midpoints_on_cifar10_are_the_published_ones():
 
 
 def test_midpoints_of_lenet_are_as_the_page_says():
-    table = table_of("position, LeNet-5")
+    table = table_of("position (LeNet-5)")
     title = "LeNet-5"
     for column, name, agreement in ((0, title, 1.0), (2, f"{title}, batch normalization", 0.99)):
         found = profile_of(name, name="walking_profiles_lenet")
