@@ -1,7 +1,7 @@
 """Walking noise on LeNet-5 for MNIST, trained without noise for 50 epochs.
 
-Found (one network of each kind): noise everywhere has its midpoint at 0.441 without batch normalization and at
-0.157 with it, published 0.607 and 0.238; positions have the published order (docs/walking_noise.md).
+Found (one network of each kind): noise everywhere has its midpoint at 0.441 without batch normalization and
+at 0.157 with it, published 0.607 and 0.238; positions have the published order (docs/walking_noise.md).
 Command: python train.py -exp=walking_profiles_lenet -n_threads=2
 """
 
