@@ -21,6 +21,8 @@ Padding = tuple[tuple[int, int], tuple[int, int]]
 MANY_CHANNELS = 32
 # Of fewer channels than these, a row of a small kernel makes too small a product.
 FEW_CHANNELS = 8
+# With more pixels, products by rows keep more than they save.
+SMALL_IMAGE = 14 * 14
 
 
 def check_image_batch(inputs: Images, image: tuple[int, int, int]) -> None:
@@ -102,13 +104,21 @@ def _sum_of_products(x: Images, kernel: Kernel, padding: Padding) -> Images:
     return jax.lax.scan(add_product, start, places)[0].reshape(shape)
 
 
+def is_faster_by_rows(x: Images, kernel: Kernel, stride: int) -> bool:
+    """Whether ``convolve_by_rows`` is faster here than ``convolve`` with its gradients, and needs little more memory."""
+    _, image_height, image_width, channels = x.shape
+    is_small = max(kernel.shape[:2]) <= 3
+    saves = stride > 1 or channels < FEW_CHANNELS or image_height * image_width <= SMALL_IMAGE
+    return jax.default_backend() == "cpu" and is_small and saves
+
+
 def convolve_by_rows(
     x: Images, kernel: Kernel, *, stride: int = 1, padding: Padding = ((0, 0), (0, 0))
 ) -> Images:
     """Compute ``convolve`` as one matrix product for each row of the kernel, or one in all if that is small.
 
-    On a CPU, kernels of up to 3x3 are up to twice as fast this way, with their gradients, and with a stride
-    three times: only what is kept is computed (``benchmarks/stitching.py``).
+    On a CPU, kernels of up to 3x3 on small images are up to twice as fast this way, with their gradients, and
+    with a stride three times: only what is kept is computed (``benchmarks/stitching.py``).
     """
     height, width, channels, out_channels = kernel.shape
     x = _padded(x, padding)

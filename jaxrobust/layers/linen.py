@@ -3,20 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax
 from flax import linen as nn
 from jax import Array
 from jaxtyping import Float, PyTree
 
-from jaxrobust.layers.images import convolve, convolve_by_rows
+from jaxrobust.layers.images import convolve, convolve_by_rows, is_faster_by_rows
 from jaxrobust.layers.kernels import is_baked, make_kernel
 from jaxrobust.layers.normalization import BatchNorm, Moments
 from jaxrobust.numerics import of_rank
 
 # The Linen collection in which parameterized kernels are left while a network is baked.
 KERNELS = "kernels"
-# Up to this height and width, a CPU is faster by the rows of a kernel.
-SMALL = 3
 
 
 class Normalization(nn.Module):
@@ -71,8 +68,7 @@ class Convolution(nn.Module):
         shape = (self.size, self.size, x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.he_normal(), shape)
         padding = (self.size // 2, self.size // 2) if self.padding is None else self.padding
-        is_quick = jax.default_backend() == "cpu" and self.size <= SMALL
-        how = convolve_by_rows if is_quick else convolve
+        how = convolve_by_rows if is_faster_by_rows(x, kernel, self.stride) else convolve
         x = how(x, kernel, stride=self.stride, padding=(padding, padding))
         if not self.use_bias:
             return x
