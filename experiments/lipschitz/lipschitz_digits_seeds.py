@@ -1,7 +1,7 @@
 """``lipschitz_digits`` from five seeds for the two methods that lead among the published ones: BCOP and RKO.
 
-Expected: seeds differ by several points, so that one decides nothing; means of five do. The networks of seed 0
-are those of ``lipschitz_digits`` and are trained once.
+Expected: seeds differ by several points, so that one decides nothing; means of five do. The networks of seed
+0 are those of ``lipschitz_digits`` and are trained once.
 Command: python train.py -exp=lipschitz_digits_seeds -n_threads=2
 """
 
