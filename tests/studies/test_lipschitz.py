@@ -3,11 +3,13 @@
 import csv
 import importlib
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import datajuicer as dj
+from jaxrobust.cli.experiments import load_experiments
 from jaxrobust.criteria import Hinge
 from jaxrobust.errors import InputError
 from jaxrobust.figures.lipschitz.comparison import compare, comparison_table
@@ -17,6 +19,9 @@ from jaxrobust.measures.wasserstein import ShiftedGaussians
 from jaxrobust.studies.lipschitz.critics import critics
 from jaxrobust.studies.lipschitz.protocols import PARAMETERIZATIONS, TASKS, comparison
 from jaxrobust.studies.lipschitz.robustness import CURVE, robustness_sweep
+
+ROOT = Path(__file__).parents[2]
+MEASURED = ("clean", "certified", "pgd", "fgsm", "square")
 
 
 def test_the_grid_of_the_published_tables():
@@ -185,3 +190,27 @@ def test_digits_from_training_to_table(tmp_path):
     assert found["RK-L2NE"]["certified"] <= found["RKO"]["certified"] <= found["BCOP"]["certified"]
     files = compare(points, tmp_path, "comparison")
     assert {path.suffix for path in files} == {".png", ".pdf", ".txt", ".md", ".tex", ".csv"}
+
+
+@pytest.mark.filterwarnings("ignore::datajuicer.errors.StoreWarning")
+@pytest.mark.parametrize("name", ["lipschitz_digits", "lipschitz_digits_seeds"])
+def test_the_page_shows_the_tables_of_the_records(name, tmp_path):
+    experiment = load_experiments([name], ROOT / "experiments")[name]
+    how = {"cache_dir": ROOT / "sessions", "run_mode": "load"}
+    points = dj.run(experiment.train_grid(), "train", store_key="*", **how)("{*}")
+    points = experiment.evaluate(points, **how)
+    found = {p["parameterization"]: [] for p in points}
+    for point in points:
+        found[point["parameterization"]].append(point["robustness"])
+    page = (ROOT / "docs" / "lipschitz.md").read_text()
+    for method, each in found.items():
+        columns = [np.array([100 * it[key] for it in each]) for key in MEASURED]
+        if name == "lipschitz_digits":
+            cells = [f"{values[0]:.2f}" for values in columns]
+        else:
+            assert len(each) == 5
+            cells = [f"{values.mean():.2f}±{values.std():.2f}" for values in columns]
+        row = method if name == "lipschitz_digits" else f"{method}, five seeds"
+        constant = max(it["constant"] for it in each)
+        assert f"| {row} | {' | '.join(cells)} | {constant:.5f} |" in page
+        assert all(it["certified"] <= min(it["pgd"], it["square"]) <= it["clean"] for it in each)
