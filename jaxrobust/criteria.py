@@ -18,7 +18,7 @@ from jax.core import Tracer
 from jaxtyping import Bool, Float, Int, Shaped
 
 from jaxrobust.errors import InputError
-from jaxrobust.numerics import mean_where
+from jaxrobust.numerics import largest, mean_where
 from jaxrobust.registry import Registry
 from jaxrobust.trees import Number, check_finite, check_numbers, settings_tree, static
 
@@ -84,7 +84,7 @@ def is_answer(outputs: Float[Array, "batch *steps classes"]) -> Bool[Array, "bat
         >>> is_answer(jnp.array([[0.0, -jnp.inf], [jnp.nan, 1.0], [jnp.inf, 0.0]])).tolist()
         [True, False, False]
     """
-    return jnp.isfinite(jnp.max(outputs, axis=-1))
+    return jnp.isfinite(largest(outputs, -1))
 
 
 def is_hit(outputs: Float[Array, "batch *steps classes"], labels: Int[Array, "batch *steps"]) -> Scores:

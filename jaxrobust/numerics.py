@@ -45,16 +45,16 @@ Axis = int | tuple[int, ...] | None
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
 def largest(x: Float[Array, "*shape"], axis: Axis = None) -> Float[Array, "*rest"]:
-    """Return ``jnp.max``; its derivative is shared by all equal ones, and finite.
+    """Return ``jnp.max``, NaN where there is any; its derivative is shared by all equal ones, and finite.
 
-    That of ``jnp.max`` divides by how many elements equal the largest: by none in programs that compute
-    an element twice and round it in two ways.
+    On a CPU the maximum of larger arrays passes over NaN. The derivative of ``jnp.max`` divides by how many
+    elements equal the largest: by none in programs that compute an element twice and round it in two ways.
 
     Example:
         >>> print(jax.grad(largest)(jnp.array([1.0, 2.0, 2.0])))
         [0.  0.5 0.5]
     """
-    return jnp.max(x, axis=axis)
+    return jnp.where(jnp.any(jnp.isnan(x), axis=axis), jnp.nan, jnp.max(x, axis=axis))
 
 
 @largest.defjvp

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jaxrobust.errors import InputError
-from jaxrobust.numerics import absolute, divide, map_draws, norm, root, sign, unit
+from jaxrobust.layers.images import max_pool
+from jaxrobust.numerics import absolute, divide, largest, map_draws, norm, root, sign, unit
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,16 @@ def test_draws_depend_on_their_index_alone():
     np.testing.assert_array_equal(draw(5, 3), many)
     with pytest.raises(InputError, match="n_samples and samples_at_once must be at least 1, but they are 0"):
         draw(0, 1)
+
+
+@pytest.mark.parametrize("n", [4, 24, 120])
+def test_the_largest_of_numbers_and_nan_is_nan_in_arrays_of_any_size(n):
+    """Where XLA's own maximum on a CPU passes over NaN, in arrays from some size on."""
+    images = jnp.zeros((2, n, n, 6)).at[0, 0, 1].set(jnp.nan).at[1, 2:4, 2:4].set(jnp.nan)
+    pooled = np.isnan(jax.jit(max_pool)(images))
+    assert pooled[0, 0, 0].all()
+    assert pooled[1, 1, 1].all()
+    assert pooled.sum() == 12
+    rows = jax.jit(lambda x: largest(x, -1))(images.reshape(-1, 6))
+    assert np.isnan(rows).sum() == 5
+    assert float(jax.jit(largest)(jnp.full((n, n), -jnp.inf))) == -np.inf

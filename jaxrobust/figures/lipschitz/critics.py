@@ -28,7 +28,7 @@ _NOTE = (
 
 def wasserstein_table(points: Points) -> Table:
     """Return table 4: estimates by distributions, activation and learning rate, the published ones below."""
-    rows = [row for alike in _groups(points) for row in (_row(alike),)]
+    rows = list(map(_row, _groups(points)))
     ran = {(_name(p), p["activation"]) for p in points}
     for (images, activation), found in WASSERSTEIN.items():
         name = f"{images} and generated"

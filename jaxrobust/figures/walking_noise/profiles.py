@@ -100,7 +100,7 @@ def draw_profiles(points: Points, folder: Path, name: str) -> list[Path]:
     numbers = Numbers(
         [_table(title, its, dataset) for title, its in midpoints.items()],
         _records(midpoints),
-        f"Noise level at which test accuracy is half-way between that without noise and chance, with 95 % "
+        "Noise level at which test accuracy is half-way between that without noise and chance, with 95 % "
         f"intervals over {intervals_over(points)}. {describe(points)}",
     )
     caption = (

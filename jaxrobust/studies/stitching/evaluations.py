@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 
 import datajuicer as dj
 from jaxrobust.attacks.input_attack import InputAttack, attack_inputs
+from jaxrobust.criteria import is_hit
 from jaxrobust.measures.agreement import agreement, cross_entropy_to, hit_overlap
 from jaxrobust.measures.cka import debiased_cka, linear_cka
 from jaxrobust.networks.network import Network, Variables
@@ -115,7 +116,7 @@ def stitch_similarity(model: dict[str, Any], n_samples: int = 2000) -> dict[str,
     few = inputs[:N_CKA]
     given = _at(network, "stitch", variables, few).reshape(len(few), -1)
     own = _at(network.end, network.cut.end, parts["end"], few).reshape(len(few), -1)
-    accuracies = [float((each.argmax(-1) == labels).mean()) for each in (logits, end)]
+    accuracies = [float(is_hit(each, labels).mean()) for each in (logits, end)]
     return {
         "agreement": {"front": float(agreement(logits, front)), "end": float(agreement(logits, end))},
         "relative_accuracy": accuracies[0] / max(accuracies[1], 1e-9),
@@ -225,7 +226,7 @@ def _accuracies(trained: Trained, attacks: tuple[InputAttack, ...], seed: int) -
 
 
 def _right(network: Network, variables: Variables, inputs: Array, labels: Array) -> Bool[np.ndarray, " n"]:
-    return np.asarray(_logits(network, variables, inputs).argmax(-1) == labels)
+    return np.asarray(is_hit(_logits(network, variables, inputs), labels))
 
 
 def _logits(network: Network, variables: Variables, inputs: Array) -> Float[Array, "samples classes"]:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import datajuicer as dj
+from jaxrobust.criteria import is_hit
 from jaxrobust.measures.walking_profile import BATCH, noise_accuracies
 from jaxrobust.networks.taps import EVERY, Taps
 from jaxrobust.studies.evaluations.evaluation import evaluation
@@ -75,7 +76,7 @@ def activation_statistics(
     return {
         "weights": weights,
         "near_zero": {name: near_zero(np.asarray(x)) for name, x in outputs.activations.items()},
-        "accuracy": float(np.mean(np.asarray(outputs.logits).argmax(-1) == np.asarray(labels))),
+        "accuracy": float(jnp.mean(is_hit(outputs.logits, labels))),
     }
 
 
