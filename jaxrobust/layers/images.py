@@ -105,7 +105,7 @@ def _sum_of_products(x: Images, kernel: Kernel, padding: Padding) -> Images:
 
 
 def is_faster_by_rows(x: Images, kernel: Kernel, stride: int) -> bool:
-    """Whether ``convolve_by_rows`` with its gradients is faster here than ``convolve``, for little memory."""
+    """Whether ``convolve_by_rows``, gradients included, is faster than ``convolve`` on this backend."""
     _, image_height, image_width, channels = x.shape
     is_small = max(kernel.shape[:2]) <= 3
     saves = stride > 1 or channels < FEW_CHANNELS or image_height * image_width <= SMALL_IMAGE
