@@ -39,7 +39,10 @@ def completed(*typed: str) -> list[str]:
         (["train", "-n_th"], ["-n_threads="]),
         (["train", "-sta"], ["-status"]),
         (["train", "-exp", "=", "quick"], ["quickstart"]),
-        (["train", "-exp", "=", "lipschitz_d"], ["lipschitz_digits"]),
+        (
+            ["train", "-exp", "=", "lipschitz_d"],
+            ["lipschitz_digits", "lipschitz_digits_seeds"],
+        ),
         (["train", "-arch", "=", "ecg"], ["ecg_lsnn"]),
         (["train", "-protocol", "="], ["published", "full", "short"]),
         (["train", "-exp", "=", "quickstart", "-mode", "=", "s"], ["slurm"]),
