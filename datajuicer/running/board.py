@@ -125,6 +125,10 @@ class Board:
 
     def seconds_left(self) -> float | None:
         """The time until the run is over; None while a kind of point that is left has no time."""
+        with self.lock:  # workers report from threads of their own meanwhile
+            return self._seconds_left()
+
+    def _seconds_left(self) -> float | None:
         n_running = sum(len(line.keys) for line in self.lines.values())
         if self.through + n_running + self.waiting.total() < self.total:
             return None  # points of no kind

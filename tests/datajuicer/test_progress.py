@@ -3,12 +3,13 @@
 import sys
 import time
 from io import StringIO
+from threading import Thread
 from types import SimpleNamespace
 
 import pytest
 
 import datajuicer as dj
-from datajuicer.running.board import Board, duration
+from datajuicer.running.board import Board, Line, duration
 from datajuicer.running.messages import identifying_keys, identifying_label
 from datajuicer.running.progress import Plain
 
@@ -168,3 +169,19 @@ def test_the_live_display_shows_one_line_a_worker():
 
 def test_durations_are_said_as_people_say_them():
     assert [duration(s) for s in (3.2, 99, 150, 7384)] == ["3 s", "99 s", "2 min 30 s", "2 h 03 min"]
+
+
+def test_a_worker_may_report_while_the_remaining_time_is_computed():
+    class Reports(Line):
+        """Another worker starts in the middle."""
+
+        def seconds_left(self):
+            other = Thread(target=board.event, args=(len(board.lines), "started", "train", ["b"]))
+            other.start()
+            other.join(0.2)
+            return None
+
+    board = Board(2, {}, dict.fromkeys("ab", "train"))
+    board.event(0, "started", "train", ["a"])
+    board.lines[0] = Reports(time.monotonic(), keys={"a"})
+    assert board.summary() == "0/2 in 0 s"
