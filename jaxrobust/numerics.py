@@ -101,6 +101,19 @@ def of_rank(x: Array, ndim: int) -> Array:
     return x.reshape((1,) * (ndim - x.ndim) + x.shape)
 
 
+def rows_times(x: Float[Array, "*rows in"], matrix: Float[Array, "in out"]) -> Float[Array, "*rows out"]:
+    """Return ``x @ matrix``, computed as the product of two matrices however many axes ``x`` has.
+
+    XLA on a CPU computes the gradient of the matrix from a transposed copy where ``x`` has more than two
+    axes, and a step of a small convolution then takes up to 1.5 times as long.
+
+    Example:
+        >>> rows_times(jnp.ones((5, 4, 3)), jnp.ones((3, 2))).shape
+        (5, 4, 2)
+    """
+    return (x.reshape(-1, x.shape[-1]) @ matrix).reshape(*x.shape[:-1], matrix.shape[-1])
+
+
 def divide(x: Float[Array, "*shape"], length: Float[Array, "..."]) -> Float[Array, "*shape"]:
     """Return ``x / length``, and 0 where the length is 0; NaN stays NaN."""
     is_zero = length == 0

@@ -10,7 +10,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from jaxrobust.errors import InputError
-from jaxrobust.numerics import largest
+from jaxrobust.numerics import largest, rows_times
 
 # Layers change height, width and channels: axes with an underscore are not compared between arguments.
 Images = Float[Array, "batch _height _width _channels"]
@@ -134,7 +134,7 @@ def convolve_by_rows(
     def product(first: int) -> Images:
         taken = range(first, first + n_rows)
         beside = jnp.concatenate([seen(row, column) for row in taken for column in range(width)], axis=-1)
-        return beside @ kernel[first : first + n_rows].reshape(-1, out_channels)
+        return rows_times(beside, kernel[first : first + n_rows].reshape(-1, out_channels))
 
     return reduce(jnp.add, map(product, range(0, height, n_rows)))
 

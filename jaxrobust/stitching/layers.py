@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from jaxrobust.errors import InputError
 from jaxrobust.networks.network import Shape
-from jaxrobust.numerics import of_rank
+from jaxrobust.numerics import of_rank, rows_times
 
 Start = Literal["random", "identity", "permutation", "zeros", "ones"]
 Resize = Literal["none", "bilinear"]
@@ -234,7 +234,7 @@ def affine(
 ) -> Float[Array, "*rows out"]:
     """Compute ``h (W * mask) + b``."""
     kernel = parameters["kernel"] if mask is None else parameters["kernel"] * mask
-    return h @ kernel + of_rank(parameters["bias"], h.ndim)
+    return rows_times(h, kernel) + of_rank(parameters["bias"], h.ndim)
 
 
 def kernel_of(parameters: Weights) -> Float[Array, "in out"]:

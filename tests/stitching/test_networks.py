@@ -102,6 +102,18 @@ def test_a_convolution_is_the_sum_of_products():
     np.testing.assert_allclose(given[0, 0, 0], np.asarray(kernel).sum((0, 1, 2)) + bias, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("shape", "pool"), [((4, 4, 1), 2), ((7, 9, 3), 2), ((6, 6, 2), 3)])
+def test_images_are_averaged_over_squares_and_odd_edges_left_out(shape, pool):
+    network = StridedCNN(channels=(2,), strides=(1,), pool=pool).build(shape, 3)
+    images = jax.random.normal(jax.random.key(0), (2, *shape))
+    variables = jax.jit(network.init)(jax.random.key(1))
+    found = network.forward(*variables, images, tap=Taps(record=("pool",))).activations["pool"]
+    height, width = shape[0] // pool, shape[1] // pool
+    squares = np.asarray(images)[:, : height * pool, : width * pool]
+    squares = squares.reshape(2, height, pool, width, pool, shape[2])
+    np.testing.assert_allclose(found, squares.mean((2, 4)), rtol=1e-5, atol=1e-6)
+
+
 SMALL = {
     "mlp": MLP(6, (5,), 3),
     "strided": StridedCNN(channels=(3, 4), strides=(1, 2), pool=1).build((4, 4, 1), 3),
