@@ -135,6 +135,25 @@ def test_layers_trained_on_attacked_images_are_as_the_page_says():
     assert robusts["N→N', trained, 50% attacked"].max() > max(alone["N"][0], alone["N'"][0])
 
 
+def test_layers_trained_on_the_attacked_images_of_their_donors_are_as_the_page_says():
+    points = evaluated("stitching_transfer")
+    robusts, cleans, alone = stitches(points, robust), stitches(points, clean), donors(points, robust)
+    table = table_behind("**Trained on the attacked images of their donors**")
+    assert table == {name.replace("trained on attacks: ", ""): as_written(v) for name, v in robusts.items()}
+    own = stitches(evaluated("stitching_mnist_adversarial"), robust)
+    for name, line in robusts.items():
+        assert (line < own[f"{name[:3]}, trained, 50% attacked"]).all()
+    forwards, backwards = (
+        np.concatenate([v for k, v in robusts.items() if k[:3] == p]) for p in ("R→N", "N→R")
+    )
+    assert np.ptp(forwards, axis=0).max() < 3.05
+    assert (backwards[:, 0] > 60).all()
+    assert (backwards[:, 1:] < 45).all()
+    assert (np.abs(forwards[:, -1] - alone["R"][0]) < 1.45).all()
+    fronts = cleans["N→R, trained on attacks: front"][0]
+    assert f"{fronts[3]:.1f} and {fronts[4]:.1f} %" in PAGE
+
+
 def test_the_page_shows_stitches_under_mismatch():
     points = evaluated("stitching_parameters")
     found, alone = stitches(points, at_mismatch(0.3)), donors(points, at_mismatch(0.3))
