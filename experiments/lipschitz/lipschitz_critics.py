@@ -1,9 +1,9 @@
 """Critics of Wasserstein distances whose value is known: OSSN, RKO and BCOP with MaxMin and ReLU (table 4).
 
-Found: on two shifted Gaussians, where a plane is the best critic, all methods come within 2 % of the distance 3;
-on a point and a sphere, which need a cone, MaxMin reaches 2.66 with BCOP, 2.33 with OSSN and 2.29 with RKO, and
-ReLU 1.53, 1.22 and 1.40. Twelve critics of 600 steps take three minutes with two workers.
-``lipschitz_image_critics`` compares generated images with real ones.
+Found: on two shifted Gaussians, where a plane is the best critic, all methods come within 2 % of the
+distance 3; on a point and a sphere, which need a cone, MaxMin reaches 2.66 with BCOP, 2.33 with OSSN and
+2.29 with RKO, and ReLU 1.53, 1.22 and 1.40. Twelve critics of 600 steps take three minutes with two
+workers. ``lipschitz_image_critics`` compares generated images with real ones.
 Command: python train.py -exp=lipschitz_critics -n_threads=2
 """
 

@@ -1,8 +1,8 @@
 """Stitches trained on the attacked inputs of their donors: of the front, the end, both, or the robust ones.
 
-Found: behind the robust front within 3 points of each other, whoever was attacked; behind the other, 3 to 16
-points below training on the stitch's own attacked images. Two donors of ``stitching_mnist`` and forty stitches of
-150 steps: 17 minutes of processor time.
+Found: behind the robust front within 3 points of each other, whoever was attacked; behind the other, 3 to
+16 points below training on the stitch's own attacked images. Two donors of ``stitching_mnist`` and forty
+stitches of 150 steps: 17 minutes of processor time.
 Command: python train.py -exp=stitching_transfer -n_threads=2
 """
 
