@@ -82,7 +82,9 @@ def test_the_files_of_the_comparison_tell_ours_from_published(tmp_path):
     files = compare(
         [{**point("BCOP"), "mismatch": 0.0, **stored("robustness", curve=[0.5] * len(CURVE))}], tmp_path, "c"
     )
-    texts = {path.suffix: path.read_text() for path in files if path.suffix in (".md", ".tex", ".csv")}
+    endings = (".md", ".tex", ".csv")
+    texts = {path.suffix: path.read_text() for path in files if path.name in {f"c{e}" for e in endings}}
+    assert set(texts) == set(endings)
     rows = list(csv.DictReader(io.StringIO(texts[".csv"])))
     published = {
         r["layout"]: r for r in rows if (r["source"], r["parameterization"]) == ("published", "BCOP")
@@ -93,6 +95,47 @@ def test_the_files_of_the_comparison_tell_ours_from_published(tmp_path):
     assert "small & BCOP & published & 5 & 97.54 & 45.84" in texts[".tex"]
     for suffix in (".md", ".tex"):
         assert "not run" in texts[suffix]
+
+
+def test_each_published_table_is_a_csv_of_its_own(tmp_path):
+    numbers = stored("robustness", curve=[0.5] * len(CURVE))["robustness"]
+    trials = [
+        {**point("BCOP", seed), "robustness": numbers | {"clean": clean}, "mismatch": 0.0}
+        | {"dataset": "cifar10", "layout": "large", "small": {"certified": 0.63}}
+        for seed, clean in enumerate((0.72, 0.74))
+    ]
+    files = compare(trials, tmp_path, "c", published_tables(trials))
+    tables = {path.name: read_csv(path) for path in files if path.suffix == ".csv"}
+    assert sorted(tables) == [
+        "c.csv",
+        "c_table_1_cifar10_at_radius_1_58.csv",
+        "c_table_3_cifar10.csv",
+        "c_table_7_cifar10.csv",
+        "c_table_8_cifar10.csv",
+        "c_tables_2_and_3_cifar10.csv",
+    ]
+    at_small = {row["certified_at_small_radius"] for row in tables["c.csv"]} - {""}
+    assert sorted(map(float, at_small)) == pytest.approx([0.5367, 0.6297, 0.63])
+    first = {row["Layout"] + row["Method"] + row["Source"]: row for row in tables[sorted(tables)[1]]}
+    assert first["largeBCOPours"]["Clean"] == "73.00"
+    assert first["largeBCOPours"]["Clean deviation"] == "1.00"
+    assert first["largeBCOPpublished"]["Clean"] == "72.41"
+    assert (first["smallRKOours"]["Trials"], first["smallRKOours"]["PGD"]) == ("0", "")
+    others, decisions = tables["c_tables_2_and_3_cifar10.csv"], tables["c_table_3_cifar10.csv"]
+    assert [row["Certified"] for row in others if row["Network"] == "KW-ResNet"] == ["51.96"]
+    assert [row["Certified"] for row in others if row["Network"] == "KW-Small, as attacked"] == [""]
+    found = {(row["Network"], row["Source"]): row["Boundary"] for row in decisions}
+    assert (found["BCOP-Large", "published"], found["BCOP-Large", "ours"]) == ("71.2", "")
+    ablation = {(row["Network"], row["Source"]): row for row in tables["c_table_7_cifar10.csv"]}
+    assert ablation["BCOP-Fixed-Large", "published"]["Certified"] == "27.43"
+    assert set(ablation["BCOP-Fixed-Large", "ours"].values()) == {"BCOP-Fixed-Large", "ours", ""}
+    small = {row["Network"]: (row["Ours"], row["Published"]) for row in tables["c_table_8_cifar10.csv"]}
+    assert small == {"BCOP-Large": ("63.00", "62.97"), "FC": ("", "53.67")}
+    assert not any("not run" in path.read_text() for path in files if path.suffix == ".csv")
+
+
+def read_csv(path):
+    return list(csv.DictReader(io.StringIO(path.read_text())))
 
 
 def stored(name, **numbers):
@@ -145,6 +188,17 @@ def test_critics_beside_the_published_distances(tmp_path):
     records = list(csv.DictReader(io.StringIO((tmp_path / "critics.csv").read_text())))
     assert {path.suffix for path in files} >= {".md", ".tex", ".csv"}
     assert {record["source"] for record in records} == {"ours", "published"}
+    read = read_csv(tmp_path / "critics_table_4_wasserstein_distances.csv")
+    table = {(row["Distributions"], row["Activation"], row["Source"]): row for row in read}
+    assert table["Shifted Gaussians", "MaxMin", "ours"]["RKO"] == "2.90"
+    stl = table["STL-10 and generated", "MaxMin", "published"]
+    assert (stl["RKO"], stl["RKO deviation"], stl["Rate"]) == ("8.95", "0.12", "0.0001")
+    assert set(table["STL-10 and generated", "MaxMin", "ours"].values()) == {
+        "STL-10 and generated",
+        "MaxMin",
+        "ours",
+        "",
+    }
     experiment = importlib.import_module("experiments.lipschitz.lipschitz_critics").lipschitz_critics()
     assert len(experiment.train_grid()) == 12
     with pytest.raises(InputError, match="needs finished critics"):

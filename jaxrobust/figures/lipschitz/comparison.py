@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 
 from jaxrobust.figures.composer import Composition, Legend, Row
 from jaxrobust.figures.kinds.curves import draw_curves
-from jaxrobust.figures.lipschitz.published import PUBLISHED
+from jaxrobust.figures.lipschitz.published import PUBLISHED, SMALL
+from jaxrobust.figures.lipschitz.table_files import MISSING, NOT_RUN, write_table_files
 from jaxrobust.figures.series import Series
 from jaxrobust.figures.style import LineStyle
 from jaxrobust.figures.tables import Numbers, Table
@@ -18,8 +19,8 @@ from jaxrobust.studies.lipschitz.robustness import CURVE
 Points = Sequence[Mapping[str, Any]]
 
 COLUMNS = ("clean", "certified", "pgd", "fgsm", "square")
-# In the place of our numbers that are still to be computed.
-NOT_RUN = "not run"
+# Column of the CSV: the accuracy of table 8.
+AT_SMALL_RADIUS = "certified_at_small_radius"
 HEADINGS = {"clean": "Clean", "certified": "Certified", "pgd": "PGD", "fgsm": "FGSM", "square": "Square"}
 COLORS = {
     "BCOP": "#0072b2",
@@ -44,7 +45,7 @@ def mean_and_deviation(values: Sequence[float], factor: float = 100.0) -> str:
         ('51.00±1.00', '50.00', '–')
     """
     if not values:
-        return "–"
+        return MISSING
     mean = f"{factor * np.mean(values):.2f}"
     return mean if len(values) == 1 else f"{mean}±{factor * np.std(values):.2f}"
 
@@ -64,7 +65,7 @@ def comparison_table(points: Points, dataset: str) -> Table:
         ours = [mean_and_deviation(values_of(alike, column)) if alike else NOT_RUN for column in COLUMNS]
         rows.append([layout, method, "ours", str(len(alike)), *ours, constant])
         if theirs := PUBLISHED.get((dataset, layout, method)):
-            rows.append([layout, method, "published", "5", *(f"{x:.2f}" for x in theirs), "–", "–"])
+            rows.append([layout, method, "published", "5", *(f"{x:.2f}" for x in theirs), MISSING, MISSING])
     header = ("Layout", "Method", "Source", "Trials", *(HEADINGS[c] for c in COLUMNS), "Largest constant")
     number = "Table 1, " if published else ""
     return Table(f"{number}{dataset} at radius {points[0]['radius']:.4g}", header, rows, _note(points))
@@ -78,6 +79,9 @@ def compare(points: Points, folder: Path, name: str, further: Sequence[Table] = 
         folder: Where to.
         name: Of the files.
         further: Tables below the comparison's.
+
+    Returns:
+        The files written, the picture first, the CSV of single tables last.
     """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for point in points:
@@ -98,10 +102,12 @@ def compare(points: Points, folder: Path, name: str, further: Sequence[Table] = 
         "Percent of test samples: right (clean), certified at the radius, and right under PGD, FGSM and the "
         "Square attack at the radius; mean±standard deviation over trials. The constant is the largest "
         "measured Lipschitz constant, by which certificates divide. Published numbers are those of Li et al. "
-        "2019, means of five trials; the CSV has them too, as fractions, by their source."
+        "2019, means of five trials. The CSV has ours and theirs as fractions, unrounded, by their source; "
+        "each published table is a CSV of its own as well, in percent."
     )
     records = [*map(_record, points), *_published_records({p["dataset"]: p["radius"] for p in points})]
-    numbers = Numbers([*tables, *further], records, explanation)
+    tables_of_all = [*tables, *further]
+    numbers = Numbers(tables_of_all, records, explanation)
     figure = Composition(groups, [Row(draw, "Certified accuracy (%)")], 3.2, 2.8, legend=Legend())
     several = len({point["seed"] for point in points}) > 1
     bands = " Bands reach from the smallest to the largest trial." if several else ""
@@ -109,7 +115,10 @@ def compare(points: Points, folder: Path, name: str, further: Sequence[Table] = 
         f"Certified accuracy over the L2 radius; the gray line is the radius of the tables.{bands}\n"
         + "\n".join(table.note for table in tables)
     )
-    return figure.write(folder, name, caption, numbers)
+    return [
+        *figure.write(folder, name, caption, numbers),
+        *write_table_files(tables_of_all, folder, name),
+    ]
 
 
 def values_of(points: Points, column: str) -> list[float]:
@@ -142,6 +151,7 @@ def _record(point: Mapping[str, Any]) -> dict[str, Any]:
     keys = (*COLUMNS, "certified_by_last_layer", "certified_of_attacked", "constant", "mean_radius")
     settings = {name: point[name] for name in ("dataset", "layout", "parameterization", "seed", "radius")}
     numbers = {key: point["robustness"][key] for key in keys}
+    numbers[AT_SMALL_RADIUS] = (point.get("small") or {}).get("certified")
     return {"source": "ours"} | settings | {"mismatch": point["mismatch"]} | numbers
 
 
@@ -150,6 +160,12 @@ def _published_records(radii: Mapping[str, float]) -> list[dict[str, Any]]:
         {"source": "published", "dataset": dataset, "layout": layout, "parameterization": method}
         | {"radius": radii[dataset], "mismatch": 0.0}
         | {name: value / 100 for name, value in found._asdict().items()}
+        | _published_at_small_radius(dataset, layout, method)
         for (dataset, layout, method), found in PUBLISHED.items()
         if dataset in radii
     ]
+
+
+def _published_at_small_radius(dataset: str, layout: str, method: str) -> dict[str, float]:
+    found = SMALL.get((dataset, layout, method))
+    return {} if found is None else {AT_SMALL_RADIUS: found / 100}

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from jaxrobust.errors import InputError
 from jaxrobust.figures.composer import Composition, Legend, Row
 from jaxrobust.figures.kinds.curves import draw_curves
-from jaxrobust.figures.lipschitz.comparison import COLORS, NOT_RUN, Points, mean_and_deviation
+from jaxrobust.figures.lipschitz.comparison import COLORS, Points, mean_and_deviation
 from jaxrobust.figures.lipschitz.published import WASSERSTEIN, WASSERSTEIN_RATES
+from jaxrobust.figures.lipschitz.table_files import MISSING, NOT_RUN, write_table_files
 from jaxrobust.figures.style import LineStyle
 from jaxrobust.figures.tables import Numbers, Table
 
@@ -33,10 +34,10 @@ def wasserstein_table(points: Points) -> Table:
     for (images, activation), found in WASSERSTEIN.items():
         name = f"{images} and generated"
         if (name, activation) not in ran:
-            rows.append([name, ACTIVATIONS[activation], "ours", "–", *[NOT_RUN] * (len(METHODS) + 2)])
+            rows.append([name, ACTIVATIONS[activation], "ours", MISSING, *[NOT_RUN] * (len(METHODS) + 2)])
         cells = [f"{mean:.2f}±{deviation:.2f}" for mean, deviation in (found[m] for m in METHODS)]
         rate = f"{WASSERSTEIN_RATES[activation]:g}"
-        rows.append([name, ACTIVATIONS[activation], "published", rate, *cells, "–", "–"])
+        rows.append([name, ACTIVATIONS[activation], "published", rate, *cells, MISSING, MISSING])
     header = ("Distributions", "Activation", "Source", "Rate", *METHODS, "Standard error", "True")
     return Table("Table 4, Wasserstein distances", header, rows, _NOTE)
 
@@ -78,12 +79,13 @@ def draw_critics(points: Points, folder: Path, name: str) -> list[Path]:
         axes.set_xlabel("Training step")
 
     explanation = "Wasserstein-1 distances estimated by critics."
-    numbers = Numbers([wasserstein_table(critics)], [*map(_record, critics), *_published()], explanation)
+    tables = [wasserstein_table(critics)]
+    numbers = Numbers(tables, [*map(_record, critics), *_published()], explanation)
     where = "validation images" if "generator" in critics[0] else "the batches of the training"
     line = "; gray: the distance" if "pair" in critics[0] else ""
     caption = f"Estimates on {where}, not divided by the constant{line}."
     figure = Composition(panels, [Row(draw, "Estimate")], 3.2, 2.8, legend=Legend(n_columns=3))
-    return figure.write(folder, name, caption, numbers)
+    return [*figure.write(folder, name, caption, numbers), *write_table_files(tables, folder, name)]
 
 
 def _name(point: Mapping[str, Any]) -> str:
@@ -116,7 +118,7 @@ def _row(alike: Points) -> list[str]:
         for method in METHODS
     ]
     error = max(p["standard_error"] for p in alike)
-    true = f"{first['pair'].distance:g}" if "pair" in first else "–"
+    true = f"{first['pair'].distance:g}" if "pair" in first else MISSING
     named = [_name(first), ACTIVATIONS[first["activation"]], "ours", f"{first['learning_rate']:g}"]
     return [*named, *cells, f"{error:.2f}", true]
 

@@ -4,7 +4,6 @@ import numpy as np
 
 from jaxrobust.figures.lipschitz.comparison import (
     HEADINGS,
-    NOT_RUN,
     Points,
     mean_and_deviation,
     values_of,
@@ -17,6 +16,7 @@ from jaxrobust.figures.lipschitz.published import (
     SMALL_RADII,
     Published,
 )
+from jaxrobust.figures.lipschitz.table_files import MISSING, NOT_RUN
 from jaxrobust.figures.tables import Table
 
 # Table 7: what constraining the kernels is worth.
@@ -59,7 +59,7 @@ def _others(points: Points, dataset: str) -> Table:
     cells = (("large", "BCOP"), ("small", "BCOP"), ("fc", "FC"))
     rows = [row for layout, method in cells for row in _rows_of(points, dataset, layout, method)]
     rows += [
-        [q.name, q.source, *("–" if x is None else f"{x:.2f}" for x in q[2:])]
+        [q.name, q.source, *(MISSING if x is None else f"{x:.2f}" for x in q[2:])]
         for q in OTHERS.get(dataset, ())
     ]
     header = ["Network", "Source", *(HEADINGS[column] for column in MEASURES)]
