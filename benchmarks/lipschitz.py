@@ -25,10 +25,11 @@ import jax.numpy as jnp
 import measure
 import numpy as np
 import optax
+from orthogonium_network import orthogonium_network
 
 from jaxrobust.criteria import Hinge
 from jaxrobust.layers.lipschitz.polar import bjorck, orthogonalize
-from jaxrobust.networks.lipschitz import LAYOUTS, Layout, LipschitzNetwork
+from jaxrobust.networks.lipschitz import Layout, LipschitzNetwork
 
 BATCH, IMAGE, N_CLASSES, RATE = 128, (32, 32, 3), 10, 1e-3
 MARGIN = 0.5 * 2**0.5
@@ -94,31 +95,10 @@ def kernels() -> Mapping[str, measure.Program]:
 def orthogonium(layout: Layout) -> Mapping[str, measure.Program]:
     """The same network of orthogonium, one step."""
     import torch
-    from orthogonium.layers.conv.AOC.ortho_conv import AdaptiveOrthoConv2d
-    from orthogonium.layers.linear.ortho_linear import OrthoLinear
-
-    class MaxMin(torch.nn.Module):
-        def forward(self, x: Any) -> Any:
-            one, other = x.chunk(2, dim=1)
-            return torch.cat([torch.maximum(one, other), torch.minimum(one, other)], dim=1)
 
     torch.set_num_threads(os.cpu_count() or 1)
     torch.manual_seed(0)
-    convolutions, units = LAYOUTS[layout]
-    layers: list[Any] = []
-    channels, side = IMAGE[2], IMAGE[0]
-    for features, size, stride in convolutions:
-        if stride > 1:  # as published: squares of pixels become channels, the kernel shrinks
-            layers.append(torch.nn.PixelUnshuffle(stride))
-            channels, side = channels * stride**2, side // stride
-        layers += [AdaptiveOrthoConv2d(channels, features, size // stride, padding_mode="circular"), MaxMin()]
-        channels = features
-    layers.append(torch.nn.Flatten())
-    width = channels * side**2
-    for n in units:
-        layers += [OrthoLinear(width, n), MaxMin()]
-        width = n
-    network = torch.nn.Sequential(*layers, OrthoLinear(width, N_CLASSES))
+    network = orthogonium_network(layout, IMAGE, N_CLASSES)
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
     inputs = torch.from_numpy(np.ascontiguousarray(INPUTS.transpose(0, 3, 1, 2)))
     labels = torch.from_numpy(LABELS)

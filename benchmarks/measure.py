@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import platform
 import resource
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -16,6 +17,9 @@ import jax
 import numpy as np
 
 from jaxrobust.training.malloc import keep_freed_memory
+
+# A program that takes this long is called no further time to warm up: its first call has done that.
+MILLISECONDS_OF_SLOW_CALLS = 1000
 
 
 class Program(NamedTuple):
@@ -77,6 +81,9 @@ def compiled(function: Callable, *arguments: Any) -> Program:
 def alternating(groups: Mapping[str, Group], repeats: int) -> dict[tuple[str, str], Figures]:
     """Time the programs of all groups in turn, so that a busy machine disturbs all of them alike.
 
+    Each program is called once more than ``repeats`` says, to warm up, unless a call takes over a second.
+    What was done is told on the standard error stream, as the whole may take minutes.
+
     Returns:
         The figures by (name of the group, name of the program), without groups whose libraries are missing.
     """
@@ -86,6 +93,7 @@ def alternating(groups: Mapping[str, Group], repeats: int) -> dict[tuple[str, st
         pipes[name], its_end = context.Pipe()
         processes.append(context.Process(target=_serve, args=(its_end, *group), daemon=True))
         processes[-1].start()
+        began = time.perf_counter()
         answer = pipes[name].recv()  # one after the other, as compiling takes all cores
         if isinstance(answer, Exception):
             if not isinstance(answer, ImportError):
@@ -93,19 +101,28 @@ def alternating(groups: Mapping[str, Group], repeats: int) -> dict[tuple[str, st
             print(f"{name}: left out, {answer}\n")
             continue
         first.update({(name, program): figures for program, figures in answer.items()})
+        calls = ", ".join(f"{program} {seconds:.1f} s" for program, (seconds, _) in answer.items())
+        _tell(f"{name}: ready after {time.perf_counter() - began:.1f} s; first calls: {calls}")
     spent: dict[tuple[str, str], list[tuple[float, float, int]]] = {key: [] for key in first}
     warm_up = 1 if repeats > 1 else 0
-    for _ in range(warm_up + repeats):
-        for group, program in first:
-            pipes[group].send(program)
-            spent[group, program].append(pipes[group].recv())
+    for turn in range(warm_up + repeats):
+        began = time.perf_counter()
+        for (group, program), calls in spent.items():
+            if len(calls) < repeats or calls[0][0] < MILLISECONDS_OF_SLOW_CALLS:
+                pipes[group].send(program)
+                calls.append(pipes[group].recv())
+        _tell(f"turn {turn + 1} of {warm_up + repeats}: {time.perf_counter() - began:.1f} s")
     for process in processes:
         process.terminate()
         process.join()
     return {
-        key: Figures(*np.median(np.array(calls[warm_up:]), axis=0).tolist(), *first[key])
+        key: Figures(*np.median(np.array(calls[-repeats:]), axis=0).tolist(), *first[key])
         for key, calls in spent.items()
     }
+
+
+def _tell(progress: str) -> None:
+    print(progress, file=sys.stderr, flush=True)
 
 
 def _serve(
