@@ -67,7 +67,8 @@ benchmarks: .venv/installed
 	$(BIN)/python benchmarks/many_models.py --repeats=1
 	$(BIN)/python benchmarks/sparse_tickets.py --repeats=5
 	$(BIN)/python benchmarks/stitching.py --repeats=5
-	$(BIN)/python benchmarks/lipschitz.py --repeats=5
+	$(BIN)/python benchmarks/lipschitz.py --repeats=3
+	$(BIN)/python benchmarks/lipschitz_digits.py
 	$(BIN)/python benchmarks/walking_noise.py --repeats=1
 	$(BIN)/python benchmarks/walking_grid.py --repeats=3
 	$(BIN)/python benchmarks/peers.py --repeats=7

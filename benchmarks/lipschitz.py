@@ -9,7 +9,9 @@ whose convolutions are the successors of BCOP. What is not installed is left out
 Limits to hold: convolution kernels at most 0.25 of the large step; Gram form at most 0.25 of the plain
 iteration; steps at most 0.4 (small) and 0.75 (large) of orthogonium's, peak memory at most 1.7 times its own.
 
-Command: python benchmarks/lipschitz.py [--repeats=5]
+Compiling takes most of the time; the standard error stream tells what is ready.
+
+Command: python benchmarks/lipschitz.py [--repeats=3]
 """
 
 import os
@@ -29,7 +31,9 @@ from orthogonium_network import orthogonium_network
 
 from jaxrobust.criteria import Hinge
 from jaxrobust.layers.lipschitz.polar import bjorck, orthogonalize
+from jaxrobust.networks.linen import LinenNetwork
 from jaxrobust.networks.lipschitz import Layout, LipschitzNetwork
+from jaxrobust.networks.network import Variables
 
 BATCH, IMAGE, N_CLASSES, RATE = 128, (32, 32, 3), 10, 1e-3
 MARGIN = 0.5 * 2**0.5
@@ -49,10 +53,18 @@ def _with_peak(program: Callable[[], measure.Program]) -> measure.Program:
     return made._replace(scratch_mib=grown / 2**10)
 
 
+def start_of(network: LinenNetwork) -> Variables:
+    """Fresh parameters, by a program that is not measured and runs once, so that it is compiled quickly."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    variables = jax.block_until_ready(jax.jit(network.init)(jax.random.key(0)))
+    jax.config.update("jax_disable_most_optimizations", False)
+    return variables
+
+
 def step(layout: Layout) -> Mapping[str, measure.Program]:
     """Our whole training step."""
     network = LipschitzNetwork(layout).build(IMAGE, N_CLASSES)
-    parameters, statistics = jax.jit(network.init)(jax.random.key(0))
+    parameters, statistics = start_of(network)
     optimizer, criterion = optax.adam(RATE), Hinge(MARGIN)
 
     def one(parameters: Any, memory: Any, inputs: jax.Array, labels: jax.Array) -> Any:
@@ -70,7 +82,7 @@ def step(layout: Layout) -> Mapping[str, measure.Program]:
 def kernels() -> Mapping[str, measure.Program]:
     """Convolution kernels of the large network, and the largest dense one in two ways, with derivatives."""
     network = LipschitzNetwork("large").build(IMAGE, N_CLASSES)
-    parameters, statistics = jax.jit(network.init)(jax.random.key(0))
+    parameters, statistics = start_of(network)
     names = [name for name in parameters if name.startswith("conv")]
 
     def convolutions(parameters: Any) -> jax.Array:
@@ -118,7 +130,7 @@ def orthogonium(layout: Layout) -> Mapping[str, measure.Program]:
 
 def main() -> None:
     """Measure and print the tables."""
-    repeats = measure.repeats_of(__doc__ or "", 5)
+    repeats = measure.repeats_of(__doc__ or "", 3)
     groups = {f"ours, {layout}": measure.Group(partial(step, layout)) for layout in LAYOUTS_MEASURED}
     groups["kernels, large"] = measure.Group(kernels)
     groups |= {

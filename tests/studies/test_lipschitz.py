@@ -37,6 +37,26 @@ def test_the_grid_of_the_published_tables():
     np.testing.assert_allclose(rates[[0, 59, 199]], [9.6235e-4, 1e-4, 4.6416e-7], rtol=1e-4)
 
 
+def test_the_short_column_of_cifar10_is_the_published_protocol_with_fewer_epochs():
+    short = load_experiments(["lipschitz_cifar10_short"], ROOT / "experiments")["lipschitz_cifar10_short"]
+    grid = short.train_grid()
+    assert [point["parameterization"] for point in grid] == ["BCOP", "RKO"]
+    assert len({point["key"] for point in dj.planned(grid, "train", "key")("{*}")}) == 2
+    published = comparison(TASKS["cifar10"], ("small",), ("BCOP", "RKO"), seeds=(0,))
+    for ours, theirs in zip(grid, published, strict=True):
+        assert {name for name in ours if ours[name] != theirs[name]} == {"schedule"}
+        schedules = ours["schedule"], theirs["schedule"]
+        lengths = [each.n_steps(n_samples=45_000, batch_size=128) for each in schedules]
+        last = [
+            each.rates(n - 1, 1, n_samples=45_000, batch_size=128)[0]
+            for each, n in zip(schedules, lengths, strict=True)
+        ]
+        assert lengths[0] < lengths[1] / 4
+        assert last[0] == pytest.approx(last[1], rel=1e-3)
+    said = importlib.import_module(type(short).__module__).__doc__ or ""
+    assert f"{grid[0]['schedule'].n_epochs:g} epochs of 200" in said
+
+
 def test_an_unknown_method_is_refused():
     with pytest.raises(InputError, match=r"no method 'BCOB'.*Did you mean 'BCOP'"):
         comparison(TASKS["mnist"], ("small",), ("BCOB",))
