@@ -47,8 +47,9 @@ Axis = int | tuple[int, ...] | None
 def largest(x: Float[Array, "*shape"], axis: Axis = None) -> Float[Array, "*rest"]:
     """Return ``jnp.max``, NaN where there is any; its derivative is shared by all equal ones, and finite.
 
-    On a CPU the maximum of larger arrays passes over NaN. The derivative of ``jnp.max`` divides by how many
-    elements equal the largest: by none in programs that compute an element twice and round it in two ways.
+    On a CPU the maximum of 4096 and more elements passes over NaN. The derivative of ``jnp.max`` divides by
+    how many elements equal the largest: by none in programs that compute an element twice and round it in
+    two ways.
 
     Example:
         >>> print(jax.grad(largest)(jnp.array([1.0, 2.0, 2.0])))
@@ -60,9 +61,20 @@ def largest(x: Float[Array, "*shape"], axis: Axis = None) -> Float[Array, "*rest
 @largest.defjvp
 def _largest_jvp(axis: Axis, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (x,), (tangent,) = primals, tangents
-    is_largest = (x == jnp.max(x, axis=axis, keepdims=True)).astype(x.dtype)
+    top = largest(x, axis)
+    is_largest = (x == jnp.expand_dims(top, range(x.ndim) if axis is None else axis)).astype(x.dtype)
     shared = jnp.sum(tangent * is_largest, axis=axis) / jnp.maximum(jnp.sum(is_largest, axis=axis), 1)
-    return largest(x, axis), shared
+    return top, shared
+
+
+def smallest(x: Float[Array, "*shape"], axis: Axis = None) -> Float[Array, "*rest"]:
+    """Return ``jnp.min``, NaN where there is any; its derivative is that of ``largest``.
+
+    Example:
+        >>> print(smallest(jnp.array([[1.0, 2.0], [jnp.nan, 0.0]]), 1))
+        [ 1. nan]
+    """
+    return -largest(-x, axis)
 
 
 def norm(x: Float[Array, "..."]) -> Float[Array, ""]:

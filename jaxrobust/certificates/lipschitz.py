@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from jaxrobust.criteria import is_hit
 from jaxrobust.errors import InputError
 from jaxrobust.layers.lipschitz.bounds import Bound, bound_of
 from jaxrobust.layers.lipschitz.chain import Chain
@@ -71,14 +73,15 @@ def rounding_slack(bound: Bound, inputs: Float[np.ndarray, "samples ..."]) -> Ra
 
 
 def margins(logits: Logits, labels: Labels) -> Float[np.ndarray, " samples"]:
-    """Return the label's logit minus the largest other one, in float64; NaN logits have no margin (-inf)."""
+    """Return the label's logit minus the largest other one, in float64; -inf where a logit is NaN or +inf."""
     logits = np.asarray(logits, np.float64)
     _check_labels(logits, labels)
     rows = np.arange(len(logits))
     others = logits.copy()
     others[rows, labels] = -np.inf
-    margin = logits[rows, labels] - others.max(axis=1)
-    return np.where(np.isnan(logits).any(axis=1), -np.inf, margin)
+    with np.errstate(invalid="ignore"):
+        margin = logits[rows, labels] - others.max(axis=1)
+    return np.where(_has_answer(logits), margin, -np.inf)
 
 
 def certified_radii(logits: Logits, labels: Labels, constant: float, slack: Radii | float = 0.0) -> Radii:
@@ -128,9 +131,10 @@ def last_layer_radii(
     if not constant > 0:
         raise InputError(f"A Lipschitz constant is a positive number, not {constant!r}.")
     rows = np.arange(len(logits))
-    gaps = logits[rows, labels][:, None] - logits - 2**0.5 * np.reshape(slack, (-1, 1))
+    with np.errstate(invalid="ignore"):
+        gaps = logits[rows, labels][:, None] - logits - 2**0.5 * np.reshape(slack, (-1, 1))
     lengths = np.linalg.norm(matrix.T[:, None] - matrix.T[None], axis=-1)[labels]
-    gaps = np.where(np.isnan(logits).any(axis=1, keepdims=True), -np.inf, gaps)
+    gaps = np.where(_has_answer(logits)[:, None], gaps, -np.inf)
     with np.errstate(divide="ignore", invalid="ignore"):
         # Equal columns: the gap cannot change at all.
         radii = np.where(lengths > 0, gaps / (lengths * constant), np.where(gaps > 0, np.inf, -np.inf))
@@ -230,7 +234,7 @@ def certify(
     if by_last_layer:
         matrix, features = _last_layer(network, baked)
         radii = np.maximum(radii, last_layer_radii(logits, labels, matrix, features, slack))
-    accuracy = float(np.mean(np.argmax(logits, axis=1) == labels))
+    accuracy = float(np.mean(np.asarray(is_hit(jnp.asarray(logits), jnp.asarray(labels)))))
     return Certificate(radii, bound.constant, bound.preserves_gradient, accuracy)
 
 
@@ -249,6 +253,11 @@ def _chain_of(network: Any) -> Chain:
     if not isinstance(network.module, Chain):
         raise InputError(f"{type(network.module).__name__} is no Chain of layers.")
     return network.module
+
+
+def _has_answer(logits: Logits) -> Bool[np.ndarray, " samples"]:
+    """Whether no logit is NaN or +inf; -inf masks a class."""
+    return np.all(logits < np.inf, axis=1)
 
 
 def _check_labels(logits: np.ndarray, labels: np.ndarray) -> None:

@@ -175,6 +175,9 @@ def _evaluate(
             results = [is_nan(operands[0])]
         elif name in RULES:
             results = [RULES[name](*operands, **how)]
+        elif name in EXTREMES:
+            ends = as_interval(operands[0])
+            results = [Interval(*(_extreme(partial(equation.primitive.bind, **how), name, e) for e in ends))]
         elif name in REARRANGEMENTS:
             bind = partial(equation.primitive.bind, **how)
             ends = zip(*map(as_interval, operands), strict=True)
@@ -188,6 +191,14 @@ def _evaluate(
             )
         values |= dict(zip(equation.outvars, results, strict=True))
     return read
+
+
+def _extreme(pick: Callable[[Array], Array], name: str, end: Array) -> Array:
+    """The picked bound, and NaN where it is picked from any: on a CPU, XLA's own passes over NaN."""
+    if not jnp.issubdtype(end.dtype, jnp.floating):
+        return pick(end)
+    marks = jnp.where(jnp.isnan(end), EXTREMES[name], 0).astype(end.dtype)
+    return jnp.where(pick(marks) == EXTREMES[name], jnp.nan, pick(end))
 
 
 def _dot(x: Operand, w: Operand, *, dimension_numbers, preferred_element_type, precision, **_) -> Interval:
@@ -323,12 +334,13 @@ RULES: dict[str, Callable[..., Interval]] = {
     "select_n": select,
     "convert_element_type": _cast,
 }
-# Operations that move numbers about, pick the largest, or grow in exact steps: each bound goes its own way.
+# Operations that move numbers about or grow in exact steps: each bound goes its own way.
 REARRANGEMENTS = {
     *("broadcast_in_dim", "reshape", "transpose", "squeeze", "slice", "concatenate", "pad", "rev", "copy"),
-    *("reduce_max", "reduce_min", "reduce_window_max", "reduce_window_min"),
     *("stop_gradient", "optimization_barrier", "round", "floor", "ceil", "sign"),
 }
+# Operations that pick the largest or the smallest.
+EXTREMES = {"reduce_max": 1, "reduce_window_max": 1, "reduce_min": -1, "reduce_window_min": -1}
 # Operations that take some elements of their first operand, at places that are known exactly.
 PICKS = {"gather", "dynamic_slice"}
 CALLS = {"jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call", "remat2", "checkpoint"}

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Int
 
+from jaxrobust.criteria import is_answer, is_hit
+
 Logits = Float[Array, "samples classes"]
 
 
@@ -27,18 +29,18 @@ class HitOverlap(NamedTuple):
 
 
 def agreement(one: Logits, other: Logits) -> Float[Array, ""]:
-    """Compute the share of samples with the same answer.
+    """Compute the share of samples with the same answer; NaN and +inf are no answer, and agree with none.
 
     Example:
         >>> float(agreement(jnp.eye(4), jnp.eye(4)[:, ::-1]))
         0.0
     """
-    return jnp.mean(jnp.argmax(one, -1) == jnp.argmax(other, -1))
+    return jnp.mean(is_hit(one, jnp.argmax(other, -1)) & is_answer(other))
 
 
 def hit_overlap(one: Logits, other: Logits, labels: Int[Array, " samples"]) -> HitOverlap:
-    """Count right and wrong answers of two networks together."""
-    first, second = (jnp.argmax(logits, -1) == labels for logits in (one, other))
+    """Count right and wrong answers of two networks together; NaN and +inf are wrong."""
+    first, second = (is_hit(logits, labels) for logits in (one, other))
     counts = (first & second, first & ~second, ~first & second, ~(first | second))
     return HitOverlap(*(jnp.sum(count) for count in counts))
 

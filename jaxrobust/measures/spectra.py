@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from jaxrobust.errors import InputError
 from jaxrobust.measures.full_set import Loss
-from jaxrobust.numerics import map_draws
+from jaxrobust.numerics import largest, map_draws
 from jaxrobust.trees import Number, Parameters, check_floats
 
 
@@ -128,7 +128,10 @@ def density(
 
 
 def top_eigenvalue(spectrum: Spectrum) -> Float[Array, ""]:
-    """The largest eigenvalue that any probe has found, a lower bound of the true one (up to rounding)."""
+    """The largest eigenvalue that any probe has found, a lower bound of the true one (up to rounding).
+
+    NaN if a probe found NaN, as in networks that overflow.
+    """
     # Nodes without weight are no eigenvalues: they follow where a probe's space was exhausted.
-    counts = spectrum.weights > jnp.finfo(spectrum.weights.dtype).eps ** 2
-    return jnp.max(jnp.where(counts, spectrum.nodes, -jnp.inf))
+    is_weightless = spectrum.weights <= jnp.finfo(spectrum.weights.dtype).eps ** 2
+    return largest(jnp.where(is_weightless, -jnp.inf, spectrum.nodes))

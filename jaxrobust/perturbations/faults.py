@@ -14,6 +14,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxrobust.errors import InputError
+from jaxrobust.numerics import largest, smallest
 from jaxrobust.trees import (
     Parameters,
     PerLeaf,
@@ -31,10 +32,10 @@ MOST_BITS = 24
 
 
 def _step(p: Float[Array, "..."], bits: Array) -> Float[Array, ""]:
-    """The distance of neighbouring values, and 1 where it would be zero."""
+    """The distance of neighbouring values, and 1 where it would be zero; NaN if one of them is."""
     highest_code = (jnp.uint32(1) << jnp.asarray(bits, jnp.uint32)) - 1
-    step = (jnp.max(p) - jnp.min(p)) / highest_code.astype(p.dtype)
-    return jnp.where(step > 0, step, 1)
+    step = (largest(p) - smallest(p)) / highest_code.astype(p.dtype)
+    return jnp.where(step == 0, 1, step)
 
 
 def _widened(p: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -81,7 +82,7 @@ class Quantization:
         def leaf(p: Array, bits: Array) -> Array:
             values = _widened(p)
             step = _step(values, bits)
-            is_constant = jnp.max(p) == jnp.min(p)
+            is_constant = largest(p) == smallest(p)
             return jnp.where(is_constant, p, (jnp.round(values / step) * step).astype(p.dtype))
 
         return map_floats(leaf, parameters, for_every_leaf(self.bits, parameters, "bits"))
@@ -123,7 +124,7 @@ class BitFlips:
 
         def leaf(k: Array, p: Array, probability: Array, bits: Array) -> Array:
             values = _widened(p)
-            step, lowest = _step(values, bits), jnp.min(values)
+            step, lowest, highest = _step(values, bits), smallest(values), largest(values)
             code = jnp.round((values - lowest) / step).astype(jnp.uint32)
 
             def flip(place: Array, code: Array) -> Array:
@@ -131,10 +132,9 @@ class BitFlips:
                 return code ^ (flips.astype(jnp.uint32) << place.astype(jnp.uint32))
 
             code = jax.lax.fori_loop(0, jnp.asarray(bits, jnp.int32), flip, code)
-            is_constant = jnp.max(values) == lowest
             # The highest code is the largest value up to rounding; no value leaves the range.
-            value = jnp.clip(lowest + code.astype(values.dtype) * step, lowest, jnp.max(values))
-            return jnp.where(is_constant, p, value.astype(p.dtype))
+            value = jnp.clip(lowest + code.astype(values.dtype) * step, lowest, highest)
+            return jnp.where(highest == lowest, p, value.astype(p.dtype))
 
         return map_with_keys(
             leaf,
@@ -175,7 +175,7 @@ class StuckAt:
         """Draw which parameters are stuck."""
 
         def leaf(k: Array, p: Array, probability: Array) -> Array:
-            value = {"zero": jnp.zeros_like, "minimum": jnp.min, "maximum": jnp.max}[self.at](p)
+            value = {"zero": jnp.zeros_like, "minimum": smallest, "maximum": largest}[self.at](p)
             return jnp.where(jax.random.bernoulli(k, probability, p.shape), value, p)
 
         return map_with_keys(

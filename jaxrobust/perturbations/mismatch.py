@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxrobust.errors import InputError
+from jaxrobust.numerics import largest, smallest
 from jaxrobust.perturbations.perturbation import Perturbation
 from jaxrobust.trees import (
     Parameters,
@@ -176,7 +177,8 @@ class WeightRangeNoise:
         """Draw one device."""
 
         def leaf(p: Array, n: Array, level: Array) -> Array:
-            width = jnp.max(jnp.abs(p)) if self.of == "absolute_maximum" else (jnp.max(p) - jnp.min(p)) / 2
+            # With a weight that is NaN no width is known, and the whole tensor is NaN.
+            width = largest(jnp.abs(p)) if self.of == "absolute_maximum" else (largest(p) - smallest(p)) / 2
             return p + (level * width * n).astype(p.dtype)
 
         levels = for_every_leaf(self.level, parameters, "level")

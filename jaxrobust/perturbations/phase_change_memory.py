@@ -29,6 +29,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from jaxrobust.numerics import largest
 from jaxrobust.trees import Number, Parameters, check_numbers, map_with_keys, settings_tree, static
 
 G_MAX = 25.0  # microsiemens
@@ -107,20 +108,20 @@ class PhaseChangeMemory:
         return map_with_keys(lambda k, p: p if p.ndim < 2 else self._of_tensor(k, p), key, parameters)
 
     def _of_tensor(self, key: Array, weights: Array) -> Array:
-        largest = jnp.max(jnp.abs(weights))
-        is_zero = largest == 0
+        scale = largest(jnp.abs(weights))
+        is_zero = scale == 0
         clipped = jnp.minimum(
-            largest, self.clip * jnp.sqrt(jnp.mean(weights**2) + is_zero.astype(weights.dtype))
+            scale, self.clip * jnp.sqrt(jnp.mean(weights**2) + is_zero.astype(weights.dtype))
         )
-        largest = jnp.where(jnp.asarray(self.clip) > 0, clipped, largest).astype(weights.dtype)
+        scale = jnp.where(jnp.asarray(self.clip) > 0, clipped, scale).astype(weights.dtype)
         # Where all weights are zero, any scale serves: the noise of the empty devices is scaled by zero.
-        relative = jnp.clip(weights / jnp.where(largest > 0, largest, 1), -1, 1)
+        relative = jnp.clip(weights / jnp.where(scale > 0, scale, 1), -1, 1)
         pair = jnp.stack([jnp.maximum(relative, 0), jnp.maximum(-relative, 0)])
         programmed, read = self._devices(key, pair)
         if self.compensate:
             now = jnp.sum(read)
             read = read * jnp.where(now > 0, jnp.sum(programmed) / jnp.where(now > 0, now, 1), 1)
-        return (largest * (read[0] - read[1])).astype(weights.dtype)
+        return (scale * (read[0] - read[1])).astype(weights.dtype)
 
     def _devices(self, key: Array, target: Conductance) -> tuple[Conductance, Conductance]:
         """Conductances right after programming and now."""

@@ -2,6 +2,7 @@
 
 import importlib
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -10,6 +11,7 @@ from jaxrobust.errors import InputError
 from jaxrobust.figures.lipschitz.stored import draw_stored
 from jaxrobust.networks.lipschitz import LipschitzNetwork
 from jaxrobust.networks.mlp import MLP
+from jaxrobust.studies.lipschitz import robustness
 from jaxrobust.studies.lipschitz.protocols import TASKS, comparison
 from jaxrobust.studies.lipschitz.robustness import lipschitz_robustness
 from jaxrobust.studies.lipschitz.stored import (
@@ -97,3 +99,14 @@ def test_one_figure_holds_all(finished, tmp_path):
 def test_sizes_below_zero_are_refused(function):
     with pytest.raises(InputError, match="at least 0"):
         function({"trained": "x"}, -0.1)
+
+
+@pytest.mark.slow
+def test_logits_that_are_no_numbers_withstand_no_attack(finished, monkeypatch):
+    lipschitz = next(p for p in finished if "radius" in p)
+    nan = jnp.full((10, 10), jnp.nan)
+    monkeypatch.setattr(robustness, "_logits", lambda *_: nan)
+    unfooled = jnp.zeros(10, bool)
+    monkeypatch.setattr(robustness, "_attacked", lambda network, baked, statistics, x, *_: (x, unfooled))
+    found = lipschitz_robustness(lipschitz, 0.1, 1, n_samples=10)
+    assert found["clean"] == found["certified"] == found["pgd"] == found["fgsm"] == 0

@@ -19,6 +19,7 @@ from jaxrobust.certificates.lipschitz import (
     check_unbroken,
     layer_constants,
 )
+from jaxrobust.criteria import is_answer
 from jaxrobust.errors import InputError
 from jaxrobust.measures.full_set import in_chunks
 from jaxrobust.networks.linen import LinenNetwork
@@ -139,7 +140,9 @@ def lipschitz_robustness(
         found, fooled = _attacked(network, baked, statistics, inputs[chosen], labels[chosen], key, numbers)
         check_unbroken(by_last_layer.radii[chosen], inputs[chosen], found, fooled)  # pyright: ignore
         # As the certified share is computed: rounding must not put one above the other.
-        accuracies[name] = float(np.mean(~np.asarray(fooled)))
+        # Logits that are no numbers are no answer to fool.
+        survived = ~fooled & is_answer(jnp.asarray(logits[chosen]))
+        accuracies[name] = float(np.mean(np.asarray(survived)))
     return {
         "clean": certificate.accuracy,
         "certified": float(np.mean(certificate.radii > radius)),
