@@ -30,7 +30,7 @@ def _describe_alike(points: Points) -> str:
         parts.append("normalized by batch statistics")
     elif {point.get("normalisation") for point in points} == {"running"}:
         parts.append("normalized by running statistics")
-    parts += [_samples(first), _schedule(points)]
+    parts += [samples_of(first), _schedule(points)]
     if rates := _rates(points):
         parts.append(rates)
     steps = {point["n_attack_steps"] for point in points} - {_published_steps(first)}
@@ -94,7 +94,8 @@ def _number(noun: str, values: set[Any]) -> str:
     return noun if len(values) == 1 else f"{noun}s"
 
 
-def _samples(point: Mapping[str, Any]) -> str:
+def samples_of(point: Mapping[str, Any]) -> str:
+    """Say how many test samples a point used, and the standard error of an accuracy on so many."""
     n_all, n_used = point["n_test_samples"], point.get("n_samples", 0)
     n = n_used if 0 < n_used < n_all else n_all
     text = f"{n_used} of {n_all} test samples" if n < n_all else f"{n_all} test samples"

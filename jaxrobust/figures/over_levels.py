@@ -8,10 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from jaxrobust.errors import InputError
-from jaxrobust.figures.captions import counted
+from jaxrobust.figures.captions import counted, listed, samples_of
 from jaxrobust.figures.chance import mark_chance
 from jaxrobust.figures.composer import Composition, Legend, Row
 from jaxrobust.figures.kinds.curves import draw_curves
+from jaxrobust.figures.pooling import spread_of
 from jaxrobust.figures.series import Points, Series
 from jaxrobust.figures.style import in_percent, shades
 from jaxrobust.figures.tables import Numbers, Table
@@ -30,7 +31,8 @@ def draw_over_levels(
 ) -> list[Path]:
     """Draw the mean of a metric over a swept number, one line per label, and write the numbers.
 
-    Bands reach from the smallest to the largest value of all networks and devices.
+    Bands reach from the smallest to the largest value of all networks and devices. The caption says how
+    many networks stand behind each line, and how far an accuracy may be off for the size of the test set.
 
     Args:
         points: Evaluated grid points, which hold ``x`` and ``y``.
@@ -71,7 +73,8 @@ def draw_over_levels(
 
     row = Row(draw, y_label or ("Accuracy" if are_fractions else "Score"))
     figure = Composition({"": lines}, [row], width=4.4, height=3.4, legend=Legend(n_columns=3))
-    return figure.write(folder, name, _caption(points, y), _numbers(lines, x, are_fractions))
+    caption = _caption(points, label, y, lines, are_fractions)
+    return figure.write(folder, name, caption, _numbers(lines, x, are_fractions))
 
 
 def _are_accuracies(point: Mapping[str, Any]) -> bool:
@@ -79,16 +82,28 @@ def _are_accuracies(point: Mapping[str, Any]) -> bool:
     return criterion is None or criterion.is_classification
 
 
-def _caption(points: Points, y: str) -> str:
-    first = points[0]
-    networks = len({point.get("trained") for point in points})
+def _caption(
+    points: Points, label: Callable[[Mapping[str, Any]], str], y: str, lines: Series, are_fractions: bool
+) -> str:
+    by_line: dict[str, set[Any]] = {}
+    for point in points:
+        by_line.setdefault(label(point), set()).add(point.get("trained"))
+    counts = {len(networks) for networks in by_line.values()}
+    networks = "one network" if counts == {1} else f"{listed(counts)} networks"
+    per = "" if len(by_line) == 1 else " per line"
     values = max(np.size(point[y]) for point in points)
     sources = sorted({str(point["data_source"]) for point in points if "data_source" in point})
+    spread = spread_of((its for of_line in lines.values() for its in of_line.values()), of="values")
     return (
-        f"{'; '.join(sources)}, {first.get('n_test_samples', '?')} test samples, "
-        f"{counted(networks, 'network')}, at most {counted(values, 'device')} per network and level. "
-        f"Lines: mean; bands: smallest to largest."
+        f"{'; '.join(sources)}, {_samples(points[0], are_fractions)}, {networks}{per}, "
+        f"at most {counted(values, 'device')} per network and level; {spread}."
     )
+
+
+def _samples(point: Mapping[str, Any], are_fractions: bool) -> str:
+    if "n_test_samples" not in point:
+        return "? test samples"
+    return samples_of(point) if are_fractions else f"{point['n_test_samples']} test samples"
 
 
 def _numbers(lines: Series, x: str, are_fractions: bool) -> Numbers:

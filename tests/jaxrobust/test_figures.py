@@ -13,7 +13,8 @@ from jaxrobust.figures.kinds.curves import draw_curves, draw_history
 from jaxrobust.figures.kinds.densities import draw_densities, draw_histograms
 from jaxrobust.figures.kinds.dots import draw_dots
 from jaxrobust.figures.kinds.landscapes import WINDOW, draw_landscapes
-from jaxrobust.figures.line_tables import LineTable, line_numbers
+from jaxrobust.figures.line_tables import BOLD, LineTable, clear_best, line_numbers
+from jaxrobust.figures.over_levels import draw_over_levels
 from jaxrobust.figures.style import LineStyle, new_figure, plt, shades
 from jaxrobust.figures.tables import Numbers, Table
 
@@ -173,14 +174,15 @@ def test_densities_have_gaps_below_the_lowest(axes):
 
 @pytest.mark.parametrize(("higher_is_better", "bold"), [(True, "b"), (False, "a")])
 def test_best_line_is_bold(higher_is_better, bold):
-    lines = {"a": {0.1: [0.25, 0.75]}, "b": {0.1: [1.0], 0.2: [0.5]}}
+    lines = {"a": {0.1: [0.25, 0.75]}, "b": {0.1: [1.0, 1.0], 0.2: [0.5, 0.5]}}
     lined = LineTable("P", "ζ", "accuracy", lines, higher_is_better=higher_is_better)
     numbers = line_numbers("Explained.", [lined])
     row, alone = numbers.tables[0].rows
     expected = {"a": "50.00", "b": "100.00"}
     expected[bold] = f"**{expected[bold]}**"
-    assert row == ["0.1", f"{expected['a']} [25.00, 75.00]", expected["b"]]
-    assert alone == ["0.2", "–", "50.00"]  # alone in its row, nothing to be better than
+    assert row == ["0.1", f"{expected['a']} [25.00, 75.00]", f"{expected['b']} [100.00, 100.00]"]
+    assert alone == ["0.2", "–", "50.00 [50.00, 50.00]"]  # alone in its row, nothing to be better than
+    assert numbers.explanation == f"Explained. {BOLD}"
     assert numbers.records[0] == {
         "panel": "P",
         "quantity": "accuracy",
@@ -193,5 +195,51 @@ def test_best_line_is_bold(higher_is_better, bold):
     }
 
 
+@pytest.mark.parametrize(
+    ("values", "best"),
+    [
+        ({"a": [0.8, 0.9], "b": [0.7, 0.6]}, "a"),
+        ({"a": [0.8, 0.9], "b": [0.7, 0.9]}, None),  # 0.05 ahead, with a standard error of 0.11
+        ({"a": [0.8, 0.9], "b": [0.7, 0.6], "c": [0.85, 0.8]}, None),
+        ({"a": [0.0, 0.0], "b": [0.0, 0.0]}, None),
+        ({"a": [0.9], "b": [0.1]}, None),
+        ({"a": [0.9, 0.9], "b": [0.1]}, None),
+    ],
+)
+def test_nothing_is_bold_within_a_standard_error_or_of_one_network(values, best):
+    assert clear_best(values) == best
+    turned = {label: [-value for value in its] for label, its in values.items()}
+    assert clear_best(turned, higher_is_better=False) == best
+    shown = line_numbers(
+        "", [LineTable("", "ζ", "accuracy", {label: {0.1: v} for label, v in values.items()})]
+    )
+    assert ["**" in cell for cell in shown.tables[0].rows[0][1:]] == [label == best for label in values]
+    assert (BOLD in shown.explanation) == (best is not None)
+
+
 def test_shades_differ():
     assert len({style.colour for style in shades(["0", "1", "2"]).values()}) == 3
+
+
+@pytest.mark.parametrize(
+    ("seeds", "values", "says"),
+    [
+        (
+            (0,),
+            [0.5],
+            "one network per line, at most 1 device per network and level; one value per point, hence",
+        ),
+        ((0,), [0.5, 0.7], "one network per line, at most 2 devices per network and level; lines: mean"),
+        ((0, 1), [0.5], "2 networks per line, at most 1 device per network and level; lines: mean"),
+    ],
+)
+def test_the_caption_counts_networks_per_line_and_names_no_bands_without_bands(tmp_path, seeds, values, says):
+    points = [
+        {"method": m, "trained": f"{m}{s}", "level": 0.1, "accuracies": values, "n_test_samples": 100}
+        for m in "ab"
+        for s in seeds
+    ]
+    draw_over_levels(points, tmp_path, "own", label=lambda point: point["method"])
+    caption = (tmp_path / "own.txt").read_text()
+    assert says in caption
+    assert "100 test samples (standard error of an accuracy up to 5.0 points)" in caption

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from jaxrobust.figures.captions import describe
 from jaxrobust.figures.composer import Composition, Legend, Row
 from jaxrobust.figures.kinds.landscapes import WINDOW, draw_landscapes
+from jaxrobust.figures.line_tables import BOLD, clear_best
 from jaxrobust.figures.parameter_noise.panels import panels_by_network
 from jaxrobust.figures.series import Points, label_of
 from jaxrobust.figures.style import METHOD_STYLES, LineStyle
@@ -84,17 +85,22 @@ def _slopes(points: Points, line: str, explanation: str) -> Numbers:
                 point["landscape"]["slope"]
             )
     flattest = {
-        title: min(np.mean(row[title]) for row in slopes.values() if title in row) for title in panels
+        title: clear_best(
+            {label: row[title] for label, row in slopes.items() if title in row}, higher_is_better=False
+        )
+        for title in panels
     }
     rows = []
     for label, row in slopes.items():
         means = {title: np.mean(row[title]) for title in row}
         numbers = {title: f"{mean:.4f}" for title, mean in means.items()}
-        best = {title: f"**{text}**" for title, text in numbers.items() if means[title] == flattest[title]}
+        best = {title: f"**{text}**" for title, text in numbers.items() if label == flattest[title]}
         rows.append([label, *((numbers | best).get(title, "–") for title in panels)])
     records = [
         {"panel": title, "line": label, "slope": float(np.mean(values)), "n": len(values)}
         for label, row in slopes.items()
         for title, values in row.items()
     ]
-    return Numbers([Table("Slopes", [line, *panels], rows, describe(points))], records, explanation)
+    return Numbers(
+        [Table("Slopes", [line, *panels], rows, describe(points))], records, f"{explanation} {BOLD}"
+    )
