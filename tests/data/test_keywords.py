@@ -143,6 +143,14 @@ def test_sound_files_of_another_kind_are_refused(tmp_path: Path):
             read_audio(tmp_path / f"{name}.wav")
 
 
+def test_float_files_keep_what_is_beyond_full_scale(tmp_path):
+    import soundfile
+
+    wave = 20 * np.sin(np.arange(16000) / 20)
+    soundfile.write(tmp_path / "loud.wav", wave, 16000, subtype="FLOAT")
+    np.testing.assert_allclose(read_audio(tmp_path / "loud.wav"), wave, rtol=1e-6)
+
+
 def test_a_recording_that_is_cut_off_is_refused(tmp_path):
     import soundfile
 

@@ -120,3 +120,9 @@ def test_the_parameters_decide_the_dtype_not_the_inputs(network, shape, dtype):
     expected = network.forward(*variables, inputs.astype(jnp.float32)).logits
     assert found.dtype == jnp.float32
     np.testing.assert_array_equal(found, expected)
+
+
+def test_a_sequence_of_no_time_step_is_refused():
+    network = LSNN(2, 3, n_hidden=4)
+    with pytest.raises(InputError, match="give at least one time step"):
+        network.forward(*network.init(KEY), jnp.ones((1, 0, 2)))

@@ -177,6 +177,14 @@ def test_worst_case_is_the_worst_of_plain_attacks_on_the_whole_set(loss):
     assert_close(found.parameters, runs[worst].parameters, rtol=1e-4, atol=1e-5)
 
 
+def test_a_worst_case_that_starts_where_its_loss_is_flat_says_that_it_had_no_gradient():
+    still = ParameterAttack(relative_size=0.3, initial_relative_std=0.0, n_steps=2)
+    found = worst_case(apply, THETA, INPUTS, LABELS, KEY, still, loss="l2")
+    assert not found.has_gradient.any()
+    assert_close(found.parameters, THETA)
+    assert worst_case(apply, THETA, INPUTS, LABELS, KEY, ATTACK, loss="l2").has_gradient.all()
+
+
 def test_bad_worst_cases_are_refused():
     with pytest.raises(InputError, match="must be one of madry, kl, reverse_kl, js, l2, not 'mardy'"):
         worst_case(apply, THETA, INPUTS, LABELS, KEY, ATTACK, loss="mardy")
