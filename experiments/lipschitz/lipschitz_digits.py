@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxrobust.figures.lipschitz.comparison import compare
-from jaxrobust.studies.lipschitz.protocols import PARAMETERIZATIONS, TASKS, comparison
+from jaxrobust.studies.lipschitz.protocols import PARAMETERIZATIONS, digits_comparison
 from jaxrobust.studies.lipschitz.robustness import robustness_sweep
 
 
@@ -19,8 +19,7 @@ class lipschitz_digits:
     def train_grid(self) -> list[dict[str, Any]]:
         """Nine models; SOC's kernels of 3x3 do not fit the second convolution, which sees images of 2x2."""
         methods = tuple(method for method in PARAMETERIZATIONS if method != "SOC")
-        how = {"seeds": (0,), "n_epochs": 40, "batch_size": 100, "eval_step_interval": 40}
-        return comparison(TASKS["digits"], ("small",), methods, **how)
+        return digits_comparison(methods)
 
     def evaluate(self, grid: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
         """Certificates, PGD, FGSM and the Square attack on all test images."""

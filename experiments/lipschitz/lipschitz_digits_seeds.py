@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxrobust.figures.lipschitz.comparison import compare
-from jaxrobust.studies.lipschitz.protocols import TASKS, comparison
+from jaxrobust.studies.lipschitz.protocols import digits_comparison
 from jaxrobust.studies.lipschitz.robustness import robustness_sweep
 
 
@@ -18,8 +18,7 @@ class lipschitz_digits_seeds:
 
     def train_grid(self) -> list[dict[str, Any]]:
         """Ten models."""
-        how = {"n_epochs": 40, "batch_size": 100, "eval_step_interval": 40}
-        return comparison(TASKS["digits"], ("small",), ("BCOP", "RKO"), seeds=range(5), **how)
+        return digits_comparison(("BCOP", "RKO"), seeds=range(5))
 
     def evaluate(self, grid: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
         """Certificates, PGD, FGSM and the Square attack on all test images."""

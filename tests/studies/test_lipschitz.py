@@ -17,7 +17,7 @@ from jaxrobust.figures.lipschitz.critics import draw_critics, wasserstein_table
 from jaxrobust.figures.lipschitz.published_tables import published_tables
 from jaxrobust.measures.wasserstein import ShiftedGaussians
 from jaxrobust.studies.lipschitz.critics import critics
-from jaxrobust.studies.lipschitz.protocols import PARAMETERIZATIONS, TASKS, comparison
+from jaxrobust.studies.lipschitz.protocols import PARAMETERIZATIONS, TASKS, comparison, digits_comparison
 from jaxrobust.studies.lipschitz.robustness import CURVE, robustness_sweep
 
 ROOT = Path(__file__).parents[2]
@@ -247,8 +247,7 @@ def test_critics_of_generated_images_in_the_table_and_the_figure(tmp_path):
 @pytest.mark.slow
 def test_digits_from_training_to_table(tmp_path):
     methods = ("BCOP", "RKO", "RK-L2NE", "SVCM")
-    how = {"seeds": (0,), "n_epochs": 40, "batch_size": 100, "eval_step_interval": 40}
-    grid = comparison(TASKS["digits"], ("small",), methods, **how)
+    grid = digits_comparison(methods)
     grid = dj.run(grid, "train", store_key="*", cache_dir=tmp_path, progress=False)("{*}")
     points = robustness_sweep(grid, n_steps=50, n_queries=200, cache_dir=tmp_path, progress=False)
     found = {p["parameterization"]: p["robustness"] for p in points}

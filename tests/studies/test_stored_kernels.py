@@ -12,7 +12,6 @@ from jaxrobust.figures.lipschitz.stored import draw_stored
 from jaxrobust.networks.lipschitz import LipschitzNetwork
 from jaxrobust.networks.mlp import MLP
 from jaxrobust.studies.lipschitz import robustness
-from jaxrobust.studies.lipschitz.protocols import TASKS, comparison
 from jaxrobust.studies.lipschitz.robustness import lipschitz_robustness
 from jaxrobust.studies.lipschitz.stored import (
     LEVELS,
@@ -33,8 +32,9 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 def test_the_grid_shares_its_lipschitz_networks_with_the_study():
     grid = stored_grid()
     assert [p["line"] for p in grid] == ["BCOP (Lipschitz)", "RKO (Lipschitz)", *METHODS]
-    how = {"seeds": (0,), "n_epochs": 40, "batch_size": 100, "eval_step_interval": 40}
-    study = comparison(TASKS["digits"], ("small",), ("BCOP", "RKO"), **how)
+    study = (
+        importlib.import_module("experiments.lipschitz.lipschitz_digits").lipschitz_digits().train_grid()[:2]
+    )
     keys = [[p["key"] for p in dj.planned(points, "train", "key")("{*}")] for points in (grid[:2], study)]
     assert keys[0] == keys[1]
     experiment = importlib.import_module("experiments.lipschitz.lipschitz_parameters").lipschitz_parameters()

@@ -20,7 +20,7 @@ from jaxrobust.studies.evaluations.evaluation import evaluation
 from jaxrobust.studies.evaluations.mismatch import accuracies_under
 from jaxrobust.studies.evaluations.trained import Trained, load_trained, vmap_size
 from jaxrobust.studies.evaluations.worst_case import attacked_test_set
-from jaxrobust.studies.lipschitz.protocols import TASKS, comparison
+from jaxrobust.studies.lipschitz.protocols import digits_comparison
 from jaxrobust.studies.lipschitz.robustness import lipschitz_robustness
 from jaxrobust.studies.training_points import training_point
 from jaxrobust.training.methods import ForwardNoise, Method, ParameterAttackTraining, Standard
@@ -98,8 +98,7 @@ def stored_grid(n_epochs: int = 40, seeds: Sequence[int] = (0,)) -> list[dict[st
         n_epochs: Of every training.
         seeds: Of every training.
     """
-    how = {"seeds": seeds, "n_epochs": n_epochs, "batch_size": 100, "eval_step_interval": n_epochs}
-    certified = comparison(TASKS["digits"], ("small",), LIPSCHITZ, **how)
+    certified = digits_comparison(LIPSCHITZ, seeds, n_epochs)
     points = [{**point, "line": f"{point['parameterization']} (Lipschitz)"} for point in certified]
     plain = StridedCNN((16, 32), (2, 2), pool=1)
     schedule = Phases((n_epochs / 2, n_epochs / 2), (1e-3, 1e-4))
