@@ -171,19 +171,23 @@ def _derivative(primals: tuple[Matrices], tangents: tuple[Matrices]) -> tuple[Ma
     dq = product(q, (x - transpose(x)) / 2)
     if w.shape[-2] > w.shape[-1]:
         outside = dw - product(q, inside)
-        dq += transpose(jnp.linalg.solve(h, transpose(outside)))
+        # Not by LAPACK: on a CPU, OpenBLAS starts threads of its own within each of XLA's, and factorizing a
+        # few matrices at once takes a hundred times as long or stalls.
+        dq += transpose(_conjugate_gradients(lambda x: product(h, x), transpose(outside)))
     return q, dq
 
 
 def _solve_sylvester(h: Gram, right: Gram) -> Gram:
-    """Solve ``h x + x h = right`` by conjugate gradients on all matrices together.
+    """Solve ``h x + x h = right``."""
+    return _conjugate_gradients(lambda x: product(h, x) + product(x, h), right)
 
-    H is close to a multiple of the identity in training, and then a few steps of two products each do; an
-    eigendecomposition, the textbook way, takes much longer, on GPUs above all.
+
+def _conjugate_gradients(apply: Callable[[Array], Array], right: Array) -> Array:
+    """Solve ``apply(x) = right``, symmetric and positive definite, for all matrices together.
+
+    H is close to a multiple of the identity in training, and then a few steps of one or two products each do;
+    an eigendecomposition, the textbook way for the Sylvester equation, takes much longer, on GPUs above all.
     """
-
-    def apply(x: Array) -> Array:
-        return product(h, x) + product(x, h)
 
     def solve(apply: Callable[[Array], Array], right: Array) -> Array:
         enough = (TOLERANCES[right.dtype.itemsize] ** 2) * jnp.sum(right**2)
@@ -200,7 +204,8 @@ def _solve_sylvester(h: Gram, right: Gram) -> Gram:
             return x, rest, rest + new / squared * direction, new, n + 1
 
         start = (jnp.zeros_like(right), right, right, jnp.sum(right**2), jnp.int32(0))
-        return jax.lax.while_loop(is_far, step, start)[0]
+        x, _, _, squared, _ = jax.lax.while_loop(is_far, step, start)
+        return jnp.where(jnp.isnan(squared), jnp.nan, x)  # NaN is not far, and ends the loop at once
 
     return jax.lax.custom_linear_solve(apply, right, solve, symmetric=True)
 

@@ -100,3 +100,20 @@ def test_projectors_are_symmetric_and_have_their_rank(n):
     np.testing.assert_allclose(p, p.T, atol=1e-6)
     np.testing.assert_allclose(p @ p, p, atol=1e-5)
     assert np.trace(p) == pytest.approx(n // 2, abs=1e-4)
+
+
+def test_no_lapack_within_threads_of_xla():
+    # Several small factorizations at once take OpenBLAS a hundred times as long, or stall.
+    def loss(w):
+        return jnp.sum(jnp.sin(orthogonalize(w)))
+
+    program = jax.jit(jax.grad(loss)).lower(normal(3, 9, 4)).compile().as_text()
+    assert "while" in program
+    assert 'custom_call_target="lapack' not in program
+
+
+def test_a_derivative_that_is_not_a_number_is_not_lost():
+    w = normal(9, 4)
+    _, back = jax.vjp(orthogonalize, w)
+    assert jnp.isfinite(back(jnp.ones((9, 4)))[0]).all()
+    assert jnp.isnan(back(jnp.ones((9, 4)).at[2, 1].set(jnp.nan))[0]).all()
