@@ -23,6 +23,7 @@ from datajuicer.running.parent import Parent
 from datajuicer.running.planned import planned
 from datajuicer.running.run import run
 from datajuicer.running.status import Status, missing, status
+from datajuicer.store.comparison import compare_results
 from datajuicer.store.copying import copy_results
 from datajuicer.store.pruning import prune, restore
 from datajuicer.store.store import Store
@@ -55,6 +56,7 @@ __all__ = [
     "WorkerDied",
     "cachable",
     "cached",
+    "compare_results",
     "configure",
     "copy_results",
     "explain",

@@ -35,6 +35,7 @@ from jaxrobust.cli.listing import show_costs
 from jaxrobust.cli.positions import describe_positions
 from jaxrobust.cli.status import report
 from jaxrobust.cli.stores import store_of
+from jaxrobust.cli.verifying import verify
 from jaxrobust.cli.words import PROTOCOLS, Words, describe_settings
 from jaxrobust.errors import InputError, unused_gpu
 from jaxrobust.settings import no_such
@@ -116,7 +117,7 @@ class Command:
 
     def _needing_data(self, plans: Plans) -> set[str]:
         """The experiments that need their data; results that are there need none."""
-        if self.words.options["force"]:
+        if self.words.options["force"] or self.words.options["verify"]:
             return set(plans)
         evaluated = {} if self.is_looking else self.experiments
         store = store_of(self.words.options)
@@ -173,7 +174,8 @@ def compute(words: Words, folder: Path) -> int:
     stages = side_by_side(plans.values())
     if options["cancel"]:
         return on_cluster.end(stages, options)
-    if not options["print_script"] and not may_start(stages, options):
+    is_free = options["print_script"] or options["verify"]
+    if not is_free and not may_start(stages, options):
         print("Nothing was started.", file=sys.stderr)
         return 1
     if options["mode"] in ARRAYS:
@@ -181,6 +183,8 @@ def compute(words: Words, folder: Path) -> int:
         return on_cluster.send(stages, label, options)
     if gpu := unused_gpu():
         _notice(gpu)
+    if options["verify"]:
+        return verify(plans, experiments or {options["arch"]: _ONE_NETWORK}, words)
     return compute_and_evaluate(stages, experiments, plans, words)
 
 

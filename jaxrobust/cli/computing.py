@@ -71,7 +71,7 @@ def _compute(planned: PlannedStage, how: dict[str, Any], options: dict[str, Any]
     is_here = options["n_threads"] == 1 and how["executor"] is None
     if is_here and options["models_per_job"] > 1 and stage.compute == "train":
         compile_ahead(states.missing, options["models_per_job"])
-    failed = _explained(lambda: dj.run(grid, stage.compute, batch=options["models_per_job"], **how)("{*}"))
+    failed = explained(lambda: dj.run(grid, stage.compute, batch=options["models_per_job"], **how)("{*}"))
     return failed or (1 if waiting else 0)
 
 
@@ -88,14 +88,14 @@ def _evaluate(
     how = how | {"batch": EVALUATIONS_AT_ONCE if words.options["models_per_job"] > 1 else 1}
     if not points:
         return 0
-    failed = 0 if experiment is None else _explained(lambda: evaluate(experiment, points, **how))
+    failed = 0 if experiment is None else explained(lambda: evaluate(experiment, points, **how))
     n_all = sum(len(planned.grid) for planned in stages)
     if not failed and len(points) == n_all:
         say_outcome(name, experiment, points, words)
     return failed
 
 
-def _explained(compute: Callable[[], object]) -> int:
+def explained(compute: Callable[[], object]) -> int:
     """Run something; each failed point is explained in a line, and the others are kept.
 
     Gives 1 for failures of the computation, which are recorded, and 2 if all that stood in the way was

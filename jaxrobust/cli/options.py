@@ -33,6 +33,9 @@ OPTIONS = {
     "yes": Option(False, "do not ask before a run of more than an hour"),
     "force": Option(False, "compute again what is already there"),
     "retry": Option(False, "compute again what failed"),
+    "verify": Option(
+        0, "compute so many of the stored models again, evaluations included, and compare; change nothing"
+    ),
     "sessions": Option(
         OWN, "folder that results go to, over those that ship in sessions/, which are only read"
     ),

@@ -28,6 +28,7 @@ python train.py -exp=quickstart -n_threads=2        one experiment, two workers
 python train.py -exp=ecg_experiment -protocol=short what two cores can train
 python train.py -exp=ecg_experiment -n_epochs=30,10 a setting changed for all its models
 python train.py -exp=quickstart -status             what is done and what is missing
+python train.py -exp=quickstart -verify=2           two stored models again: the same numbers?
 python train.py -exp=worst_case_experiment -protocol=full -only=architecture=cnn,method=Beta -stop_after=500
 python train.py -exp=ecg_experiment -data_folder=…  with data from this folder
 python train.py -arch=ecg_lsnn -beta_robustness=0.25 -seed=1
@@ -74,6 +75,11 @@ def _check(options: dict[str, Any]) -> None:
         *(("positions", other, "what to look at") for other in ("list", "status", "cancel")),
         ("arch", "only", "one model or some of an experiment's"),
         ("status", "stop_after", "to look or to compute"),
+        *(
+            ("verify", other, "to compare or to change")
+            for other in ("force", "retry", "cancel", "stop_after")
+        ),
+        *(("verify", other, "to compute or to look") for other in ("list", "status", "positions")),
     ):
         if options[one] and options[other]:
             raise InputError(f"Give either -{one} or -{other}, not both: {why}.")
@@ -83,6 +89,10 @@ def _check(options: dict[str, Any]) -> None:
         raise InputError(f"-stop_after={options['stop_after']} must be seconds, or 0 for never.")
     if options["stop_after"] and options["mode"] in cluster_words.ARRAYS:
         raise InputError("-stop_after ends this command; jobs of a cluster end by -time and -warning.")
+    if options["verify"] < 0:
+        raise InputError(f"-verify={options['verify']} must be a number of models.")
+    if options["verify"] and options["mode"] in cluster_words.ARRAYS:
+        raise InputError("-verify computes here; leave -mode out.")
     if options["models_per_job"] < 1:
         raise InputError(f"-models_per_job={options['models_per_job']} must be at least 1.")
 
