@@ -161,13 +161,9 @@ def compute(words: Words, folder: Path) -> int:
     keep_freed_memory()
     options = words.options
     import_files(options["import"])
-    if options["help"]:
-        (point,) = _one_network(options["arch"], words.settings)
-        print(describe_settings(f"{options['arch']}: {point['network']!r}", described_settings(point)))
-        return 0
     experiments = {} if options["arch"] else load_experiments(options["exp"], folder)
     command = Command(words, experiments, _once())
-    if options["list"] or options["status"] or options["positions"]:
+    if options["help"] or options["list"] or options["status"] or options["positions"]:
         _look(command, folder)
         return 0
     plans = command.with_data(options["protocol"] or "published")
@@ -189,8 +185,12 @@ def compute(words: Words, folder: Path) -> int:
 
 
 def _look(command: Command, folder: Path) -> None:
-    """Show what things cost, what is done, or where networks can be cut."""
+    """Show the settings of a network, what things cost, what is done, or where networks can be cut."""
     options = command.words.options
+    if options["help"]:
+        (point,) = _one_network(options["arch"], command.words.settings)
+        print(describe_settings(f"{options['arch']}: {point['network']!r}", described_settings(point)))
+        return
     if options["positions"]:
         print(describe_positions(command.grids(options["protocol"] or "published")))
         return

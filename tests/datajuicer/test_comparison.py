@@ -18,7 +18,7 @@ def stores(tmp_path):
 class Now:
     """What the function gives today; no setting, so the keys stay."""
 
-    values = []
+    values = ()
 
 
 @dj.cachable(dependencies=["n"], on_code_change="ignore")
