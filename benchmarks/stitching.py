@@ -1,14 +1,15 @@
 """Steps of a stitch: the two parts that it needs, against both donors whole, and against PyTorch.
 
-The networks of the calibration (five 3x3 convolutions on 14x14 pixels), cut in their middle; batches of 128,
-Adam, random images; 60 steps in a call. "Both donors whole" also computes what the published system computed:
-the end up to the cut, and the front from there on. PyTorch computes prefix and suffix only, if it is
-installed (extra `peers`).
+The networks of the calibration (five 3x3 convolutions on 14x14 pixels), at each of the five cuts of the
+two-core protocol; batches of 128, Adam, random images; 60 steps in a call. "Both donors whole" also
+computes what the published system computed: the end up to the cut, and the front from there on. PyTorch
+computes prefix and suffix only, if it is installed (extra `peers`).
 
 Command: python benchmarks/stitching.py [--repeats=5]
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ from jaxrobust.training.schedule import Steps
 from jaxrobust.training.training import Training, hyperparameters_of, start_of
 
 BATCH, N_SAMPLES, N_STEPS, RATE = 128, 3000, 60, 1e-2
-RECIPE, CUT = StridedCNN(), "relu3"
+RECIPE = StridedCNN()
+CUTS = [f"relu{layer}" for layer in range(1, len(RECIPE.channels) + 1)]
+WHOLE, PARTS, PYTORCH = "both donors whole", "prefix and suffix", "PyTorch, prefix and suffix"
 GENERATOR = np.random.default_rng(0)
 INPUTS = GENERATOR.random((N_SAMPLES, 28, 28, 1), np.float32)
 LABELS = GENERATOR.integers(0, 10, N_SAMPLES).astype(np.int32)
@@ -59,9 +62,13 @@ def _indices() -> np.ndarray:
 
 
 def ours(*, whole: bool) -> dict[str, measure.Program]:
-    """The training program on a stitch."""
+    """The training program on a stitch, by its cut."""
+    return {cut: _ours_at(cut, whole) for cut in CUTS}
+
+
+def _ours_at(cut: str, whole: bool) -> measure.Program:
     network = RECIPE.build((28, 28, 1), 10)
-    stitched = Stitched(network, network, Cut.at(CUT))
+    stitched = Stitched(network, network, Cut.at(cut))
     trained: Any = BothWhole(stitched) if whole else stitched
     training = Training(
         trained,
@@ -87,12 +94,16 @@ def ours(*, whole: bool) -> dict[str, measure.Program]:
 
     began = time.perf_counter()
     call()
-    name = "both donors whole" if whole else "prefix and suffix"
-    return {name: measure.Program(time.perf_counter() - began, float("nan"), call)}
+    return measure.Program(time.perf_counter() - began, float("nan"), call)
 
 
 def pytorch() -> dict[str, measure.Program]:
-    """Prefix, stitch and suffix in PyTorch, one step after the other."""
+    """Prefix, stitch and suffix in PyTorch, one step after the other, by the cut."""
+    return {cut: _pytorch_at(layer) for layer, cut in enumerate(CUTS, start=1)}
+
+
+def _pytorch_at(n_layers: int) -> measure.Program:
+    """Cut after so many layers."""
     import torch
 
     def part(first: int, last: int) -> Any:
@@ -104,9 +115,10 @@ def pytorch() -> dict[str, measure.Program]:
             ]
         return layers
 
-    prefix = torch.nn.Sequential(torch.nn.AvgPool2d(RECIPE.pool), *part(0, 3)).requires_grad_(False)
-    suffix = torch.nn.Sequential(*part(3, 5), torch.nn.Flatten(), torch.nn.LazyLinear(10))
-    stitch = torch.nn.Conv2d(RECIPE.channels[2], RECIPE.channels[2], 1)
+    prefix = torch.nn.Sequential(torch.nn.AvgPool2d(RECIPE.pool), *part(0, n_layers)).requires_grad_(False)
+    suffix = torch.nn.Sequential(*part(n_layers, 5), torch.nn.Flatten(), torch.nn.LazyLinear(10))
+    channels = RECIPE.channels[n_layers - 1]
+    stitch = torch.nn.Conv2d(channels, channels, 1)
     images, labels = torch.tensor(INPUTS).permute(0, 3, 1, 2), torch.tensor(LABELS).long()
     suffix(stitch(prefix(images[:1])))  # a lazy layer has its size from here on
     suffix.requires_grad_(False)
@@ -124,7 +136,7 @@ def pytorch() -> dict[str, measure.Program]:
 
     began = time.perf_counter()
     call()
-    return {"PyTorch, prefix and suffix": measure.Program(time.perf_counter() - began, float("nan"), call)}
+    return measure.Program(time.perf_counter() - began, float("nan"), call)
 
 
 def _whole() -> dict[str, measure.Program]:
@@ -139,26 +151,37 @@ def main() -> None:
     """Measure and print the table."""
     repeats = measure.repeats_of(__doc__ or "", 5)
     groups = {
-        "whole": measure.Group(_whole),
-        "parts": measure.Group(_parts),
-        "PyTorch": measure.Group(pytorch),
+        name: measure.Group(build) for name, build in ((WHOLE, _whole), (PARTS, _parts), (PYTORCH, pytorch))
     }
-    found = {name: figures for (_, name), figures in measure.alternating(groups, repeats).items()}
-    one = found["prefix and suffix"]
-    rows = [
-        [
-            name,
-            ms / N_STEPS,
-            processor / N_STEPS,
-            one.milliseconds / ms,
-            one.processor_milliseconds / processor,
-            first,
-        ]
-        for name, (ms, processor, _, first, _) in found.items()
-    ]
+    found = measure.alternating(groups, repeats)
+    names = [name for name in groups if (name, CUTS[0]) in found]
+    rows = [[cut, *_row(name, [found[name, cut]], [found[PARTS, cut]])] for cut in CUTS for name in names]
+    ours_at_all = [found[PARTS, cut] for cut in CUTS]
+    rows += [["all", *_row(name, [found[name, cut] for cut in CUTS], ours_at_all)] for name in names]
     measure.heading(f"A step of a stitch, batch {BATCH}, {N_STEPS} steps in a call, median of {repeats}")
-    columns = ["program", "ms", "processor ms", "ours / this", "ours / this, processor", "first call s"]
+    columns = [
+        "cut",
+        "program",
+        "ms",
+        "processor ms",
+        "ours / this",
+        "ours / this, processor",
+        "first call s",
+    ]
     print(measure.table(columns, rows))
+
+
+def _row(name: str, found: Sequence[measure.Figures], ours: Sequence[measure.Figures]) -> list[Any]:
+    """The mean step of a program at some cuts beside that of ours."""
+    clock, processor, first = (
+        sum(getattr(one, field) for one in found) / len(found)
+        for field in ("milliseconds", "processor_milliseconds", "first_call_seconds")
+    )
+    of_ours = [
+        sum(getattr(one, field) for one in ours) / len(ours)
+        for field in ("milliseconds", "processor_milliseconds")
+    ]
+    return [name, clock / N_STEPS, processor / N_STEPS, of_ours[0] / clock, of_ours[1] / processor, first]
 
 
 if __name__ == "__main__":
