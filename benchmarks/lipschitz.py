@@ -9,7 +9,7 @@ whose convolutions are the successors of BCOP. What is not installed is left out
 Limits to hold: convolution kernels at most 0.25 of the large step; Gram form at most 0.25 of the plain
 iteration; steps at most 0.4 (small) and 0.75 (large) of orthogonium's, peak memory at most 1.7 times its own.
 
-Compiling takes most of the time; the standard error stream tells what is ready.
+Compiling takes most of the time; progress is printed to the standard error stream.
 
 Command: python benchmarks/lipschitz.py [--repeats=3]
 """

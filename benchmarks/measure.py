@@ -18,7 +18,7 @@ import numpy as np
 
 from jaxrobust.training.malloc import keep_freed_memory
 
-# A program that takes this long is called no further time to warm up: its first call has done that.
+# Slower programs need no extra call to warm up: their first call has done that.
 MILLISECONDS_OF_SLOW_CALLS = 1000
 
 
@@ -82,7 +82,7 @@ def alternating(groups: Mapping[str, Group], repeats: int) -> dict[tuple[str, st
     """Time the programs of all groups in turn, so that a busy machine disturbs all of them alike.
 
     Each program is called once more than ``repeats`` says, to warm up, unless a call takes over a second.
-    What was done is told on the standard error stream, as the whole may take minutes.
+    Progress is printed to the standard error stream.
 
     Returns:
         The figures by (name of the group, name of the program), without groups whose libraries are missing.

@@ -47,7 +47,7 @@ Axis = int | tuple[int, ...] | None
 def largest(x: Float[Array, "*shape"], axis: Axis = None) -> Float[Array, "*rest"]:
     """Return ``jnp.max``, NaN where there is any; its derivative is shared by all equal ones, and finite.
 
-    On a CPU the maximum of 4096 and more elements passes over NaN. The derivative of ``jnp.max`` divides by
+    On a CPU, ``jnp.max`` of 4096 and more elements ignores NaN. The derivative of ``jnp.max`` divides by
     how many elements equal the largest: by none in programs that compute an element twice and round it in
     two ways.
 
@@ -116,8 +116,8 @@ def of_rank(x: Array, ndim: int) -> Array:
 def rows_times(x: Float[Array, "*rows in"], matrix: Float[Array, "in out"]) -> Float[Array, "*rows out"]:
     """Return ``x @ matrix``, computed as the product of two matrices however many axes ``x`` has.
 
-    XLA on a CPU computes the gradient of the matrix from a transposed copy where ``x`` has more than two
-    axes, and a step of a small convolution then takes up to 1.5 times as long.
+    Where ``x`` has more than two axes, XLA on a CPU computes the gradient of the matrix from a transposed
+    copy of the cotangent, which can cost more than the product.
 
     Example:
         >>> rows_times(jnp.ones((5, 4, 3)), jnp.ones((3, 2))).shape

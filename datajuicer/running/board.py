@@ -125,7 +125,7 @@ class Board:
 
     def seconds_left(self) -> float | None:
         """The time until the run is over; None while a kind of point that is left has no time."""
-        with self.lock:  # workers report from threads of their own meanwhile
+        with self.lock:  # each worker reports from its own thread
             return self._seconds_left()
 
     def _seconds_left(self) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from datajuicer.errors import UsageError
+from datajuicer.store.layers import check_is_there
 from datajuicer.store.record import Record, difference
 from datajuicer.store.store import Store
 
@@ -38,8 +38,7 @@ def compare_results(one: Store, other: Store) -> Compared:
         >>> compare_results(Store("today"), Store("last_year")).different  # doctest: +SKIP
         {'train/0f3c': 'value.loss[2]: 0.25 and 0.5'}
     """
-    if not (one.below or one.root.is_dir()):
-        raise UsageError(f"there is no store {one.root}; name the folder that holds the functions' folders")
+    check_is_there(one.root, one.below)
     compared = Compared()
     for record in (record for function in one.functions() for record in one.records(function)):
         name = f"{record['function']}/{record['key']}"
@@ -65,8 +64,10 @@ def _differences(place: str, one: Any, other: Any) -> Iterator[str]:
             if one != other:
                 yield f"{place}: the files differ"
             return
+        if "$files" in one and "$files" in other:  # their folder has a random name
+            one, other = one["$files"]["files"], other["$files"]["files"]
         for key in [*one, *(key for key in other if key not in one)]:
-            if key not in one or key not in other:
+            if (key in one) != (key in other):
                 yield f"{place}.{key}: only in the {'first' if key in one else 'second'}"
             else:
                 yield from _differences(f"{place}.{key}", one[key], other[key])

@@ -16,6 +16,7 @@ from typing import Any
 from datajuicer import keys
 from datajuicer.errors import StoreWarning, UsageError
 from datajuicer.store.disk import cannot_write, make_folder, sync_file, unique
+from datajuicer.store.layers import check_is_there
 from datajuicer.store.named import is_linked, is_pickled, member, named_files
 from datajuicer.store.reading import file_digest
 from datajuicer.store.record import LAYER, Damaged, Record, difference
@@ -60,10 +61,7 @@ def copy_results(
     Example:
         >>> copied = copy_results(Store("old"), Store("new"), rename={"lr": "learning_rate"})
     """
-    if not (source.below or source.root.is_dir()):
-        raise UsageError(
-            f"there is no store {source.root}; name the folder that holds the functions' folders"
-        )
+    check_is_there(source.root, source.below)
     target.check_writable()
     copied = Copied()
     for function in source.functions() if functions is None else functions:

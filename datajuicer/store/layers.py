@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from datajuicer.errors import StoreWarning, UsageError
@@ -30,6 +31,12 @@ def check_below(first: Path, place: Path) -> None:
         raise UsageError(f"there is no store {place} to lie below {first}; name a folder of results")
     if place.resolve() == first.resolve():
         raise UsageError(f"the store {first} cannot lie below itself; leave it out of below=…")
+
+
+def check_is_there(root: Path, below: Sequence[Path]) -> None:
+    """Raise a UsageError if there is nothing to read: no folder, and none below it."""
+    if not (below or root.is_dir()):
+        raise UsageError(f"there is no store {root}; name the folder that holds the functions' folders")
 
 
 def hide(root: Path, path: str | Path, reason: str, bad: bytes) -> None:

@@ -256,8 +256,8 @@ def _chain_of(network: Any) -> Chain:
 
 
 def _has_answer(logits: Logits) -> Bool[np.ndarray, " samples"]:
-    """Whether no logit is NaN or +inf; -inf masks a class."""
-    return np.all(logits < np.inf, axis=1)
+    """Compute ``criteria.is_answer`` in float64, which JAX has only where it is switched on."""
+    return np.isfinite(np.max(logits, axis=1))
 
 
 def _check_labels(logits: np.ndarray, labels: np.ndarray) -> None:

@@ -194,7 +194,7 @@ def _evaluate(
 
 
 def _extreme(pick: Callable[[Array], Array], name: str, end: Array) -> Array:
-    """The picked bound, and NaN where it is picked from any: on a CPU, XLA's own passes over NaN."""
+    """Return the picked bound, and NaN where any candidate is NaN: on a CPU, XLA's maximum ignores NaN."""
     if not jnp.issubdtype(end.dtype, jnp.floating):
         return pick(end)
     marks = jnp.where(jnp.isnan(end), EXTREMES[name], 0).astype(end.dtype)

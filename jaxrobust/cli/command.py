@@ -170,8 +170,8 @@ def compute(words: Words, folder: Path) -> int:
     stages = side_by_side(plans.values())
     if options["cancel"]:
         return on_cluster.end(stages, options)
-    is_free = options["print_script"] or options["verify"]
-    if not is_free and not may_start(stages, options):
+    trains_missing = not (options["print_script"] or options["verify"])
+    if trains_missing and not may_start(stages, options):
         print("Nothing was started.", file=sys.stderr)
         return 1
     if options["mode"] in ARRAYS:

@@ -18,7 +18,7 @@ from jaxrobust.studies.stages import PlannedStage, finished
 def verify(
     plans: Mapping[str, list[PlannedStage]], experiments: Mapping[str, Experiment], words: Words
 ) -> int:
-    """Verify each experiment; 0 if every number is as it is stored, else 1.
+    """Verify each experiment; 0 if every result that is stored is the same again, else 1.
 
     Args:
         plans: The stages by experiment.
@@ -43,8 +43,10 @@ def _verify(name: str, stages: list[PlannedStage], experiment: Experiment, words
     again = f"{name}: {len(chosen)} of {len(stored)} stored models computed again"
     n_compared = len(found.same) + len(found.different)
     print(f"{again}; {len(found.same)} of {n_compared} results are the same to the last bit")
+    if found.missing:
+        print(f"  not compared: {len(found.missing)} results that are not stored", file=sys.stderr)
     for key, where in found.different.items():
-        print(f"  differs: {key}: {where} (stored)", file=sys.stderr)
+        print(f"  differs (again, stored): {key}: {where}", file=sys.stderr)
     return failed or int(bool(found.different))
 
 

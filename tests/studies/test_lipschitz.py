@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import datajuicer as dj
-from jaxrobust.cli.experiments import load_experiments
+from jaxrobust.cli.experiments import evaluate, load_experiments, plan_experiment
 from jaxrobust.criteria import Hinge
 from jaxrobust.errors import InputError
 from jaxrobust.figures.lipschitz.comparison import compare, comparison_table
@@ -19,6 +19,7 @@ from jaxrobust.measures.wasserstein import ShiftedGaussians
 from jaxrobust.studies.lipschitz.critics import critics
 from jaxrobust.studies.lipschitz.protocols import PARAMETERIZATIONS, TASKS, comparison, digits_comparison
 from jaxrobust.studies.lipschitz.robustness import CURVE, robustness_sweep
+from jaxrobust.studies.stages import finished
 
 ROOT = Path(__file__).parents[2]
 MEASURED = ("clean", "certified", "pgd", "fgsm", "square")
@@ -265,12 +266,51 @@ def test_digits_from_training_to_table(tmp_path):
     assert {path.suffix for path in files} == {".png", ".pdf", ".txt", ".md", ".tex", ".csv"}
 
 
+def shipped(name):
+    """The evaluated points of an experiment, from the records in sessions/."""
+    experiment = load_experiments([name], ROOT / "experiments")[name]
+    how = {"cache_dir": ROOT / "sessions", "run_mode": "load"}
+    stages = plan_experiment(experiment, experiment.train_grid(), {}, how["cache_dir"])
+    return evaluate(experiment, finished(stages, **how), **how)
+
+
+@pytest.mark.filterwarnings("ignore::datajuicer.errors.StoreWarning")
+def test_the_page_shows_the_critics_of_the_records():
+    page = (ROOT / "docs" / "lipschitz.md").read_text()
+    rows = [row for row in wasserstein_table(shipped("lipschitz_critics")).rows if row[2] == "ours"]
+    found = {(row[0], row[1]): row[4:7] for row in rows}
+    for activation in ("MaxMin", "ReLU"):
+        assert f"| {activation} | {' | '.join(found['Point and sphere', activation])} |" in page
+        assert set(found["Shifted Gaussians", activation]) <= {"2.96", "2.97"}
+
+
+@pytest.mark.filterwarnings("ignore::datajuicer.errors.StoreWarning")
+def test_the_page_says_what_deviating_kernels_do():
+    page = " ".join((ROOT / "docs" / "lipschitz.md").read_text().split())
+    points = {point["line"]: point for point in shipped("lipschitz_parameters")}
+
+    def percent(line, key, x):
+        found = points[line][key][x]
+        return f"{100 * np.mean(found['certified'] if key == 'certified' else found):.0f} %"
+
+    bcop, rko = "BCOP (Lipschitz)", "RKO (Lipschitz)"
+    standard = percent("Standard", "mismatched", 0.3)
+    assert percent(bcop, "mismatched", 0.3) == percent(rko, "mismatched", 0.3)
+    assert (
+        f"({percent(bcop, 'mismatched', 0.3)} at ζ = 0.3, where the standard network has {standard})" in page
+    )
+    attacked = [percent(line, "attacked", 0.1) for line in (bcop, rko, "Beta")]
+    assert "{} (BCOP) and {} (RKO) are right".format(*attacked) in page
+    assert f"(Beta) {attacked[2]}" in page
+    for line, name in ((bcop, "BCOP"), (rko, "RKO")):
+        before, after = (percent(line, "certified", level) for level in (0.0, 0.1))
+        assert f"from {before.removesuffix(' %')} to {after} ({name})" in page
+
+
 @pytest.mark.filterwarnings("ignore::datajuicer.errors.StoreWarning")
 @pytest.mark.parametrize("name", ["lipschitz_mnist_short", "lipschitz_cifar10_short"])
 def test_the_page_shows_the_shortened_columns_of_the_records(name):
-    experiment = load_experiments([name], ROOT / "experiments")[name]
-    how = {"cache_dir": ROOT / "sessions", "run_mode": "load"}
-    points = experiment.evaluate(dj.run(experiment.train_grid(), "train", store_key="*", **how)("{*}"), **how)
+    points = shipped(name)
     page = (ROOT / "docs" / "lipschitz.md").read_text()
     found = {point["parameterization"]: point["robustness"] for point in points}
     for method, each in found.items():
@@ -283,11 +323,8 @@ def test_the_page_shows_the_shortened_columns_of_the_records(name):
 
 @pytest.mark.filterwarnings("ignore::datajuicer.errors.StoreWarning")
 @pytest.mark.parametrize("name", ["lipschitz_digits", "lipschitz_digits_seeds"])
-def test_the_page_shows_the_tables_of_the_records(name, tmp_path):
-    experiment = load_experiments([name], ROOT / "experiments")[name]
-    how = {"cache_dir": ROOT / "sessions", "run_mode": "load"}
-    points = dj.run(experiment.train_grid(), "train", store_key="*", **how)("{*}")
-    points = experiment.evaluate(points, **how)
+def test_the_page_shows_the_tables_of_the_records(name):
+    points = shipped(name)
     found = {p["parameterization"]: [] for p in points}
     for point in points:
         found[point["parameterization"]].append(point["robustness"])

@@ -1,5 +1,7 @@
 """train.py -verify: some stored models are computed again and every number is compared."""
 
+import shutil
+
 import pytest
 
 STEADY = """
@@ -55,9 +57,17 @@ def test_numbers_that_changed_are_named_and_the_stored_ones_stay(typed, steady):
     for _ in range(2):
         said = typed("train.py", "-exp=steady", "-verify=3", status=1)
         assert "3 of 6 results are the same" in said.out
-        assert said.err.count("differs: look/") == 3
+        assert said.err.count("differs (again, stored): look/") == 3
         assert "value.count[0]: " in said.err
     assert "3 done" in typed("train.py", "-exp=steady", "-status").out
+
+
+def test_what_is_not_stored_is_told(typed, steady, tmp_path):
+    steady('{"all": [1.0, 2.0]}')
+    shutil.rmtree(tmp_path / "my_sessions" / "look")
+    said = typed("train.py", "-exp=steady", "-verify=2")
+    assert "2 of 2 results are the same" in said.out
+    assert "not compared: 2 results that are not stored" in said.err
 
 
 def test_nothing_stored_and_words_that_do_not_fit(typed, steady):

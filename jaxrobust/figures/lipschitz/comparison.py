@@ -103,7 +103,7 @@ def compare(points: Points, folder: Path, name: str, further: Sequence[Table] = 
         "Square attack at the radius; mean±standard deviation over trials. The constant is the largest "
         "measured Lipschitz constant, by which certificates divide. Published numbers are those of Li et al. "
         "2019, means of five trials. The CSV has ours and theirs as fractions, unrounded, by their source; "
-        "each published table is a CSV of its own as well, in percent."
+        "each published table also has its own CSV, in percent."
     )
     records = [*map(_record, points), *_published_records({p["dataset"]: p["radius"] for p in points})]
     tables_of_all = [*tables, *further]

@@ -1,4 +1,4 @@
-"""The published tables as CSV, one file each: the numbers as printed, deviations in columns of their own."""
+"""The published tables as CSV, one file per table: numbers as printed, deviations in separate columns."""
 
 import re
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from pathlib import Path
 
 from jaxrobust.figures.tables import Table, write_csv
 
-# In the place of our numbers that are still to be computed.
+# In the table where we have no number yet.
 NOT_RUN = "not run"
-# In the place of numbers that nobody gives.
+# In the table where there is no number, published or ours.
 MISSING = "–"
 
 
@@ -40,7 +40,7 @@ def write_table_files(tables: Sequence[Table], folder: Path, name: str) -> list[
     """Write each published table as ``name_table_7_mnist.csv`` and so on, by its title up to a colon.
 
     Args:
-        tables: Those whose title does not begin with their number are left out: they are nobody's but ours.
+        tables: Those whose title does not begin with a number are not published ones and are left out.
         folder: Where to.
         name: What the file names begin with.
     """

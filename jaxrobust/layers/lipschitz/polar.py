@@ -171,8 +171,8 @@ def _derivative(primals: tuple[Matrices], tangents: tuple[Matrices]) -> tuple[Ma
     dq = product(q, (x - transpose(x)) / 2)
     if w.shape[-2] > w.shape[-1]:
         outside = dw - product(q, inside)
-        # Not by LAPACK: on a CPU, OpenBLAS starts threads of its own within each of XLA's, and factorizing a
-        # few matrices at once takes a hundred times as long or stalls.
+        # No jnp.linalg.solve: on a CPU it calls LAPACK from XLA's threads, and OpenBLAS starts further
+        # threads in each of them. A batch of factorizations then takes a hundred times as long, or stalls.
         dq += transpose(_conjugate_gradients(lambda x: product(h, x), transpose(outside)))
     return q, dq
 
@@ -205,7 +205,7 @@ def _conjugate_gradients(apply: Callable[[Array], Array], right: Array) -> Array
 
         start = (jnp.zeros_like(right), right, right, jnp.sum(right**2), jnp.int32(0))
         x, _, _, squared, _ = jax.lax.while_loop(is_far, step, start)
-        return jnp.where(jnp.isnan(squared), jnp.nan, x)  # NaN is not far, and ends the loop at once
+        return jnp.where(jnp.isnan(squared), jnp.nan, x)  # NaN is never far: it ends the loop at the start
 
     return jax.lax.custom_linear_solve(apply, right, solve, symmetric=True)
 

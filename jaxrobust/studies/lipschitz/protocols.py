@@ -132,10 +132,10 @@ def digits_comparison(
 ) -> list[dict[str, Any]]:
     """Return points of the small network on the digits, sized for minutes on two cores.
 
-    The rate is constant: so short a training certified fewer of the validation images with the published
-    decay, whether with BCOP or with RKO.
+    The learning rate is constant: with the published decay, 40 epochs certified fewer of the validation
+    images, with BCOP and with RKO.
     """
-    how = {"n_epochs": n_epochs, "batch_size": 100, "eval_step_interval": n_epochs, "decay": 1.0}
+    how = {"n_epochs": n_epochs, "batch_size": 100, "eval_step_interval": 40, "decay": 1.0}
     return comparison(TASKS["digits"], ("small",), methods, seeds=seeds, **how)
 
 
