@@ -88,7 +88,10 @@ def test_the_table_has_deviations_missing_cells_and_published_rows():
     assert table.rows[0][8] == "–"
     assert table.rows[1][:6] == ["small", "BCOP", "published", "5", "97.54", "45.84"]
     assert table.rows[2][:4] == ["small", "AOL", "ours", "1"]  # nothing was published of it
-    assert "2 epochs (shortened from 200), seeds 0, 1" in table.note
+    assert (
+        "2 epochs (shortened from 200), learning rate 2.15e-05 times 0.0215 per epoch, seeds 0, 1"
+        in table.note
+    )
     # Every published cell stands there, with the one of ours that is still to be computed.
     assert len([row for row in table.rows if row[2] == "published"]) == 13
     not_run = [row for row in table.rows if row[4] == "not run"]

@@ -137,11 +137,14 @@ def _curves(points: Points) -> Series:
 
 def _note(points: Points) -> str:
     first = points[0]
-    epochs = first["schedule"].n_epochs
+    schedule = first["schedule"]
+    epochs = schedule.n_epochs
     shortened = "" if epochs == 200 else " (shortened from 200)"
+    rate = f"learning rate {schedule.learning_rate:.3g}"
+    rate = f"constant {rate}" if schedule.decay == 1 else f"{rate} times {schedule.decay:.3g} per epoch"
     seeds = sorted({point["seed"] for point in points})
     return (
-        f"{first['data_source']}; {epochs:g} epochs{shortened}, "
+        f"{first['data_source']}; {epochs:g} epochs{shortened}, {rate}, "
         f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}; the "
         f"parameters of the best validation."
     )
