@@ -63,7 +63,7 @@ def _networks(points: Points) -> str:
 _SWEPT = (
     *("beta_robustness", "attack_size_mismatch", "noisy_forward_std", "noisy_forward_mode", "n_attack_steps"),
     *("boundary_loss", "treat_as_constant", "batch_size", "normalisation", "precision", "n_epochs"),
-    *("awp_gamma", "amp_size", "attack_size_constant", "weight_clipping", "optimizer"),
+    *("awp_gamma", "amp_size", "attack_size_constant", "weight_clipping", "optimizer", "learning_rate"),
 )
 
 

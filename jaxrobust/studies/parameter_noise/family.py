@@ -130,6 +130,7 @@ class NetworkFamily:
             eval_step_interval=model["eval_step_interval"],
             folder=folder,
             augmentation=augmentation_named(model["augmentation"], dataset.train.inputs.ndim),
+            keep=model["keep"],
         )
 
     def train_one(self, model: dict[str, Any], job: dj.Job) -> dict[str, Any]:

@@ -153,6 +153,14 @@ class Protocol:
         own = {**self.settings.get(architecture, {}), **settings}
         return replace(self, settings={**self.settings, architecture: own})
 
+    def without(self, setting: str) -> "Protocol":
+        """The same with one setting as each architecture has it by default, or as the experiment sets it."""
+        kept = {
+            name: {key: value for key, value in own.items() if key != setting}
+            for name, own in self.settings.items()
+        }
+        return replace(self, settings=kept)
+
     def _replaced(self, point: Mapping[str, Any]) -> dict[str, Any]:
         architecture = family_of(point)
         own = dict(self.settings.get(architecture.name, {}))

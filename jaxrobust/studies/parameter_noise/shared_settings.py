@@ -82,6 +82,12 @@ TRAINING = {
     ),
     "abcd_etaA": Setting(0.1, "abcd: learning rate uphill", True),
     "abcd_L": Setting(2, "abcd: ascents and descents a step", True, COUNT),
+    "keep": Setting(
+        "best",
+        "parameters of the best validation, or of the last step: best or last",
+        True,
+        OneOf(("best", "last")),
+    ),
 }
 
 NEURONS = {
