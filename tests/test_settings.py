@@ -6,6 +6,7 @@ from typing import get_args
 
 import pytest
 
+from jaxrobust.attacks.ascent import Keep
 from jaxrobust.attacks.parameter_attack import Norm
 from jaxrobust.attacks.robust_loss import BOUNDARY_LOSSES
 from jaxrobust.errors import InputError
@@ -184,6 +185,7 @@ def test_words_are_spelt_out_as_the_library_has_them():
         "precision": get_args(Precision),
         "start": get_args(Start),
         "normalisation": get_args(Normalization),
+        "keep": get_args(Keep),
     }
     seen = set()
     for family in FAMILIES.values():

@@ -15,12 +15,13 @@ from collections.abc import Mapping
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 
 import datajuicer as dj
 from jaxrobust import data
+from jaxrobust.attacks.ascent import Keep
 from jaxrobust.criteria import Criterion, CrossEntropy
 from jaxrobust.data.dataset import Dataset
 from jaxrobust.errors import InputError
@@ -93,7 +94,7 @@ def training_point(
     augmentation: Augmentation | None = None,
     criterion: Criterion = CrossEntropy(),  # noqa: B008
     trainable: tuple[tuple[str, bool], ...] = (),
-    keep: Literal["best", "last"] = "best",
+    keep: Keep = "best",
     keep_steps: tuple[int, ...] = (),
     keep_optimizer: bool = False,
     probes: Probes = Probes(),  # noqa: B008

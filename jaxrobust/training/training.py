@@ -3,13 +3,14 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxrobust.attacks.ascent import Keep
 from jaxrobust.criteria import Criterion, CrossEntropy
 from jaxrobust.errors import InputError
 from jaxrobust.networks.network import Network, Statistics, Variables
@@ -97,7 +98,7 @@ class Training:
     start: Variables | None = field(default=None, compare=False)
     start_optimizer: Memory | None = field(default=None, compare=False)
     trainable: tuple[tuple[str, bool], ...] = ()
-    keep: Literal["best", "last"] = "best"
+    keep: Keep = "best"
     keep_steps: tuple[int, ...] = ()
     keep_optimizer: bool = False
     probes: Probes = Probes()
@@ -111,7 +112,7 @@ class Training:
                 f"batch_size ({self.batch_size}) and eval_step_interval ({self.eval_step_interval}) must be "
                 f"at least 1."
             )
-        if self.keep not in ("best", "last"):
+        if self.keep not in get_args(Keep):
             raise InputError(f'A training keeps its "best" or its "last" parameters, not {self.keep!r}.')
         if any(step < 0 for step in self.keep_steps):
             raise InputError(f"keep_steps must be steps from 0 on, not {self.keep_steps}.")
