@@ -21,6 +21,7 @@ class attack_suite_experiment:
     thousand_samples = protocols.Protocol(
         {name: {"n_samples": 1000} for name in ("speech_lsnn", "ecg_lsnn", "cnn")}
     )
+    two_cores = protocols.TWO_CORES.evaluating(n_samples=1000).changed("speech_lsnn", n_samples=0)
     # The networks whose weights ship.
     short = replace(
         protocols.SHORT.evaluating(n_samples=1000).changed("speech_lsnn", n_samples=0),

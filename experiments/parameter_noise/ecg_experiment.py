@@ -19,6 +19,7 @@ from jaxrobust.studies.parameter_noise.catalogue import ecg_lsnn
 class ecg_experiment:
     """Four methods, two seeds, two splits."""
 
+    two_cores = protocols.TWO_CORES
     # Longer than protocols.SHORT: this experiment has the front page to itself.
     short = protocols.Protocol(
         {"ecg_lsnn": {"n_epochs": (10.0, 4.0), "learning_rate": (5e-3, 5e-4), "eval_step_interval": 100}}

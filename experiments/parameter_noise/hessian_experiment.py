@@ -16,6 +16,7 @@ from jaxrobust.studies.parameter_noise import protocols
 class hessian_experiment:
     """Six methods on three networks, two seeds each."""
 
+    two_cores = protocols.TWO_CORES.evaluating(n_samples=100)
     short = protocols.SHORT.evaluating(n_samples=100)
 
     def train_grid(self) -> list[dict[str, Any]]:

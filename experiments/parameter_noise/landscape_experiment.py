@@ -16,6 +16,7 @@ from jaxrobust.studies.parameter_noise import protocols
 class landscape_experiment:
     """Six methods on three networks, two seeds each, five directions a network."""
 
+    two_cores = protocols.TWO_CORES
     short = protocols.SHORT.evaluating(n_samples=500)
 
     def train_grid(self) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ N_EXAMPLES = 40
 class mismatch_experiment:
     """Six methods on three networks, two seeds each."""
 
+    two_cores = protocols.TWO_CORES
     short = protocols.SHORT
 
     def train_grid(self) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from jaxrobust.studies.parameter_noise import protocols
 class worst_case_experiment:
     """Five methods on three networks, two seeds each; attacks on two losses."""
 
+    two_cores = protocols.TWO_CORES.evaluating(n_samples=1000).changed("speech_lsnn", n_samples=0)
     short = protocols.SHORT.evaluating(n_samples=250)
 
     def train_grid(self) -> list[dict[str, Any]]:
