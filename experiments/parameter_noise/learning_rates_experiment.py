@@ -1,8 +1,8 @@
 """Learning rates of short trainings: which keep what the full schedule shows? Three networks, two methods.
 
 A short protocol is to leave the standard network as fragile, and forward noise + beta as far ahead of it, as
-the published schedule does: from mismatch 0 to 0.5 standard networks fall from 81 to 57 % (speech), from 99 to
-77 % (ECG) and from 91 to 61 % (images), those trained with forward noise + beta from 82 to 73 %, from 99 to
+the published schedule does. From mismatch 0 to 0.5 standard networks fall from 81 to 57 % (speech), from 99
+to 77 % (ECG) and from 91 to 61 % (images); those trained with forward noise + beta from 82 to 73 %, from 99 to
 95 % and from 92 to 89 %. Not among the published experiments.
 Command: python train.py -exp=learning_rates_experiment -protocol=short
 """
@@ -10,7 +10,6 @@ Command: python train.py -exp=learning_rates_experiment -protocol=short
 from pathlib import Path
 from typing import Any
 
-import datajuicer as dj
 from jaxrobust.figures.parameter_noise.over_setting import draw_accuracy
 from jaxrobust.figures.style import LineStyle
 from jaxrobust.studies.evaluations.mismatch import mismatch_sweep
