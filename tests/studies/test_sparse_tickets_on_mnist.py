@@ -15,6 +15,8 @@ from jaxrobust.studies.sparse_tickets.protocol import (
     ATTACKS,
     PUBLISHED_PRUNING,
     STRATEGIES,
+    TWO_CORE_SEEDS,
+    TWO_CORE_STEPS,
     dense_points,
 )
 from jaxrobust.studies.sparse_tickets.rounds import round_stages
@@ -74,7 +76,7 @@ def test_fgsm_training_defends_against_fgsm_and_natural_training_does_not(tmp_pa
 @pytest.mark.data
 @pytest.mark.usefixtures("mnist")
 def test_tickets_keep_the_robustness_of_the_dense_network_and_random_weights_lose_it(tmp_path):
-    grid, how = rounds("fgsm", 2000, 18, ("original", "random"), (0, 1), tmp_path)
+    grid, how = rounds("fgsm", TWO_CORE_STEPS, 18, ("original", "random"), TWO_CORE_SEEDS["fgsm"], tmp_path)
     check_claim(published_accuracy(grid, **how))
 
 
@@ -158,7 +160,7 @@ def test_the_shipped_records_hold_the_claim_and_its_controls():
 def test_the_shipped_controls_are_as_their_experiment_says():
     attacked, _, _ = shipped("sparse_tickets_controls")
     check_claim([p for p in attacked if p["training"] == "fgsm"])
-    assert {p["n_steps"] for p in attacked if p["training"] == "dense control"} == {19 * 2000}
+    assert {p["n_steps"] for p in attacked if p["training"] == "dense control"} == {19 * TWO_CORE_STEPS}
     sparse = [p for p in attacked if density_of(p) < 0.02]
     for name in ("one-shot", "random mask"):
         assert np.mean([p["attacked"]["accuracy"] for p in sparse if p["training"] == name]) < 0.40

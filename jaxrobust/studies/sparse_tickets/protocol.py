@@ -159,18 +159,24 @@ def dense_points(
     return points
 
 
-# The published protocol has 20 rounds of 50,040 steps and five seeds.
-TWO_CORE_ROUNDS, TWO_CORE_STEPS, TWO_CORE_SEEDS = 18, 2000, (0, 1)
+# The published protocol has 20 rounds of 50,040 steps and five seeds. Under FGSM networks of different seeds
+# differ by more than the claim (ten points), so that it takes all five; natural ones are no more than a control.
+TWO_CORE_ROUNDS, TWO_CORE_STEPS = 18, 1500
+TWO_CORE_SEEDS = {"fgsm": (0, 1, 2, 3, 4), "natural": (0, 1)}
 
 
 def two_core_points(methods: Sequence[str], n_trainings: int = 1, training: str = "") -> list[dict[str, Any]]:
-    """Round 0 of the protocol for two cores: MNIST, 2,000 steps, two seeds, FGSM probes on 1,000 samples.
+    """Round 0 of the protocol for two cores: MNIST, 1,500 steps, FGSM probes on 1,000 samples.
 
     Args:
-        methods: Names in ``METHODS``.
+        methods: Names in ``TWO_CORE_SEEDS``.
         n_trainings: How many trainings' steps a point takes.
         training: As of ``dense_points``.
     """
     n_steps = n_trainings * TWO_CORE_STEPS
     how: dict[str, Any] = {"probed": ("FGSM",), "n_probe_samples": 1000, "training": training}
-    return dense_points("mnist", methods, TWO_CORE_SEEDS, n_steps, **how)
+    return [
+        point
+        for method in methods
+        for point in dense_points("mnist", [method], TWO_CORE_SEEDS[method], n_steps, **how)
+    ]
