@@ -2,8 +2,8 @@
 
 A short protocol is to leave the standard network as fragile, and forward noise + beta as far ahead of it, as
 the published schedule does. From mismatch 0 to 0.5 standard networks fall from 81 to 57 % (speech), from 99
-to 77 % (ECG) and from 91 to 61 % (images); those trained with forward noise + beta from 82 to 73 %, from 99 to
-95 % and from 92 to 89 %. Not among the published experiments.
+to 77 % (ECG) and from 91 to 61 % (images); those trained with forward noise + beta from 82 to 73 %, from 99
+to 95 % and from 92 to 89 %. Not among the published experiments.
 Command: python train.py -exp=learning_rates_experiment -protocol=short
 """
 

@@ -212,8 +212,10 @@ SHORT = Protocol(
     seeds=(0,),
 )
 
-# The headline records of the spiking networks: as long as SHORT, with two networks for the methods whose
-# difference is the claim, and with learning rates chosen by `learning_rates_experiment`.
+# The headline records: as long as SHORT, with two networks for the methods whose difference is the claim, and the
+# learning rates that come closest to what the published schedule shows (`learning_rates_experiment`): the
+# published ones on images, five times those on spiking networks, which at a tenth of the epochs learn too little
+# with them. Parameters are those of the last step: the 260 validation samples of speech cannot choose any.
 TWO_CORES = Protocol(
     {
         "ecg_lsnn": {
@@ -221,8 +223,8 @@ TWO_CORES = Protocol(
             "learning_rate": (5e-3, 5e-4),
             "eval_step_interval": 200,
             "n_attack_steps": 3,
+            "keep": "last",
         },
-        # The last step's network: 260 validation samples cannot choose one.
         "speech_lsnn": {
             "dataset": "arabic_speech",
             "n_epochs": (8.0, 2.0),
@@ -235,6 +237,7 @@ TWO_CORES = Protocol(
             "n_epochs": (3.5, 0.5),
             "eval_step_interval": 150,
             "n_attack_steps": 3,
+            "keep": "last",
             "n_samples": 1000,
         },
     },

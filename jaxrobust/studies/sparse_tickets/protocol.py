@@ -160,7 +160,7 @@ def dense_points(
 
 
 # The published protocol has 20 rounds of 50,040 steps and five seeds. Under FGSM networks of different seeds
-# differ by more than the claim (ten points), so that it takes all five; natural ones are no more than a control.
+# differ by more than the claim (ten points), so that it takes all five; natural ones are a control only.
 TWO_CORE_ROUNDS, TWO_CORE_STEPS = 18, 1500
 TWO_CORE_SEEDS = {"fgsm": (0, 1, 2, 3, 4), "natural": (0, 1)}
 
