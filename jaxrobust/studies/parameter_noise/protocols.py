@@ -212,10 +212,11 @@ SHORT = Protocol(
     seeds=(0,),
 )
 
-# The headline records: as long as SHORT, with two networks for the methods whose difference is the claim and the
-# learning rates that come closest to what the published schedule shows (`learning_rates_experiment`): on images
-# the published ones, on spiking networks five times those, with which they learn enough in a tenth of the
-# epochs. Parameters are those of the last step: the 260 validation samples of speech cannot choose any.
+# The headline records: as long as SHORT, with two networks for the methods whose difference is the claim
+# and the learning rates that come closest to what the published schedule shows
+# (`learning_rates_experiment`): on images the published ones, on spiking networks five times those, with
+# which they learn enough in a tenth of the epochs. Parameters are those of the last step: the 260
+# validation samples of speech cannot choose any.
 TWO_CORES = Protocol(
     {
         "ecg_lsnn": {
