@@ -21,6 +21,12 @@ class attack_suite_experiment:
     thousand_samples = protocols.Protocol(
         {name: {"n_samples": 1000} for name in ("speech_lsnn", "ecg_lsnn", "cnn")}
     )
+    # Of the published schedule, the networks whose weights ship.
+    shipped_weights = protocols.Protocol(
+        {"cnn": {"n_samples": 1000}},
+        seeds=(0,),
+        only={"architecture": ("cnn",), "method": ("Standard", "Forward noise + beta")},
+    )
     two_cores = protocols.TWO_CORES.evaluating(n_samples=1000).changed("speech_lsnn", n_samples=0)
     # The networks whose weights ship.
     short = replace(
