@@ -12,7 +12,8 @@ def describe(points: Points) -> str:
 
     Named are the source of the data, the split, the test samples (and how many of them were used), the
     schedule (and what it was shortened from), the steps of the attack where they are not the published ones,
-    the networks, and the devices of each if the points hold ``accuracies``.
+    whether the last step's parameters were kept, the networks, and the devices of each if the points hold
+    ``accuracies``.
     """
     groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for point in points:
@@ -37,6 +38,8 @@ def _describe_alike(points: Points) -> str:
     if steps:
         noun = "attack step" if steps == {1} else "attack steps"
         parts.append(f"{listed(steps)} {noun} (published: {_published_steps(first)})")
+    if all(point.get("keep") == "last" for point in points):
+        parts.append("parameters of the last step")
     parts.append(_networks(points))
     devices = max((len(point.get("accuracies", ())) for point in points), default=0)
     if devices:
@@ -46,17 +49,29 @@ def _describe_alike(points: Points) -> str:
 
 def _networks(points: Points) -> str:
     """Networks per method: what stands behind one line, violin or cell."""
-    by_method: dict[str, dict[Any, set[Any]]] = {}
+    networks: dict[tuple[str, ...], set[Any]] = {}
     for point in points:
-        settings = tuple(point.get(name) for name in _SWEPT)
-        by_method.setdefault(str((point.get("method"), point.get("line"), settings)), {}).setdefault(
-            point["trained"], {point["seed"]}
-        )
-    counts = {len(networks) for networks in by_method.values()}
+        settings = [str(point.get(name)) for name in ("method", "line", *_SWEPT)]
+        networks.setdefault(tuple(settings), set()).add(point["trained"])
+    counts = {alike: len(trained) for alike, trained in networks.items()}
     seeds = {point["seed"] for point in points}
-    per = "" if len(by_method) == 1 else " per method" if _varies(points, "method") else " per setting"
-    how_many = "one network" if counts == {1} else f"{listed(counts)} networks"
-    return f"{how_many}{per} ({_number('seed', seeds)} {listed(seeds)})"
+    return f"{_counted_networks(points, counts)} ({_number('seed', seeds)} {listed(seeds)})"
+
+
+def _counted_networks(points: Points, counts: Mapping[tuple[str, ...], int]) -> str:
+    methods: dict[int, dict[str, None]] = {}
+    for (method, *_), count in counts.items():
+        methods.setdefault(count, {})[method] = None
+    differ_by_method = sum(map(len, methods.values())) == len({method for method, *_ in counts})
+    if len(methods) > 1 and differ_by_method:
+        parts = (f"{_few(count)} each of {joined(methods[count])}" for count in sorted(methods, reverse=True))
+        return ", ".join(parts)
+    per = "" if len(counts) == 1 else " per method" if _varies(points, "method") else " per setting"
+    return f"{_few(*methods)}{per}"
+
+
+def _few(*counts: int) -> str:
+    return "one network" if set(counts) == {1} else f"{listed(set(counts))} networks"
 
 
 # Settings that experiments sweep: networks that differ in them are no repetitions of one another.
@@ -64,6 +79,7 @@ _SWEPT = (
     *("beta_robustness", "attack_size_mismatch", "noisy_forward_std", "noisy_forward_mode", "n_attack_steps"),
     *("boundary_loss", "treat_as_constant", "batch_size", "normalisation", "precision", "n_epochs"),
     *("awp_gamma", "amp_size", "attack_size_constant", "weight_clipping", "optimizer", "learning_rate"),
+    *("weight_increase", "keep"),
 )
 
 
@@ -76,13 +92,19 @@ def _rates(points: Points) -> str:
     rates = {tuple(point["learning_rate"]) for point in points if "learning_rate" in point}
     if not rates:
         return ""
-    return "learning rates " + " or ".join(" and ".join(f"{r:g}" for r in each) for each in sorted(rates))
+    words = " or ".join(" and ".join(f"{rate:g}" for rate in each) for each in sorted(rates))
+    return f"{_number('learning rate', {rate for each in rates for rate in each})} {words}"
 
 
 def listed(values: Iterable[Any]) -> str:
     """Sort numbers or words and join them as in a sentence: ``0, 1 and 3``."""
-    words = [f"{value:g}" if isinstance(value, float) else str(value) for value in sorted(values)]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return joined(f"{value:g}" if isinstance(value, float) else str(value) for value in sorted(values))
+
+
+def joined(words: Iterable[str]) -> str:
+    """Join words as in a sentence: ``a, b and c``."""
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def counted(n: int, noun: str) -> str:

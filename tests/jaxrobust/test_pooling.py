@@ -44,7 +44,26 @@ def test_captions_count_networks_per_method():
     text = describe([point()])
     assert "one network (seed 0)" in text
     assert "400 test samples (standard error of an accuracy up to 2.5 points)" in text
-    assert "learning rate" in text
+    assert "learning rate 0.001" in describe([point(learning_rate=(0.001,))])
+    assert "learning rates 0.01 and 0.001" in describe([point(learning_rate=(0.01, 0.001))])
+
+
+def test_captions_tell_methods_with_fewer_networks_from_others():
+    twice = [point(m, s) for m in ("Standard", "Forward noise", "Beta") for s in (0, 1)]
+    text = describe([*twice, point("AWP"), point("Dropout")])
+    assert "2 networks each of Standard, Forward noise and Beta, one network each of AWP and Dropout" in text
+    assert "(seeds 0 and 1)" in text
+
+
+def test_captions_say_which_parameters_are_kept():
+    assert "last step" not in describe([point()])
+    assert "parameters of the last step, one network" in describe([point(keep="last")])
+    assert "last step" not in describe([point(keep="last"), point(seed=1)])
+
+
+def test_networks_trained_with_growing_weights_are_no_repetitions_of_others():
+    growing = [point("Standard", weight_increase=1e5), point("Standard", weight_increase=0.0)]
+    assert "one network per setting (seed 0)" in describe(growing)
 
 
 def test_no_bands_without_bands():
