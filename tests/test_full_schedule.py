@@ -80,3 +80,32 @@ def test_two_attacks_on_the_networks_whose_weights_ship():
         ]
         assert cells == shown
         assert all(suite <= min(published, corner) for published, suite, corner in accuracies)
+
+
+def test_falls_of_short_trainings_at_two_learning_rates():
+    """The table that the protocol two_cores was chosen by."""
+    name = "learning_rates_experiment"
+    experiment = load_experiments([name], ROOT / "experiments")[name]
+    grid = experiment.short.applied(experiment.train_grid())
+    points = experiment.evaluate(dj.run(grid, "train", store_key="*", **LOAD)("{*}"), **LOAD)
+
+    def accuracy(network, rates, method, level):
+        (found,) = (
+            100 * mean(map(float, point["accuracies"]))
+            for point in points
+            if (point["architecture"], point["rates"], point["method"], point["level"])
+            == (network, rates, method, level)
+        )
+        return found
+
+    rows = {row[0]: row[1:] for row in rows_below("| | standard falls", "mismatch.md")}
+    for label, network in (("speech", "speech_lsnn"), ("ECG", "ecg_lsnn"), ("images", "cnn")):
+        for rates in ("published", "higher"):
+            at = {
+                (method, level): accuracy(network, rates, method, level)
+                for method in ("Standard", "Forward noise + beta")
+                for level in (0.0, 0.5)
+            }
+            falls = [at[method, 0.0] - at[method, 0.5] for method in ("Standard", "Forward noise + beta")]
+            lead = at["Forward noise + beta", 0.5] - at["Standard", 0.5]
+            assert rows[f"{label}, {rates} rates"] == [f"{value:.1f}" for value in (*falls, lead)]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxrobust.figures.series import Points
+from jaxrobust.studies.evaluations.trained import BATCH_SIZE
 from jaxrobust.studies.parameter_noise.catalogue import family_of
 
 
@@ -28,7 +29,7 @@ def _describe_alike(points: Points) -> str:
     if first["split"]:
         parts.append(f"split {first['split']}")
     if all(point.get("normalisation") == "batch" for point in points):
-        parts.append("normalized by batch statistics")
+        parts.append(f"normalized by batch statistics (at most {BATCH_SIZE} samples at once)")
     elif {point.get("normalisation") for point in points} == {"running"}:
         parts.append("normalized by running statistics")
     parts += [samples_of(first), _schedule(points)]
