@@ -162,7 +162,8 @@ def test_the_shipped_controls_are_as_their_experiment_says():
     check_claim([p for p in attacked if p["training"] == "fgsm"])
     assert {p["n_steps"] for p in attacked if p["training"] == "dense control"} == {19 * TWO_CORE_STEPS}
     sparse = [p for p in attacked if density_of(p) < 0.02]
-    for name in ("one-shot", "random mask"):
-        assert np.mean([p["attacked"]["accuracy"] for p in sparse if p["training"] == name]) < 0.40
-    for strategy, accuracy in (("end of dense training", 0.879), ("continued", 0.747)):
+    for name, accuracy in (("one-shot", 0.320), ("random mask", 0.315)):
+        found = [p["attacked"]["accuracy"] for p in sparse if p["training"] == name]
+        assert np.mean(found) == pytest.approx(accuracy, abs=5e-4)
+    for strategy, accuracy in (("end of dense training", 0.868), ("continued", 0.833)):
         assert mean(attacked, strategy, 18) == pytest.approx(accuracy, abs=5e-4)
