@@ -220,12 +220,13 @@ def test_list_shows_both_protocols_of_what_ships(capsys):
 
     words = ["-list", "-exp=ecg_experiment", f"-sessions={ROOT / 'sessions'}"]
     assert train.main(words, ROOT / "experiments") == 0
-    first, published, short, last = capsys.readouterr().out.splitlines()
+    first, published, two_cores, short, last = capsys.readouterr().out.splitlines()
     assert first == (
         "ecg_experiment: Heartbeats under mismatch: four training methods of a spiking network on MIT-BIH, "
         "with both splits."
     )
     assert re.fullmatch(r"  published  16 models, 16 missing; about \d+ hours", published)
+    assert re.fullmatch(r"  two_cores  14 models, all there; about [\d.]+ (hours|minutes)", two_cores)
     assert re.fullmatch(r"  short      16 models, all there; about [\d.]+ hours", short)
     assert last.startswith("Times are of training on one core")
 
