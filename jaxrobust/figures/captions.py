@@ -65,8 +65,10 @@ def _counted_networks(points: Points, counts: Mapping[tuple[str, ...], int]) -> 
         methods.setdefault(count, {})[method] = None
     differ_by_method = sum(map(len, methods.values())) == len({method for method, *_ in counts})
     if len(methods) > 1 and differ_by_method:
-        parts = (f"{_few(count)} each of {joined(methods[count])}" for count in sorted(methods, reverse=True))
-        return ", ".join(parts)
+        return ", ".join(
+            f"{_few(count)}{' each' if len(named) > 1 else ''} of {joined(named)}"
+            for count, named in sorted(methods.items(), reverse=True)
+        )
     per = "" if len(counts) == 1 else " per method" if _varies(points, "method") else " per setting"
     return f"{_few(*methods)}{per}"
 

@@ -53,6 +53,9 @@ def test_captions_tell_methods_with_fewer_networks_from_others():
     text = describe([*twice, point("AWP"), point("Dropout")])
     assert "2 networks each of Standard, Forward noise and Beta, one network each of AWP and Dropout" in text
     assert "(seeds 0 and 1)" in text
+    assert "2 networks each of Standard, Forward noise and Beta, one network of AWP" in describe(
+        [*twice, point("AWP")]
+    )
 
 
 def test_captions_say_which_parameters_are_kept():

@@ -217,32 +217,11 @@ SHORT = Protocol(
 # (`learning_rates_experiment`): on images the published ones, on spiking networks five times those, with
 # which they learn enough in a tenth of the epochs. Parameters are those of the last step: the 260
 # validation samples of speech cannot choose any.
-TWO_CORES = Protocol(
-    {
-        "ecg_lsnn": {
-            "n_epochs": (15.0, 5.0),
-            "learning_rate": (5e-3, 5e-4),
-            "eval_step_interval": 200,
-            "n_attack_steps": 3,
-            "keep": "last",
-        },
-        "speech_lsnn": {
-            "dataset": "arabic_speech",
-            "n_epochs": (8.0, 2.0),
-            "learning_rate": (5e-3, 5e-4),
-            "eval_step_interval": 100,
-            "n_attack_steps": 4,
-            "keep": "last",
-        },
-        "cnn": {
-            "n_epochs": (3.5, 0.5),
-            "eval_step_interval": 150,
-            "n_attack_steps": 3,
-            "keep": "last",
-            "n_samples": 1000,
-        },
-    },
-    seeds=(0,),
+TWO_CORES = replace(
+    SHORT.without("n_draws")
+    .changed("ecg_lsnn", keep="last")
+    .changed("speech_lsnn", keep="last")
+    .changed("cnn", keep="last", learning_rate=(1e-4, 1e-5)),
     seeds_of={method["method"]: (0, 1) for method in (STANDARD, FORWARD_NOISE, FORWARD_NOISE_BETA)},
 )
 
