@@ -16,6 +16,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
 from jaxrobust.errors import InputError
+from jaxrobust.factorizations import eigh
 from jaxrobust.measures.full_set import Loss
 from jaxrobust.numerics import largest, map_draws
 from jaxrobust.trees import Number, Parameters, check_floats
@@ -80,7 +81,7 @@ def hessian_spectrum(
         start = jax.random.normal(probe_key, flat.shape, flat.dtype)
         diagonal, beside = _lanczos(times_hessian, start, n_steps)
         matrix = jnp.diag(diagonal) + jnp.diag(beside[:-1], 1) + jnp.diag(beside[:-1], -1)
-        nodes, vectors = jnp.linalg.eigh(matrix)
+        nodes, vectors = eigh(matrix)
         return nodes, vectors[0] ** 2
 
     return Spectrum(*map_draws(of_probe, key, n_probes, name="probes", at_once=probes_at_once))

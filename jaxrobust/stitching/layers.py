@@ -10,6 +10,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxrobust.errors import InputError
+from jaxrobust.factorizations import orthogonal
 from jaxrobust.networks.network import Shape
 from jaxrobust.numerics import of_rank, rows_times
 
@@ -202,14 +203,14 @@ class LowRank:
     def init(self, key: Array, given: Shape, wanted: Shape) -> Weights:
         """Draw two orthogonal matrices."""
         key_down, key_up = jax.random.split(key)
-        orthogonal = jax.nn.initializers.orthogonal()
+        draw = orthogonal()
         n, out = given[-1], wanted[-1]
         assert n is not None
         assert out is not None
         return {
             "bias": jnp.zeros(out),
-            "down": orthogonal(key_down, (n, self.rank)),
-            "up": orthogonal(key_up, (self.rank, out)),
+            "down": draw(key_down, (n, self.rank)),
+            "up": draw(key_up, (self.rank, out)),
         }
 
     def apply(

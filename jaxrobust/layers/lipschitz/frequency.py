@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Complex, Float, PyTree
 
+from jaxrobust.factorizations import inverse
 from jaxrobust.layers.images import Images
 from jaxrobust.layers.lipschitz.block_convolution import Taps
 from jaxrobust.layers.lipschitz.circular import Padding, pad_and_convolve
@@ -36,8 +37,8 @@ def cayley(matrices: Frequencies) -> Frequencies:
     top, rest = matrices[..., :n, :], matrices[..., n:, :]
     identity = of_rank(jnp.eye(n, dtype=matrices.dtype), matrices.ndim)
     a = top - _adjoint(top) + product(_adjoint(rest), rest)
-    inverse = jnp.linalg.inv(identity + a)
-    return jnp.concatenate([product(inverse, identity - a), -2 * product(rest, inverse)], axis=-2)
+    inverted = inverse(identity + a)
+    return jnp.concatenate([product(inverted, identity - a), -2 * product(rest, inverted)], axis=-2)
 
 
 def _adjoint(matrices: Array) -> Array:

@@ -10,6 +10,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxrobust.errors import InputError
+from jaxrobust.factorizations import orthogonal
 from jaxrobust.layers.images import Images
 from jaxrobust.layers.kernels import is_baked
 from jaxrobust.layers.linen import linen_kernel
@@ -100,7 +101,7 @@ class LipschitzConv(nn.Module):
         fan = self.stride**2 * n_inner
 
         def init(key: Array) -> dict[str, Any]:
-            outer = jax.nn.initializers.orthogonal(fan**-0.5)
+            outer = orthogonal(fan**-0.5)
             keys = jax.random.split(key)
             return {
                 "inner": self.parameterization.init(keys[0], inner, (size, size)),
@@ -178,7 +179,7 @@ class OrthogonalDense(nn.Module):
     def __call__(self, x: Float[Array, "batch inputs"]) -> Float[Array, "batch features"]:
         """Multiply."""
         n_in = x.shape[-1]
-        start = jax.nn.initializers.orthogonal(n_in**-0.5)
+        start = orthogonal(n_in**-0.5)
         kernel = linen_kernel(
             self,
             "kernel",

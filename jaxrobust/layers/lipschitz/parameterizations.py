@@ -15,12 +15,13 @@ from jax import Array
 from jaxtyping import Float, PyTree
 
 from jaxrobust.errors import InputError
+from jaxrobust.factorizations import orthogonal
 from jaxrobust.layers.images import Images
 from jaxrobust.layers.lipschitz.block_convolution import Taps, bcop_kernel
 from jaxrobust.layers.lipschitz.circular import Padding, pad_and_convolve
 from jaxrobust.layers.lipschitz.polar import HIGHEST, at_least_float32, orthogonalize, product, transpose
 from jaxrobust.layers.lipschitz.spectrum import convolution_norm
-from jaxrobust.numerics import divide, root, unit
+from jaxrobust.numerics import divide, of_rank, root, unit
 
 KernelShape = tuple[int, int, int, int]
 
@@ -114,7 +115,7 @@ class BCOP(PlainTaps):
         del image
         check_is_square(shape)
         n = max(shape[2:])
-        draw = jax.nn.initializers.orthogonal(n**-0.5)
+        draw = orthogonal(n**-0.5)
         keys = jax.random.split(key, 2 * shape[0] - 1)
         columns = jax.vmap(lambda k: draw(k, (n, n // 2)))(keys[1:])
         return {"matrix": draw(keys[0], shape[2:]), "projectors": columns}
@@ -143,7 +144,7 @@ class RKO(PlainTaps):
         del image
         check_is_square(shape)
         fan_in = shape[0] * shape[1] * shape[2]
-        matrix = jax.nn.initializers.orthogonal(fan_in**-0.5)(key, (fan_in, shape[3]))
+        matrix = orthogonal(fan_in**-0.5)(key, (fan_in, shape[3]))
         return {"taps": matrix.reshape(shape)}
 
     def kernel(self, parameters: Any, memory: Any, image: tuple[int, int]) -> tuple[Taps, None]:
@@ -243,7 +244,7 @@ class AOL(PlainTaps):
         given = parameters["taps"]
         taps = at_least_float32(given)
         squared = jnp.sum(jnp.abs(tap_correlations(taps)), axis=(1, 2, 3))
-        return divide(taps, root(squared)[:, None]).astype(given.dtype), None
+        return divide(taps, of_rank(root(squared)[:, None], 4)).astype(given.dtype), None
 
 
 def tap_correlations(taps: Taps) -> Float[Array, "channels_in shifts_y shifts_x channels_in"]:

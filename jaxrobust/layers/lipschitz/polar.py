@@ -171,8 +171,7 @@ def _derivative(primals: tuple[Matrices], tangents: tuple[Matrices]) -> tuple[Ma
     dq = product(q, (x - transpose(x)) / 2)
     if w.shape[-2] > w.shape[-1]:
         outside = dw - product(q, inside)
-        # No jnp.linalg.solve: on a CPU it calls LAPACK from XLA's threads, and OpenBLAS starts further
-        # threads in each of them. A batch of factorizations then takes a hundred times as long, or stalls.
+        # Conjugate gradients here too, no factorization: a batch of those would be a loop on a CPU.
         dq += transpose(_conjugate_gradients(lambda x: product(h, x), transpose(outside)))
     return q, dq
 

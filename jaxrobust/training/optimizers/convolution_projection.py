@@ -9,6 +9,7 @@ from jax import Array
 from jaxtyping import Float
 
 from jaxrobust.errors import InputError
+from jaxrobust.factorizations import svd
 from jaxrobust.path_rules import assign
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree, static
 
@@ -31,7 +32,7 @@ def clip_convolution(taps: Taps, image: tuple[int, int], bound: Number = 1.0, n_
 
     def repeat(_: int, taps: Taps) -> Taps:
         transfer = jnp.fft.rfft2(taps, image, axes=(0, 1))
-        u, values, v = jnp.linalg.svd(transfer, full_matrices=False)
+        u, values, v = svd(transfer)
         # Only what is above the bound is taken away: feasible taps do not move.
         excess = jnp.maximum(values - bound, 0).astype(u.dtype)
         removed = jnp.matmul(u * excess[..., None, :], v, precision=jax.lax.Precision.HIGHEST)

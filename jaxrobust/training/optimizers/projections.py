@@ -9,6 +9,7 @@ from jax import Array
 from jaxtyping import Float, PyTree
 
 from jaxrobust.errors import InputError
+from jaxrobust.factorizations import svd
 from jaxrobust.path_rules import matching
 from jaxrobust.training.optimizers.optimizer import Evaluate, Memory, Optimizer, Step
 from jaxrobust.trees import Number, Parameters, check_numbers, settings_tree, static
@@ -203,5 +204,5 @@ class SingularValues:
     def _clip(self, matrix: Array) -> Array:
         if matrix.ndim != 2:
             raise InputError(f"Singular values are those of matrices, not of shape {matrix.shape}.")
-        u, values, v = jnp.linalg.svd(matrix, full_matrices=False)
+        u, values, v = svd(matrix)
         return ((u * jnp.minimum(values, self.bound)) @ v).astype(matrix.dtype)
