@@ -20,6 +20,9 @@ from jaxrobust.training.malloc import keep_freed_memory
 
 # Slower programs need no extra call to warm up: their first call has done that.
 MILLISECONDS_OF_SLOW_CALLS = 1000
+# Steps follow each other in a training. A single call of a few milliseconds, after other programs have had the
+# cores and their caches, may take twice as long.
+MILLISECONDS_OF_A_TURN = 200
 
 
 class Program(NamedTuple):
@@ -81,7 +84,8 @@ def compiled(function: Callable, *arguments: Any) -> Program:
 def alternating(groups: Mapping[str, Group], repeats: int) -> dict[tuple[str, str], Figures]:
     """Time the programs of all groups in turn, so that a busy machine disturbs all of them alike.
 
-    Each program is called once more than ``repeats`` says, to warm up, unless a call takes over a second.
+    A turn of a program is one call, or as many as fill 0.2 seconds. Each has one turn more than ``repeats``
+    says, to warm up, unless a call takes over a second.
     Progress is printed to the standard error stream.
 
     Returns:
@@ -103,7 +107,7 @@ def alternating(groups: Mapping[str, Group], repeats: int) -> dict[tuple[str, st
         first.update({(name, program): figures for program, figures in answer.items()})
         calls = ", ".join(f"{program} {seconds:.1f} s" for program, (seconds, _) in answer.items())
         _tell(f"{name}: ready after {time.perf_counter() - began:.1f} s; first calls: {calls}")
-    spent: dict[tuple[str, str], list[tuple[float, float, int]]] = {key: [] for key in first}
+    spent: dict[tuple[str, str], list[tuple[float, ...]]] = {key: [] for key in first}
     warm_up = 1 if repeats > 1 else 0
     for turn in range(warm_up + repeats):
         began = time.perf_counter()
@@ -139,11 +143,18 @@ def _serve(
         return
     connection.send({name: program[:2] for name, program in programs.items()})
     while True:
-        call = programs[connection.recv()].call
+        connection.send(_turn(programs[connection.recv()].call))
+
+
+def _turn(call: Callable[[], Any]) -> tuple[float, ...]:
+    """Milliseconds, processor milliseconds and page faults of a call: medians, the turn's first left out."""
+    calls: list[tuple[float, ...]] = []
+    while sum(milliseconds for milliseconds, *_ in calls) < MILLISECONDS_OF_A_TURN:
         before, began = _used(), time.perf_counter()
         call()
         milliseconds = 1e3 * (time.perf_counter() - began)
-        connection.send((milliseconds, *(now - then for now, then in zip(_used(), before, strict=True))))
+        calls.append((milliseconds, *(now - then for now, then in zip(_used(), before, strict=True))))
+    return tuple(np.median(np.array(calls[1:] or calls), axis=0).tolist())
 
 
 def _used() -> tuple[float, int]:
