@@ -7,8 +7,8 @@ whose convolutions are the successors of BCOP. What is not installed is left out
 `pip install '.[peers]'`.
 
 Limits to hold: convolution kernels at most 0.25 of the large step; Gram form at most 0.25 of the plain
-iteration; steps at most 0.4 (small) and 0.75 (large) of orthogonium's; peak memory of the large network at most
-1.7 times its own. The peak includes XLA's compiler, nearly all of it for the small network.
+iteration; steps at most 0.4 (small) and 0.75 (large) of orthogonium's; peak memory of the large network at
+most 1.7 times its own. The peak includes XLA's compiler, nearly all of it for the small network.
 
 Compiling takes most of the time; progress is printed to the standard error stream.
 

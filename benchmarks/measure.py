@@ -20,8 +20,8 @@ from jaxrobust.training.malloc import keep_freed_memory
 
 # Slower programs need no extra call to warm up: their first call has done that.
 MILLISECONDS_OF_SLOW_CALLS = 1000
-# Steps follow each other in a training. A single call of a few milliseconds, after other programs have had the
-# cores and their caches, may take twice as long.
+# Steps follow each other in a training. A single call of a few milliseconds, after other programs have had
+# the cores and their caches, may take twice as long.
 MILLISECONDS_OF_A_TURN = 200
 
 
