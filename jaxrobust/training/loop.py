@@ -162,9 +162,9 @@ def _train_together(
             stop = stop_requested() and step < total
             is_checkpoint = stop or step == total or time.monotonic() >= next_checkpoint
             is_kept = step in shared.keep_steps
-            # The block before is read while this one is computed. Files hold no model that has diverged, so
-            # all blocks are read before, and their metrics are on disk before the checkpoint is.
-            for report in _taken(unread, 0 if is_checkpoint or is_kept else 1):
+            # Files hold no model that has diverged, so all blocks are read before, and their metrics are on
+            # disk before the checkpoint is.
+            for report in _taken(unread, all_of_them=is_checkpoint or is_kept):
                 reports.read(report)
             if is_checkpoint or is_kept:
                 writer.wait()
@@ -195,10 +195,11 @@ def _steps_to_next_event(training: Training, step: int, total: int) -> int:
     return min(to_validation, to_probe, total - step, *to_kept)
 
 
-def _taken(unread: list[BlockReport], n_left: int) -> list[BlockReport]:
-    """Take the oldest reports out of a list, all but so many."""
-    taken = unread[: len(unread) - n_left]
-    del unread[: len(taken)]
+def _taken(unread: list[BlockReport], *, all_of_them: bool) -> list[BlockReport]:
+    """Take reports out of a list: all but the last while that is computed, as the next block can begin."""
+    n = len(unread) if all_of_them or unread[-1].is_computed else len(unread) - 1
+    taken = unread[:n]
+    del unread[:n]
     return taken
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from jax import Array
 from jaxtyping import Int
@@ -14,7 +15,7 @@ from jaxrobust.training.program import MAX_BLOCK, IntervalMetrics
 from jaxrobust.training.training import Training, TrainingDiverged
 
 # How long a block of steps should take: long enough to hide the overhead of a call, short enough to show
-# progress and to stop soon when asked to. Up to two blocks are computed before a stop.
+# progress and to stop soon when asked to. On a GPU, up to two blocks are computed before a stop.
 BLOCK_SECONDS = 1.0
 
 
@@ -36,6 +37,12 @@ class BlockReport(NamedTuple):
     diverged_at: Int[Array, "*models"]
     metrics: IntervalMetrics | None
     measured: Mapping[str, Array]
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether reading it would not wait; on a CPU that does not dispatch asynchronously, always."""
+        arrays = jax.tree.leaves((self.diverged_at, self.metrics, self.measured))
+        return all(array.is_ready() for array in arrays)
 
 
 class Reports:

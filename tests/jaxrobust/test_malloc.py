@@ -8,14 +8,19 @@ import pytest
 
 from jaxrobust.training.malloc import SWITCH, keep_freed_memory
 
-# A program with 100 MiB of scratch, which is more than an arena of a thread can hold.
+# A gradient through a loop with 100 MiB of scratch, which is more than the arena of a thread can hold.
 SCRIPT = """
 import resource
 from jaxrobust.training.malloc import keep_freed_memory
 SETUP
 import jax, jax.numpy as jnp
-program = jax.jit(lambda x: jax.lax.map(lambda i: jnp.cumsum(x) * i, jnp.arange(100.0)).std(axis=0))
 x = jnp.ones(2**18)
+def total(x):
+    def step(y, _):
+        y = jnp.tanh(y + x)
+        return y, None
+    return jnp.sum(jax.lax.scan(step, x, length=100)[0])
+program = jax.jit(jax.grad(total))
 program(x).block_until_ready()
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
