@@ -248,6 +248,17 @@ def test_critics_of_generated_images_in_the_table_and_the_figure(tmp_path):
     assert (tmp_path / "critics.png") in draw_critics([generator, *chosen], tmp_path, "critics")
 
 
+def test_shipped_critics_of_generated_images_rank_activations_as_on_the_sphere():
+    rows = [row for row in wasserstein_table(shipped("lipschitz_image_critics")).rows if row[2] == "ours"]
+    of_mnist = [row for row in rows if row[0] == "MNIST and generated"]
+    found = {(row[1], row[3]): list(map(float, row[5:8])) for row in of_mnist}
+    assert len(found) == 4
+    for rate in ("0.0001", "0.001"):
+        *maxmin, error = found["MaxMin", rate]
+        *relu, _ = found["ReLU", rate]
+        assert min(maxmin) > max(relu) + 4 * error
+
+
 @pytest.mark.slow
 def test_digits_from_training_to_table(tmp_path):
     methods = ("BCOP", "RKO", "RK-L2NE", "SVCM")
@@ -263,8 +274,10 @@ def test_digits_from_training_to_table(tmp_path):
     assert all(abs(value - 1) < 1e-4 for value in found["BCOP"]["constants"].values())
     assert found["BCOP"]["clean"] >= 0.95
     assert found["BCOP"]["certified"] >= 0.45
-    # five seeds: 2.3 points between BCOP and RKO; a gap of ten points was not found
-    assert found["RK-L2NE"]["certified"] <= found["RKO"]["certified"] <= found["BCOP"]["certified"]
+    assert found["RK-L2NE"]["certified"] <= found["RKO"]["certified"]
+    # BCOP leads in the mean of five seeds, by 2.3 points (next test); one seed decides nothing. Of one the
+    # difference deviates by 3.7 points, and another processor's rounding already trains another network.
+    assert found["RKO"]["certified"] <= found["BCOP"]["certified"] + 0.037
     files = compare(points, tmp_path, "comparison")
     assert {path.suffix for path in files} == {".png", ".pdf", ".txt", ".md", ".tex", ".csv"}
 
@@ -275,6 +288,18 @@ def shipped(name):
     how = {"cache_dir": ROOT / "sessions", "run_mode": "load"}
     stages = plan_experiment(experiment, experiment.train_grid(), {}, how["cache_dir"])
     return evaluate(experiment, finished(stages, **how), **how)
+
+
+@pytest.mark.filterwarnings("ignore::datajuicer.errors.StoreWarning")
+def test_bcop_certifies_more_than_rko_in_the_mean_of_five_seeds():
+    points = shipped("lipschitz_digits_seeds")
+    found = {
+        method: [p["robustness"]["certified"] for p in points if p["parameterization"] == method]
+        for method in ("BCOP", "RKO")
+    }
+    assert [len(values) for values in found.values()] == [5, 5]
+    assert np.mean(found["BCOP"]) >= 0.45
+    assert np.mean(found["BCOP"]) > np.mean(found["RKO"]) + 0.02
 
 
 @pytest.mark.filterwarnings("ignore::datajuicer.errors.StoreWarning")

@@ -14,6 +14,7 @@ from jaxrobust.figures.lipschitz.published import WASSERSTEIN, WASSERSTEIN_RATES
 from jaxrobust.figures.lipschitz.table_files import MISSING, NOT_RUN, write_table_files
 from jaxrobust.figures.style import LineStyle
 from jaxrobust.figures.tables import Numbers, Table
+from jaxrobust.networks.generative import N_COMPARED
 
 METHODS = ("OSSN", "RKO", "BCOP")
 ACTIVATIONS = {"maxmin": "MaxMin", "relu": "ReLU"}
@@ -76,14 +77,20 @@ def draw_critics(points: Points, folder: Path, name: str) -> list[Path]:
         draw_curves(axes, lines, styles)
         if "pair" in alike[0]:
             axes.axhline(alike[0]["pair"].distance, color="0.7", linewidth=0.8, zorder=0)
+        else:
+            axes.set_ylim(0, 1.05 * max(max(point["estimates"]) for point in critics))
         axes.set_xlabel("Training step")
 
     explanation = "Wasserstein-1 distances estimated by critics."
     tables = [wasserstein_table(critics)]
     numbers = Numbers(tables, [*map(_record, critics), *_published()], explanation)
-    where = "validation images" if "generator" in critics[0] else "the batches of the training"
-    line = "; gray: the distance" if "pair" in critics[0] else ""
-    caption = f"Estimates on {where}, not divided by the constant{line}."
+    if "pair" in critics[0]:
+        caption = "Estimates on the batches of the training, not divided by the constant; gray: the distance."
+    else:
+        caption = (
+            f"Estimates on validation images and the same {N_COMPARED} generated ones for all critics, whose "
+            "small number shifts all curves alike. The table compares as many as there are test images."
+        )
     figure = Composition(panels, [Row(draw, "Estimate")], 3.2, 2.8, legend=Legend(n_columns=3))
     return [*figure.write(folder, name, caption, numbers), *write_table_files(tables, folder, name)]
 
