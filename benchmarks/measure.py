@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxrobust.training.malloc import keep_freed_memory
+from jaxrobust.training.malloc import keep_freed_memory, return_freed_memory
 
 # Slower programs need no extra call to warm up: their first call has done that.
 MILLISECONDS_OF_SLOW_CALLS = 1000
@@ -75,6 +75,7 @@ def compiled(function: Callable, *arguments: Any) -> Program:
     """Compile a function for its arguments and run it once."""
     began = time.perf_counter()
     program = jax.jit(function).lower(*arguments).compile()
+    return_freed_memory()  # as a training does
     jax.block_until_ready(program(*arguments))
     seconds = time.perf_counter() - began
     scratch = getattr(program.memory_analysis(), "temp_size_in_bytes", float("nan")) / 2**20

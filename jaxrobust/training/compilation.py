@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import Array, ShapeDtypeStruct
 
 from jaxrobust.data.dataset import Examples
+from jaxrobust.training.malloc import return_freed_memory
 from jaxrobust.training.placement import Placement
 from jaxrobust.training.program import (
     VALIDATION_BATCH,
@@ -95,3 +96,4 @@ def compile_side_by_side(programs: Iterable[jax.stages.Lowered]) -> None:
         # Traced in this thread, whose settings of JAX, such as the precision of products, others do not have.
         futures: list[Future[Any]] = [pool.submit(program.compile) for program in programs]
         wait(futures)
+    return_freed_memory()

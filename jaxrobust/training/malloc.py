@@ -33,8 +33,7 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether the memory is kept.
     """
-    is_glibc = sys.platform == "linux" and "CS_GNU_LIBC_VERSION" in os.confstr_names
-    if not is_glibc or os.environ.get(SWITCH) == "0":
+    if not _is_glibc() or os.environ.get(SWITCH) == "0":
         return False
     mallopt = ctypes.CDLL(None).mallopt
     # Before version 2.35, glibc takes no threshold above 32 MiB.
@@ -43,3 +42,16 @@ def keep_freed_memory() -> bool:
     padding = mallopt(_M_TOP_PAD, 256 << 20)
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     return bool(threshold and trim and padding)
+
+
+def return_freed_memory() -> None:
+    """Give back what is free now; what is freed later is kept as before.
+
+    After compiling: a compiler takes hundreds of MiB that no program would use again.
+    """
+    if _is_glibc():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _is_glibc() -> bool:
+    return sys.platform == "linux" and "CS_GNU_LIBC_VERSION" in os.confstr_names

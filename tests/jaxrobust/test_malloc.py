@@ -57,6 +57,31 @@ def test_a_repeated_call_takes_its_memory_from_the_process():
     assert faults_a_call("assert not keep_freed_memory()", **{SWITCH: "0"}) > fresh / 2
 
 
+RETURNED = """
+from pathlib import Path
+from jaxrobust.training.malloc import keep_freed_memory, return_freed_memory
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+assert keep_freed_memory()
+blocks = [bytearray(2**16) for _ in range(3200)]  # 200 MiB
+full = resident()
+blocks.clear()
+kept = resident()
+return_freed_memory()
+print(full - kept, full - resident())
+"""
+
+
+@pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in os.confstr_names, reason="the C library is not glibc")
+def test_freed_memory_is_given_back_when_asked():
+    done = subprocess.run([sys.executable, "-c", RETURNED], capture_output=True, text=True, check=True)
+    at_once, asked = map(float, done.stdout.split())
+    assert at_once < 20
+    assert asked > 150
+
+
 def test_nothing_happens_with_another_c_library(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     assert not keep_freed_memory()
