@@ -31,7 +31,7 @@ def reshaped_max(x):
     return jnp.max(squares, axis=(2, 4))
 
 
-def cnn_logits(parameters, images, pool=windowed_max):
+def cnn_logits(parameters, images, pool):
     """Logits of the CNN in training, with XLA's own convolutions."""
 
     def norm(x):

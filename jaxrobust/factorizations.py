@@ -2,7 +2,8 @@
 
 jaxlib cuts a batch of factorizations into tasks for the threads of XLA, and the thread that asked, which is
 one of them, waits. Two batches at a time on two cores, and nobody is left to do the work: a program with two
-layers of this kind hangs for ever. A single matrix is factorized where it stands, so batches are loops here.
+layers of this kind hangs for ever. A single matrix is factorized in the thread that asked, so on a CPU
+batches are loops here.
 """
 
 from collections.abc import Callable
@@ -78,26 +79,26 @@ def _inverse_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, 
 
 
 def svd(matrices: Matrices) -> SVD:
-    """Decompose matrices into singular values and vectors, as many as the shorter side; no derivative.
+    """Decompose matrices into singular values and vectors, as many as the shorter side; not differentiable.
 
     Example:
         >>> print(svd(jnp.array([[[0.0, 2.0]], [[3.0, 0.0]]])).values)
         [[2.]
          [3.]]
     """
-    return _svd(jax.lax.stop_gradient(matrices))
+    return _svd(matrices)
 
 
 def eigh(
     matrices: Inexact[Array, "*batch n n"],
 ) -> tuple[Float[Array, "*batch n"], Inexact[Array, "*batch n n"]]:
-    """Return eigenvalues, rising, and eigenvectors, in columns, of symmetric matrices; no derivative.
+    """Return eigenvalues, rising, and eigenvectors, in columns, of symmetric matrices; not differentiable.
 
     Example:
         >>> print(eigh(jnp.array([[2.0, 0.0], [0.0, 1.0]]))[0])
         [1. 2.]
     """
-    return _eigh(jax.lax.stop_gradient(matrices))
+    return _eigh(matrices)
 
 
 def orthogonal(scale: float = 1.0) -> Initializer:

@@ -58,6 +58,12 @@ def test_eigenvectors_rebuild_the_matrix():
     np.testing.assert_allclose(rebuilt, symmetric, atol=1e-5)
 
 
+@pytest.mark.parametrize("factorize", [svd, eigh])
+def test_a_derivative_that_is_not_there_is_an_error(factorize):
+    with pytest.raises(ValueError, match="autodiff"):
+        jax.grad(lambda m: jnp.sum(jax.tree.leaves(factorize(m))[0]))(BATCH)
+
+
 def test_drawn_matrices_are_flax_own_to_the_bit():
     keys = jax.random.split(jax.random.key(0), 3)
     draws = (orthogonal(0.3), jax.nn.initializers.orthogonal(0.3))
