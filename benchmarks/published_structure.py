@@ -23,14 +23,6 @@ def windowed_max(x):
     return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
 
 
-def reshaped_max(x):
-    """The same by a reshape."""
-    n, height, width, channels = x.shape
-    height, width = height // 2, width // 2
-    squares = x[:, : 2 * height, : 2 * width].reshape(n, height, 2, width, 2, channels)
-    return jnp.max(squares, axis=(2, 4))
-
-
 def cnn_logits(parameters, images, pool):
     """Logits of the CNN in training, with XLA's own convolutions."""
 
